@@ -1,0 +1,429 @@
+"""The command line: one thin function per verb. Parses, builds the settings, calls the workflow.
+
+Importing this leaves torch unloaded; each verb imports its workflow inside the body, so that help,
+completion and usage errors are instant.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from animesr_cli import __version__, console
+from animesr_cli.config import PRECISIONS, UpscaleSettings
+from animesr_cli.errors import AnimesrError, ExitCode, Interrupted, UsageError
+from animesr_cli.timing import parse_time
+
+DEFAULTS = UpscaleSettings()
+
+app = typer.Typer(
+    name="animesr",
+    help="Upscales animation video: every timestamp, colour and other stream survives.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,  # errors are one line; --debug shows Python's own traceback
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+QuietOption = Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")]
+VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="Say what is decided and why.")]
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        console.out.print(f"animesr {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("-V", "--version", callback=_print_version, is_eager=True, help="Show it."),
+    ] = False,
+) -> None:
+    pass
+
+
+@contextmanager
+def _errors_shown(*, debug: bool = False, json_events: bool = False) -> Iterator[None]:
+    """The one place where an error becomes a sentence and an exit code."""
+    try:
+        yield
+    except AnimesrError as error:
+        if debug:
+            console.err.print_exception()
+        if json_events:
+            console.emit(
+                "error",
+                {"message": error.message, "hint": error.hint, "exit_code": int(error.exit_code)},
+            )
+        console.show_error(error)
+        raise typer.Exit(error.exit_code) from None
+    except BrokenPipeError:
+        # Python flushes stdout once more at exit; without a reader that would be a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(ExitCode.CLOSED_PIPE) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception as error:
+        if debug:
+            raise
+        console.show_error(
+            AnimesrError(
+                f"this is a bug: {type(error).__name__}: {error}",
+                "run again with --debug and report what it prints",
+            )
+        )
+        raise typer.Exit(ExitCode.BUG) from None
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """The first SIGINT or SIGTERM raises ``Interrupted`` here; the second ends the process at once."""
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        for name in handled:
+            signal.signal(name, stop_at_once)
+        raise Interrupted(signum)
+
+    def stop_at_once(signum: int, frame: FrameType | None) -> None:
+        os._exit(Interrupted(signum).exit_code)
+
+    handled = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(name, stop) for name in handled]
+    try:
+        yield
+    finally:
+        for name, handler in zip(handled, before, strict=True):
+            signal.signal(name, handler)
+
+
+def _set_up_logging(*, verbose: bool, debug: bool) -> None:
+    level = logging.DEBUG if debug else logging.INFO if verbose else logging.ERROR
+    logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("animesr_cli").setLevel(level)
+
+
+def _key_values(pairs: list[str]) -> dict[str, str]:
+    for pair in pairs:
+        if "=" not in pair.strip("="):
+            raise UsageError(f"-e {pair}: expected key=value", "for example -e tune=animation")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def _time(text: str | None) -> Fraction | None:
+    return None if text is None else parse_time(text)
+
+
+def _one(kind: str, argument: Path | None, option: Path | None) -> Path | None:
+    if argument is not None and option is not None:
+        raise UsageError(f"the {kind} is named twice: {argument} and {option}")
+    return option if argument is None else argument
+
+
+@app.command()
+def upscale(
+    input_path: Annotated[
+        Path | None, typer.Argument(metavar="IN", help="A video file.", show_default=False)
+    ] = None,
+    output_path: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[OUT]",
+            help="Where to write; a folder, or nothing, names it IN_x4.",
+            show_default=False,
+        ),
+    ] = None,
+    input_option: Annotated[
+        Path | None, typer.Option("-i", "--input", help="The same as IN.", hidden=True)
+    ] = None,
+    output_option: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The same as OUT.", hidden=True)
+    ] = None,
+    scale: Annotated[
+        float,
+        typer.Option(
+            "-s", "--scale", help="Factor on width and height, any above 0.",
+            rich_help_panel="Picture",
+        ),
+    ] = DEFAULTS.scale,
+    width: Annotated[
+        int | None,
+        typer.Option(help="Exact width; alone, it keeps the aspect.", rich_help_panel="Picture"),
+    ] = DEFAULTS.width,
+    height: Annotated[
+        int | None,
+        typer.Option(help="Exact height; alone, it keeps the aspect.", rich_help_panel="Picture"),
+    ] = DEFAULTS.height,
+    matrix: Annotated[
+        str | None,
+        typer.Option(
+            help="Read the input as bt601, bt709 or bt2020, whatever its tags say.",
+            rich_help_panel="Picture",
+        ),
+    ] = DEFAULTS.matrix,
+    no_scenes: Annotated[
+        bool,
+        typer.Option(
+            "--no-scenes", help="Carry the recurrent state over scene cuts.",
+            rich_help_panel="Picture",
+        ),
+    ] = not DEFAULTS.scenes,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            help="Begin here: seconds or HH:MM:SS.mmm.", rich_help_panel="Part of the input"
+        ),
+    ] = None,
+    end: Annotated[
+        str | None,
+        typer.Option(help="End before this time.", rich_help_panel="Part of the input"),
+    ] = None,
+    frames: Annotated[
+        int | None,
+        typer.Option(help="At most this many frames.", rich_help_panel="Part of the input"),
+    ] = DEFAULTS.frames,
+    model: Annotated[
+        str,
+        typer.Option(
+            "-n", "--model", help="A name of `animesr models`, or a .safetensors or .pth file.",
+            rich_help_panel="Network",
+        ),
+    ] = DEFAULTS.model,
+    tile: Annotated[
+        int,
+        typer.Option(
+            "-t", "--tile", help="Tile side in pixels of the input; 0 goes by free memory.",
+            rich_help_panel="Network",
+        ),
+    ] = DEFAULTS.tile,
+    device: Annotated[
+        str,
+        typer.Option(
+            "-g", "--device", help="auto, cpu, cuda, cuda:1 or mps.", rich_help_panel="Network"
+        ),
+    ] = DEFAULTS.device,
+    precision: Annotated[
+        str, typer.Option(help=", ".join(PRECISIONS) + ".", rich_help_panel="Network")
+    ] = DEFAULTS.precision,
+    half: Annotated[
+        bool, typer.Option("--half", help="The same as --precision fp16.", hidden=True)
+    ] = False,
+    fp32: Annotated[
+        bool, typer.Option("--fp32", help="The same as --precision fp32.", hidden=True)
+    ] = False,
+    codec: Annotated[
+        str,
+        typer.Option(
+            "-c", "--codec", help="An FFmpeg encoder; auto goes by container and bit depth.",
+            rich_help_panel="Encoding",
+        ),
+    ] = DEFAULTS.codec,
+    crf: Annotated[
+        float | None,
+        typer.Option(help="Quality, lower is better; each encoder has its default.",
+                     rich_help_panel="Encoding"),
+    ] = DEFAULTS.crf,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="Speed of the encoder, as it names them.", rich_help_panel="Encoding"),
+    ] = DEFAULTS.preset,
+    pix_fmt: Annotated[
+        str | None,
+        typer.Option("--pix-fmt", help="FFmpeg's name of a pixel format.",
+                     rich_help_panel="Encoding"),
+    ] = DEFAULTS.pix_fmt,
+    encoder_option: Annotated[
+        list[str] | None,
+        typer.Option("-e", metavar="KEY=VALUE", help="An option of the encoder; repeatable.",
+                     rich_help_panel="Encoding"),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("-y", "--overwrite", help="Replace OUT where it exists.")
+    ] = DEFAULTS.overwrite,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="End with exit code 10 where there were warnings.")
+    ] = DEFAULTS.strict,
+    json_events: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Enlarge a video; the output is complete and verified, or it does not exist.
+
+    [bold]Examples[/bold]
+
+    animesr upscale episode.mkv episode_4k.mkv
+
+    animesr upscale dvd.mkv --height 1080 --start 10:00 --end 10:20 -c libx265 --crf 16
+    """
+    with _errors_shown(debug=debug, json_events=json_events), _stoppable():
+        _set_up_logging(verbose=verbose, debug=debug)
+        source = _one("input", input_path, input_option)
+        if source is None:
+            raise UsageError("no input is named", "animesr upscale IN [OUT]")
+        if precision not in PRECISIONS:
+            raise UsageError(
+                f"--precision {precision} is unknown", "use " + ", ".join(PRECISIONS)
+            )
+        settings = UpscaleSettings(
+            scale=scale,
+            width=width,
+            height=height,
+            model=model,
+            tile=tile,
+            device=device,
+            precision="fp16" if half else "fp32" if fp32 else precision,  # type: ignore[arg-type]
+            codec=codec,
+            crf=crf,
+            preset=preset,
+            pix_fmt=pix_fmt,
+            encoder_options=_key_values(encoder_option or []),
+            start=_time(start),
+            end=_time(end),
+            frames=frames,
+            scenes=not no_scenes,
+            matrix=matrix,
+            overwrite=overwrite,
+            strict=strict,
+        )
+        _upscale(source, _one("output", output_path, output_option), settings, json_events, quiet)
+
+
+def _upscale(
+    source: Path, output: Path | None, settings: UpscaleSettings, json_events: bool, quiet: bool
+) -> None:
+    from animesr_cli.pipeline import Observer, run
+
+    with console.RunDisplay(json_events=json_events, quiet=quiet) as display:
+        observer = Observer(
+            on_plan=display.on_plan,
+            on_progress=display.on_progress,
+            on_warning=display.on_warning,
+        )
+        result = run(source, output, settings, observer)
+        display.on_result(result)
+    if settings.strict and result.warnings:
+        raise typer.Exit(ExitCode.WARNINGS)
+
+
+@app.command()
+def info(
+    file: Annotated[Path, typer.Argument(help="A video file.")],
+    json_output: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Show what the reader sees in a file.
+
+    [bold]Examples[/bold]
+
+    animesr info episode.mkv
+
+    animesr info episode.mkv --json
+    """
+    with _errors_shown(debug=debug):
+        from animesr_cli.video_info import probe
+
+        console.show_info(probe(file), as_json=json_output)
+
+
+@app.command()
+def models(json_output: JsonOption = False, debug: DebugOption = False) -> None:
+    """List the checkpoints: name, scale, size, licence, and where each is.
+
+    [bold]Examples[/bold]
+
+    animesr models
+
+    animesr models --json
+    """
+    with _errors_shown(debug=debug):
+        from animesr_cli.checkpoints import CATALOGUE, status
+
+        console.show_models([status(checkpoint) for checkpoint in CATALOGUE], as_json=json_output)
+
+
+@app.command()
+def download(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every model of the catalogue.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Fetch again what is there.")] = False,
+    debug: DebugOption = False,
+) -> None:
+    """Fetch checkpoints, verified by their hashes; an interrupted download breaks nothing.
+
+    [bold]Examples[/bold]
+
+    animesr download v2
+
+    animesr download --all --force
+    """
+    with _errors_shown(debug=debug), _stoppable():
+        from animesr_cli.checkpoints import CATALOGUE
+        from animesr_cli.checkpoints import download as fetch
+
+        if bool(names) == every:
+            raise UsageError("name the models to download, or --all", "animesr download v2")
+        wanted = [row.name for row in CATALOGUE if not row.shipped] if every else names or []
+        for path in fetch(wanted, force=force, warn=console.show_warning):
+            console.out.print(str(path), markup=False)
+
+
+@app.command()
+def doctor(json_output: JsonOption = False, debug: DebugOption = False) -> None:
+    """Show what this machine can do: devices, precisions, encoders that really open, checkpoints.
+
+    [bold]Examples[/bold]
+
+    animesr doctor
+
+    animesr doctor --json
+    """
+    with _errors_shown(debug=debug):
+        from animesr_cli.doctor import examine
+
+        console.show_findings(examine(), as_json=json_output)
+
+
+@app.command()
+def bench(
+    clip: Annotated[Path, typer.Argument(metavar="CLIP", help="A video file.")],
+    frames: Annotated[int, typer.Option(min=2, help="Frames of each end-to-end run.")] = 30,
+    repeats: Annotated[int, typer.Option(min=1, help="Runs of each kind, side by side.")] = 3,
+    device: Annotated[str, typer.Option("-g", "--device")] = DEFAULTS.device,
+    precision: Annotated[str, typer.Option()] = DEFAULTS.precision,
+    model: Annotated[str, typer.Option("-n", "--model")] = DEFAULTS.model,
+    tile: Annotated[int, typer.Option("-t", "--tile")] = DEFAULTS.tile,
+    json_output: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Measure the network and the whole pipeline beside the plain path, on your clip.
+
+    [bold]Examples[/bold]
+
+    animesr bench episode.mkv
+
+    animesr bench episode.mkv --frames 100 --json
+    """
+    with _errors_shown(debug=debug), _stoppable():
+        from animesr_cli.bench import measure
+
+        settings: Any = UpscaleSettings(
+            device=device, precision=precision, model=model, tile=tile, frames=frames  # type: ignore[arg-type]
+        )
+        console.show_figures(measure(clip, settings, repeats=repeats), as_json=json_output)

@@ -1,0 +1,317 @@
+"""What a person (or a program) sees of a run: plan line, progress, warnings, errors, tables.
+
+Everything for people goes to stderr; stdout is for results and, with ``--json``, for one JSON object
+a line. Knows no torch: the plan and the progress arrive as objects that are only read.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from animesr_cli.errors import AnimesrError
+from animesr_cli.timing import format_time
+
+if TYPE_CHECKING:
+    from animesr_cli.bench import Figures
+    from animesr_cli.checkpoints import Status
+    from animesr_cli.doctor import Finding
+    from animesr_cli.pipeline import Progress as RunProgress
+    from animesr_cli.pipeline import UpscaleResult
+    from animesr_cli.plan import Plan
+    from animesr_cli.video_info import StreamInfo, VideoInfo
+
+LINE_SECONDS: Final = 5.0
+"""How often a line is written where stderr is no terminal."""
+RATE_SECONDS: Final = 30.0
+"""The speed shown is that of this last stretch, so that it follows shots of different cost."""
+
+err: Final = Console(stderr=True, highlight=False, soft_wrap=True)
+out: Final = Console(highlight=False, soft_wrap=True)
+
+
+def show_error(error: AnimesrError) -> None:
+    """One line that says what and why, and one that says what to try."""
+    err.print(Text.assemble(("error: ", "bold red"), error.message))
+    if error.hint:
+        err.print(Text.assemble(("  try: ", "cyan"), error.hint))
+
+
+def show_warning(message: str) -> None:
+    err.print(Text.assemble(("warning: ", "yellow"), message))
+
+
+def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
+    table = Table(*columns, title=title or None, box=None, title_justify="left", pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    out.print(table)
+
+
+def emit(event: str, values: Mapping[str, Any]) -> None:
+    """One JSON object on one line of stdout."""
+    sys.stdout.write(json.dumps({"event": event, **values}) + "\n")
+    sys.stdout.flush()
+
+
+def format_bytes(count: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.2f} GB"
+
+
+class Speed:
+    """Frames per second over the last stretch, and what remains at that speed."""
+
+    def __init__(self) -> None:
+        self._points: deque[tuple[float, int, float]] = deque()
+
+    def add(self, seconds: float, frames: int, media_seconds: float) -> None:
+        self._points.append((seconds, frames, media_seconds))
+        while len(self._points) > 2 and seconds - self._points[0][0] > RATE_SECONDS:
+            self._points.popleft()
+
+    @property
+    def _stretch(self) -> tuple[float, int, float]:
+        # From zero while the run is young, so that the first line already has a figure.
+        first = self._points[0] if self._points[0][0] > RATE_SECONDS else (0.0, 0, 0.0)
+        last = self._points[-1]
+        return max(last[0] - first[0], 1e-9), last[1] - first[1], last[2] - first[2]
+
+    @property
+    def frames_per_second(self) -> float:
+        seconds, frames, _ = self._stretch
+        return frames / seconds
+
+    @property
+    def realtime(self) -> float:
+        """Media seconds done in one second."""
+        seconds, _, media = self._stretch
+        return media / seconds
+
+
+def progress_line(progress: RunProgress, speed: Speed) -> str:
+    """``frame 1200/34095 3% · 41.2 fps (1.7x) · 00:00:29<00:13:18 · 84 MB ~6.1 Mb/s``."""
+    total = progress.total_frames
+    fps = speed.frames_per_second
+    done = f"frame {progress.frames}"
+    left = "--:--:--"
+    if total:
+        done += f"/{total} {min(100 * progress.frames // total, 100)}%"
+        left = format_time(max(total - progress.frames, 0) / fps) if fps else left
+    megabits = progress.bytes_written * 8 / 1e6 / max(progress.media_seconds, 1e-9)
+    return (
+        f"{done} · {fps:.{1 if fps >= 1 else 2}f} fps ({speed.realtime:.2g}x)"
+        f" · {format_time(progress.elapsed_seconds)}<{left}"
+        f" · {format_bytes(progress.bytes_written)} ~{megabits:.1f} Mb/s"
+    )
+
+
+def plan_line(plan: Plan) -> str:
+    """Sizes, rate, model, device, precision, tile, time and disk, in one line."""
+    source = plan.source
+    rate = f" {float(source.frame_rate):.6g} fps" if source.frame_rate else ""
+    tile = f"tiles of {plan.tile} px" if plan.tiled else "whole frames"
+    parts = [
+        f"{source.width}x{source.height} -> {plan.width}x{plan.height}{rate}",
+        f"{plan.frames if plan.frames else 'unknown number of'} frames",
+        f"model {plan.checkpoint.name}",
+        f"{plan.compute.device} {plan.compute.precision} ({plan.compute.reason}), {tile}",
+        f"{plan.encoding.codec} {plan.encoding.pix_fmt}",
+        source.colour_note,
+    ]
+    if plan.estimated_seconds is not None:
+        parts.append(f"about {format_time(plan.estimated_seconds)}")
+    parts.append(f"{format_bytes(plan.free_bytes)} free disk")
+    return " · ".join(parts)
+
+
+class RunDisplay:
+    """Plan, progress, warnings and result of one run: a bar, lines, JSON events, or nothing."""
+
+    def __init__(self, *, json_events: bool = False, quiet: bool = False) -> None:
+        self._json = json_events
+        self._quiet = quiet
+        self._speed = Speed()
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+        self._line_due = time.monotonic() + LINE_SECONDS
+
+    def __enter__(self) -> RunDisplay:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def on_plan(self, plan: Plan) -> None:
+        if self._json:
+            emit("plan", plan_event(plan))
+        if self._quiet:
+            return
+        err.print(Text(plan_line(plan)))
+        for note in plan.notes:
+            err.print(Text.assemble(("note: ", "cyan"), note))
+        if err.is_terminal:
+            self._bar = Progress(
+                BarColumn(bar_width=24), TextColumn("{task.description}", markup=False), console=err
+            )
+            self._task = self._bar.add_task("frame 0", total=plan.frames)
+            self._bar.start()
+
+    def on_progress(self, progress: RunProgress) -> None:
+        self._speed.add(progress.elapsed_seconds, progress.frames, progress.media_seconds)
+        line = progress_line(progress, self._speed)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=progress.frames, description=line)
+        if time.monotonic() < self._line_due:
+            return
+        self._line_due = time.monotonic() + LINE_SECONDS
+        if self._json:
+            emit("progress", asdict(progress) | {"fps": self._speed.frames_per_second})
+        if self._bar is None and not self._quiet:
+            err.print(Text(line))
+
+    def on_warning(self, message: str) -> None:
+        if self._json:
+            emit("warning", {"message": message})
+        if not self._quiet:
+            show_warning(message)
+
+    def on_result(self, result: UpscaleResult) -> None:
+        self.__exit__()
+        if self._json:
+            emit("done", asdict(result) | {"output": str(result.output)})
+        if not self._quiet:
+            fps = result.frames / max(result.seconds, 1e-9)
+            err.print(
+                Text(
+                    f"{result.output}: {result.frames} frames verified, "
+                    f"{format_time(result.seconds)}, {fps:.2f} fps, {result.cuts} scene cuts"
+                )
+            )
+
+
+def plan_event(plan: Plan) -> dict[str, Any]:
+    """The plan as plain values."""
+    source = plan.source
+    return {
+        "input": str(source.path),
+        "output": str(plan.output),
+        "input_size": [source.width, source.height],
+        "output_size": [plan.width, plan.height],
+        "fps": float(source.frame_rate) if source.frame_rate else None,
+        "frames": plan.frames,
+        "model": plan.checkpoint.name,
+        "model_sha256": plan.checkpoint.sha256,
+        "device": str(plan.compute.device),
+        "precision": plan.compute.precision,
+        "precision_reason": plan.compute.reason,
+        "tile": plan.tile if plan.tiled else 0,
+        "codec": plan.encoding.codec,
+        "pix_fmt": plan.encoding.pix_fmt,
+        "colour": source.colour_note,
+        "estimated_seconds": plan.estimated_seconds,
+        "free_bytes": plan.free_bytes,
+        "notes": list(plan.notes),
+    }
+
+
+def show_json(value: Any) -> None:
+    """Indented JSON on stdout; whatever JSON has no type for, as text."""
+    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+
+
+def show_info(info: VideoInfo, *, as_json: bool) -> None:
+    """What the reader sees of one file."""
+    if as_json:
+        return show_json(asdict(info))
+    ratio = f", sample aspect {info.sample_aspect_ratio}" if info.sample_aspect_ratio != 1 else ""
+    turned = f", rotated by {info.rotation} degrees" if info.rotation else ""
+    rate = f"{float(info.frame_rate):.6g} fps" if info.frame_rate else "unknown rate"
+    length = format_time(info.duration_seconds) if info.duration_seconds else "unknown length"
+    tags = info.tags
+    rows = [
+        ("file", f"{info.path}, {info.container}, {format_bytes(info.size_bytes)}"),
+        ("video", f"stream {info.stream_index}, {info.codec}, {info.pix_fmt}"),
+        ("picture", f"{info.width}x{info.height}{ratio}{turned}"),
+        ("time", f"{length}, {rate}, {info.frame_count or 'unknown number of'} frames"),
+        ("clock", f"ticks of {info.time_base} s"),
+        ("colour", f"{info.colour_note}, {'full' if info.colour.full_range else 'limited'} range"),
+        ("tags", f"primaries {tags.primaries}, transfer {tags.transfer}, matrix {tags.matrix}"),
+        ("interlaced", "yes" if info.interlaced else "no"),
+        ("chapters", str(info.chapters)),
+    ]
+    rows += [(f"stream {s.index}", _describe_stream(s)) for s in info.streams]
+    return show_table(("", ""), rows)
+
+
+def _describe_stream(stream: StreamInfo) -> str:
+    parts = [stream.kind, stream.codec, stream.detail, stream.language, stream.title]
+    return ", ".join(part for part in parts if part) + (" (default)" if stream.default else "")
+
+
+def show_models(rows: Sequence[Status], *, as_json: bool) -> None:
+    """The catalogue, with where each checkpoint is."""
+    if as_json:
+        fields = [asdict(row.checkpoint) | asdict(row) | {"where": row.where} for row in rows]
+        return show_json([{k: v for k, v in row.items() if k != "checkpoint"} for row in fields])
+    cells = [
+        (
+            row.checkpoint.name,
+            f"x{row.checkpoint.scale}",
+            format_bytes(row.size_bytes) if row.size_bytes else "?",
+            row.checkpoint.licence,
+            row.where,
+        )
+        for row in rows
+    ]
+    return show_table(("name", "scale", "size", "licence", "where"), cells)
+
+
+def show_findings(findings: Sequence[Finding], *, as_json: bool) -> None:
+    """The doctor's report, one section after another."""
+    if as_json:
+        return show_json([asdict(finding) for finding in findings])
+    rows = [
+        (finding.section, finding.name, ("" if finding.usable else "no: ") + finding.value)
+        for finding in findings
+    ]
+    return show_table(("", "", ""), rows)
+
+
+def show_figures(figures: Figures, *, as_json: bool) -> None:
+    """The benchmark's table, plain path beside ours."""
+    if as_json:
+        return show_json(asdict(figures))
+    f = figures
+    width, height = f.size
+    show_table(
+        ("", "plain", "animesr", ""),
+        [
+            ("network, ms a frame", f"{f.plain_network_ms:.1f}", f"{f.network_ms:.1f}",
+             f"{f.network_ratio:.2f} times as fast"),
+            ("end to end, ms a frame", f"{f.plain_end_to_end_ms:.1f}", f"{f.end_to_end_ms:.1f}",
+             f"{f.end_to_end_ratio:.2f} times as fast"),
+            ("end to end / network", f"{f.plain_end_to_end_ms / f.plain_network_ms:.2f}",
+             f"{f.end_to_end_over_network:.2f}", ""),
+            *((f"{stage}, busy ms a frame", "", f"{ms:.1f}", "") for stage, ms in f.stage_ms.items()),
+            ("peak memory", format_bytes(f.plain_peak_bytes), format_bytes(f.peak_bytes), ""),
+            *([("peak on the device", "", format_bytes(f.device_bytes), "")] if f.device_bytes else []),
+        ],
+        title=f"{f.clip}, {width}x{height}, {f.frames} frames, median of {f.repeats}; {f.device}"
+        f" {f.precision} beside fp32, {f.threads} threads, torch {f.torch}",
+    )  # fmt: skip
+    return None

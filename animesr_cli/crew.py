@@ -1,0 +1,138 @@
+"""Threads that work ahead of and behind the caller, with bounded queues. Knows nothing of video.
+
+    with Crew() as crew:
+        items = crew.ahead(source, depth=4)      # a thread fills a queue, the caller empties it
+        send = crew.behind(consume, depth=3)     # the caller fills a queue, a thread empties it
+        for item in items:
+            send(work(item))
+        crew.finish()                            # until everything that was sent is consumed
+
+The first error of any thread stops all of them and is the one that leaves the ``with``.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+
+# How often a thread that waits looks whether the run has ended.
+PATIENCE_SECONDS: Final = 0.1
+# A thread that is inside one call of a codec or a pipe cannot be stopped, only waited for.
+JOIN_SECONDS: Final = 30.0
+
+
+class _Stopped(Exception):
+    """The run has ended elsewhere; the thread that sees this leaves quietly."""
+
+
+class _End:
+    """Nothing more will come through this queue."""
+
+
+class Crew:
+    """The threads of one run and the first error among them."""
+
+    def __init__(self) -> None:
+        self._threads: list[threading.Thread] = []
+        self._senders: list[queue.Queue[object]] = []
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+        self._error: BaseException | None = None
+
+    def ahead(self, source: Iterable[T], *, depth: int) -> Iterator[T]:
+        """Iterate over ``source`` in a thread, at most ``depth`` items ahead of the caller."""
+        items: queue.Queue[object] = queue.Queue(depth)
+
+        def fill() -> None:
+            for item in source:
+                self._put(items, item)
+            self._put(items, _End())
+
+        self._start(fill)
+        return self._drain(items)
+
+    def behind(self, consume: Callable[[T], None], *, depth: int) -> Callable[[T], None]:
+        """A function that hands its argument to ``consume`` in a thread; it waits while full."""
+        items: queue.Queue[object] = queue.Queue(depth)
+
+        def empty() -> None:
+            for item in self._drain(items):
+                consume(item)
+
+        self._senders.append(items)
+        self._start(empty)
+        return lambda item: self._put(items, item)
+
+    def finish(self) -> None:
+        """Wait until everything that was sent has been consumed; raises what went wrong."""
+        try:
+            for items in self._senders:
+                self._put(items, _End())
+            for thread in self._threads:
+                while thread.is_alive():
+                    thread.join(PATIENCE_SECONDS)
+        except _Stopped:
+            pass
+        self._raise()
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None and not isinstance(error, _Stopped):
+            self._fail(error)
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join(JOIN_SECONDS)
+        if self._error is not error:
+            self._raise()
+
+    def _start(self, work: Callable[[], None]) -> None:
+        def guarded() -> None:
+            try:
+                work()
+            except _Stopped:
+                pass
+            except BaseException as error:  # every error, so that nobody waits for a dead thread
+                self._fail(error)
+
+        thread = threading.Thread(target=guarded, name="animesr-crew", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _fail(self, error: BaseException) -> None:
+        with self._lock:
+            if self._error is None:
+                self._error = error
+        self._stopped.set()
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _put(self, items: queue.Queue[object], item: object) -> None:
+        while not self._stopped.is_set():
+            try:
+                return items.put(item, timeout=PATIENCE_SECONDS)
+            except queue.Full:
+                continue
+        raise _Stopped
+
+    def _drain(self, items: queue.Queue[object]) -> Iterator[T]:  # type: ignore[type-var]
+        while True:
+            try:
+                item = items.get(timeout=PATIENCE_SECONDS)
+            except queue.Empty:
+                if self._stopped.is_set():
+                    raise _Stopped from None
+                continue
+            if isinstance(item, _End):
+                return
+            yield item

@@ -1,0 +1,195 @@
+"""The recurrent multi-scale network of AnimeSR, and nothing about video, tiles or files.
+
+Unidirectional and recurrent with a sliding window of three frames: for frame t the cell sees RGB
+frames t-1, t and t+1, its own super-resolved frame t-1 and its hidden state. Features live at full,
+half and quarter resolution (the multi-scale recurrent block, MSRB) and are fused once at the end.
+Source: AnimeSR (NeurIPS 2022, https://arxiv.org/abs/2206.07038), supplement, section 1. Parameter
+names are those of the released checkpoints, so that these load with ``strict=True``.
+
+RGB in [0, 1], red first. Shapes: N batch, T time, F features, H x W low-resolution pixels.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+SCALE = 4
+"""Output pixels per input pixel, in each direction."""
+MULTIPLE = 4
+"""``step`` takes heights and widths divisible by this; ``forward`` pads."""
+IMAGE_CHANNELS = 3 * SCALE**2
+"""Channels of one super-resolved frame before the pixel shuffle."""
+
+
+def pad_to_multiple(frames: Tensor) -> Tensor:
+    """Replicate the last row and column of (..., H, W) until both sizes are divisible by 4."""
+    height, width = frames.shape[-2:]
+    pad_h, pad_w = -height % MULTIPLE, -width % MULTIPLE
+    if not (pad_h or pad_w):
+        return frames
+    flat = frames.reshape(-1, 1, height, width)
+    padded = functional.pad(flat, (0, pad_w, 0, pad_h), mode="replicate")
+    return padded.reshape(*frames.shape[:-2], height + pad_h, width + pad_w)
+
+
+def halo(num_block: tuple[int, int, int]) -> int:
+    """Context, in pixels, that a tile needs on each side to give the whole frame's result.
+
+    Follows how far what is missing beyond an edge (at a multiple of 4) reaches into each scale, in
+    the order of :class:`RecurrentCell`. A 3x3 convolution adds 1; a strided one maps a reach of r
+    to r // 2 + 1; bilinear x2 maps it to 2r + 1 and x4 to 4r + 2. The released size needs 24.
+    """
+    steps, blocks_s2, blocks_s4 = num_block
+    start_s2, start_s4 = steps - blocks_s2, steps - blocks_s4
+    s1 = 1
+    s2 = s1 // 2 + 1
+    s4 = s2 // 2 + 1
+    for step in range(steps):
+        into_s1, into_s2 = s1, s2
+        if step > start_s2:
+            into_s1 = max(into_s1, 2 * s2 + 1)
+        if step > start_s4:
+            into_s1, into_s2 = max(into_s1, 4 * s4 + 2), max(into_s2, 2 * s4 + 1)
+        s1 = into_s1 + 2
+        s2 = into_s2 + 2 if step >= start_s2 else s2
+        s4 = s4 + 2 if step >= start_s4 else s4
+    reach = max(s1, 2 * s2 + 1, 4 * s4 + 2) + 2
+    return -(-reach // MULTIPLE) * MULTIPLE
+
+
+def upsample(features: Tensor, factor: int) -> Tensor:
+    """Bilinear, align_corners=False: the only upsampling in the network."""
+    return functional.interpolate(
+        features, scale_factor=factor, mode="bilinear", align_corners=False
+    )
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(relu(conv(x))), 3x3, no normalisation."""
+
+    def __init__(self, num_feat: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(num_feat, num_feat, 3, padding=1)
+        self.conv2 = nn.Conv2d(num_feat, num_feat, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv2(functional.relu(self.conv1(x), inplace=True))
+
+
+def _conv_lrelu(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 3, stride, 1), nn.LeakyReLU(0.1, inplace=True)
+    )
+
+
+class RecurrentCell(nn.Module):
+    """The MSRB: features at three scales that exchange what they found, fused into one map."""
+
+    def __init__(self, num_feat: int, num_block: tuple[int, int, int]) -> None:
+        super().__init__()
+        blocks_s1, blocks_s2, blocks_s4 = num_block
+        fused = num_feat + IMAGE_CHANNELS
+        # 9 RGB channels of three frames, the previous SR frame unshuffled, the hidden state.
+        self.conv_s1_first = _conv_lrelu(3 * 3 + IMAGE_CHANNELS + num_feat, num_feat)
+        self.conv_s2_first = _conv_lrelu(num_feat, num_feat, stride=2)
+        self.conv_s4_first = _conv_lrelu(num_feat, num_feat, stride=2)
+        self.body_s1_first = nn.ModuleList(ResidualBlock(num_feat) for _ in range(blocks_s1))
+        self.body_s2_first = nn.ModuleList(ResidualBlock(num_feat) for _ in range(blocks_s2))
+        self.body_s4_first = nn.ModuleList(ResidualBlock(num_feat) for _ in range(blocks_s4))
+        self.fusion = nn.Sequential(
+            nn.Conv2d(3 * num_feat, 2 * fused, 3, padding=1),
+            nn.LeakyReLU(0.1, inplace=True),
+            nn.Conv2d(2 * fused, fused, 3, padding=1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 57 + F, H, W) -> (N, 48 + F, H, W): image residual, then state before its LeakyReLU."""
+        s1 = self.conv_s1_first(x)  # (N, F, H, W)
+        s2 = self.conv_s2_first(s1)  # (N, F, H/2, W/2)
+        s4 = self.conv_s4_first(s2)  # (N, F, H/4, W/4)
+
+        # Right-aligned: the coarser scales join in the last steps, and from their first block on
+        # they feed the finer ones. Within a step the finer scale runs first.
+        steps = len(self.body_s1_first)
+        start_s2 = steps - len(self.body_s2_first)
+        start_s4 = steps - len(self.body_s4_first)
+        for step, block_s1 in enumerate(self.body_s1_first):
+            into_s1, into_s2 = s1, s2
+            if step > start_s2:
+                into_s1 = into_s1 + upsample(s2, 2)
+            if step > start_s4:
+                into_s1 = into_s1 + upsample(s4, 4)
+                into_s2 = into_s2 + upsample(s4, 2)
+            s1 = block_s1(into_s1)
+            if step >= start_s2:
+                s2 = self.body_s2_first[step - start_s2](into_s2)
+            if step >= start_s4:
+                s4 = self.body_s4_first[step - start_s4](s4)
+
+        merged = torch.cat((s1, upsample(s2, 2), upsample(s4, 4)), dim=1)  # (N, 3F, H, W)
+        fused: Tensor = self.fusion(merged)
+        return fused
+
+
+class RecurrentUpscaler(nn.Module):
+    """The x4 network over a clip; 64 features and 5/3/2 blocks are the released size.
+
+    Args:
+        num_feat: features at each scale, and channels of the hidden state.
+        num_block: residual blocks at full, half and quarter resolution, in falling order.
+    """
+
+    def __init__(
+        self, num_feat: int = 64, num_block: tuple[int, int, int] = (5, 3, 2)
+    ) -> None:
+        super().__init__()
+        self.num_feat = num_feat
+        self.num_block = num_block
+        self.recurrent_cell = RecurrentCell(num_feat, num_block)
+
+    def step(
+        self, prev: Tensor, cur: Tensor, nxt: Tensor, sr: Tensor, state: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Super-resolve one frame.
+
+        Args:
+            prev, cur, nxt: frames t-1, t, t+1, each (N, 3, H, W), H and W divisible by 4.
+            sr: the result for frame t-1, (N, 3, 4H, 4W); zeros at the start of a shot.
+            state: the hidden state, (N, F, H, W); zeros at the start of a shot.
+
+        Returns:
+            The super-resolved frame (N, 3, 4H, 4W), not clamped, and the new state. In half
+            precision the frame is fp32 all the same: an 8-bit mantissa cannot hold 10-bit codes,
+            so the network's residual is added to the bilinear base in fp32.
+        """
+        weight = self.recurrent_cell.conv_s1_first[0].weight
+        previous = functional.pixel_unshuffle(sr.to(weight.dtype), SCALE)  # (N, 48, H, W)
+        rgb = torch.cat((prev, cur, nxt), dim=1).to(weight.dtype)  # (N, 9, H, W)
+        fused = self.recurrent_cell(torch.cat((rgb, previous, state.to(weight.dtype)), dim=1))
+        residual = functional.pixel_shuffle(fused[:, :IMAGE_CHANNELS], SCALE)
+        base = upsample(cur.to(torch.promote_types(cur.dtype, torch.float32)), SCALE)
+        return base.add_(residual), functional.leaky_relu(fused[:, IMAGE_CHANNELS:], 0.1)
+
+    def initial(self, frame: Tensor) -> tuple[Tensor, Tensor]:
+        """Zero SR feedback and state for a frame (N, 3, H, W)."""
+        count, _, height, width = frame.shape
+        dtype = self.recurrent_cell.conv_s1_first[0].weight.dtype
+        sr = frame.new_zeros(count, 3, height * SCALE, width * SCALE, dtype=torch.float32)
+        return sr, frame.new_zeros(count, self.num_feat, height, width, dtype=dtype)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """(N, T, 3, H, W) RGB in [0, 1] -> (N, T, 3, 4H, 4W), not clamped, of any size and length.
+
+        The first and last frame stand in for their missing neighbours.
+        """
+        height, width = clip.shape[-2:]
+        frames = pad_to_multiple(clip).unbind(dim=1)
+        sr, state = self.initial(frames[0])
+        results = []
+        for t, frame in enumerate(frames):
+            prev, nxt = frames[max(t - 1, 0)], frames[min(t + 1, len(frames) - 1)]
+            sr, state = self.step(prev, frame, nxt, sr, state)
+            results.append(sr[..., : height * SCALE, : width * SCALE])
+        return torch.stack(results, dim=1)

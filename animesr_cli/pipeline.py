@@ -1,0 +1,321 @@
+"""The walk of one frame: decode -> RGB -> network -> resample -> YUV -> encode, overlapped.
+
+One thread decodes and looks for cuts, the caller's runs everything of torch, one encodes and
+muxes; bounded queues lie between them, so memory does not grow with the clip.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from os import PathLike
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from animesr_cli.colour import from_rgb, to_rgb
+from animesr_cli.config import Precision, UpscaleSettings
+from animesr_cli.crew import Crew
+from animesr_cli.engine import Engine, upscale_frames
+from animesr_cli.errors import InputError
+from animesr_cli.plan import Plan, make_plan
+from animesr_cli.reader import Frame, Reader
+from animesr_cli.scenes import SceneDetector
+from animesr_cli.timing import parse_time
+from animesr_cli.writer import Writer
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+DECODED_FRAMES = 4
+"""Frames that may wait between the decoder and the network."""
+ENLARGED_FRAMES = 2
+"""Frames that may wait between the network and the encoder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a run is; one is handed over after each frame."""
+
+    frames: int
+    total_frames: int | None
+    media_seconds: float
+    """Length of what is done, on the output's clock."""
+    bytes_written: int
+    elapsed_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpscaleResult:
+    """What a run did."""
+
+    output: Path
+    frames: int
+    seconds: float
+    """Wall clock, from the first frame to the verified file."""
+    warnings: tuple[str, ...]
+    cuts: int
+    """Scene cuts at which the recurrent state was reset."""
+    stage_seconds: Mapping[str, float]
+    """Busy seconds of each stage; stages overlap, so they may add up to more than ``seconds``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observer:
+    """Who is told what happens. ``on_warning`` may be called from any thread."""
+
+    on_plan: Callable[[Plan], None] = lambda plan: None
+    on_progress: Callable[[Progress], None] = lambda progress: None
+    on_warning: Callable[[str], None] = log.warning
+
+
+class StageClock:
+    """Busy seconds by stage; each stage runs in one thread only."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = dict.fromkeys(
+            ("decode", "network", "colour", "encode"), 0.0
+        )
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] += time.perf_counter() - start
+
+    def each(self, stage: str, items: Iterable[T]) -> Iterator[T]:
+        """Pass ``items`` on, timing how long each took to come."""
+        iterator = iter(items)
+        while True:
+            with self(stage):
+                item = next(iterator, None)
+            if item is None:
+                return
+            yield item
+
+
+def resample(picture: Tensor, height: int, width: int) -> Tensor:
+    """Bring (3, H, W) to another size, bicubic and antialiased, before anything is quantised."""
+    if picture.shape[-2:] == (height, width):
+        return picture
+    resized = functional.interpolate(
+        picture[None], size=(height, width), mode="bicubic", antialias=True, align_corners=False
+    )
+    return resized[0]
+
+
+def open_writer(plan: Plan, origin: Fraction, warn: Callable[[str], None]) -> Writer:
+    """The writer of a plan; ``origin`` is known once the first frame is decoded."""
+    settings = plan.settings
+    return Writer(
+        plan.output,
+        source=plan.source,
+        width=plan.width,
+        height=plan.height,
+        sample_aspect_ratio=plan.sample_aspect_ratio,
+        encoding=plan.encoding,
+        origin=origin,
+        colour=plan.colour,
+        start=settings.start,
+        end=settings.end,
+        frames=settings.frames,
+        overwrite=settings.overwrite,
+        warn=warn,
+    )
+
+
+class Upscaling:
+    """One run of a plan; its methods stand in the order in which a frame meets them."""
+
+    def __init__(self, plan: Plan, observer: Observer, warnings: list[str]) -> None:
+        self.plan = plan
+        self.observer = observer
+        self.clock = StageClock()
+        self.warnings = warnings
+        self.cuts = 0
+        self.frames = 0
+        self._media = 0  # length of what is done, in ticks of the source
+        self._window: deque[Frame] = deque()  # decoded, not yet super-resolved
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+        self.observer.on_warning(message)
+
+    def run(self) -> UpscaleResult:
+        """Do it; on any error nothing is left behind but what was there before."""
+        started = time.perf_counter()
+        settings = self.plan.settings
+        with Reader(
+            self.plan.source.path,
+            info=self.plan.source,
+            start=settings.start,
+            end=settings.end,
+            frames=settings.frames,
+            warn=self.warn,
+        ) as reader:
+            frames = iter(reader)
+            first = next(frames, None)
+            if first is None:
+                raise InputError("no frame lies between --start and --end")
+            with open_writer(self.plan, reader.origin, self.warn) as writer, Crew() as crew:
+                decoded = crew.ahead(
+                    self._cuts(itertools.chain([first], frames)), depth=DECODED_FRAMES
+                )
+                encode = crew.behind(
+                    lambda item: self._encode(writer, *item), depth=ENLARGED_FRAMES
+                )
+                for item in self._enlarged(decoded):
+                    encode(item)
+                    self._report(writer, item[1], started)
+                crew.finish()
+                writer.finish()
+        return UpscaleResult(
+            output=self.plan.output,
+            frames=self.frames,
+            seconds=time.perf_counter() - started,
+            warnings=tuple(self.warnings),
+            cuts=self.cuts,
+            stage_seconds=self.clock.seconds,
+        )
+
+    def _cuts(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, bool]]:
+        """In the decoding thread: each frame with whether it begins a new shot."""
+        detector = SceneDetector() if self.plan.settings.scenes else None
+        depth = self.plan.source.colour.layout.depth
+        for frame in self.clock.each("decode", frames):
+            yield frame, detector is not None and detector.is_cut(frame.planes[0], depth)
+
+    def _rgb(self, decoded: Iterable[tuple[Frame, bool]]) -> Iterator[tuple[Tensor, bool]]:
+        device, spec = self.plan.compute.device, self.plan.source.colour
+        for frame, cut in decoded:
+            self._window.append(frame)
+            self.cuts += cut
+            with self.clock("colour"):
+                rgb = to_rgb([plane.to(device, non_blocking=True) for plane in frame.planes], spec)
+            yield rgb, cut
+
+    def _enlarged(
+        self, decoded: Iterable[tuple[Frame, bool]]
+    ) -> Iterator[tuple[tuple[Tensor, ...], Frame]]:
+        """Every frame's planes as the encoder takes them, still on the device."""
+        plan = self.plan
+        engine = Engine(
+            plan.network, plan.source.height, plan.source.width, plan.compute,
+            tile=plan.tile, warn=self.warn,
+        )  # fmt: skip
+        for sr in upscale_frames(engine, self._rgb(decoded)):
+            self.clock.seconds["network"] = engine.busy_seconds
+            with self.clock("colour"):
+                planes = from_rgb(resample(sr, plan.height, plan.width), plan.colour)
+            yield planes, self._window.popleft()
+
+    def _encode(self, writer: Writer, planes: tuple[Tensor, ...], frame: Frame) -> None:
+        """In the encoding thread."""
+        with self.clock("encode"):
+            writer.write(planes, frame.pts, frame.duration)
+
+    def _report(self, writer: Writer, frame: Frame, started: float) -> None:
+        self.frames += 1
+        self._media += frame.duration
+        self.observer.on_progress(
+            Progress(
+                frames=self.frames,
+                total_frames=self.plan.frames,
+                media_seconds=float(self._media * self.plan.source.time_base),
+                bytes_written=writer.bytes_written,
+                elapsed_seconds=time.perf_counter() - started,
+            )
+        )
+
+
+def run(
+    source: Path, output: Path | None, settings: UpscaleSettings, observer: Observer
+) -> UpscaleResult:
+    """Plan, then do it; the command line's way in."""
+    warnings: list[str] = []
+
+    def warn(message: str) -> None:
+        warnings.append(message)
+        observer.on_warning(message)
+
+    plan = make_plan(source, output, settings, warn=warn)
+    observer.on_plan(plan)
+    return Upscaling(plan, observer, warnings).run()
+
+
+def upscale(
+    input: str | PathLike[str],
+    output: str | PathLike[str] | None = None,
+    *,
+    scale: float = 4.0,
+    width: int | None = None,
+    height: int | None = None,
+    model: str = "base",
+    tile: int = 0,
+    device: str = "auto",
+    precision: Precision = "auto",
+    codec: str = "auto",
+    crf: float | None = None,
+    preset: str | None = None,
+    pix_fmt: str | None = None,
+    encoder_options: Mapping[str, str] | None = None,
+    start: float | str | Fraction | None = None,
+    end: float | str | Fraction | None = None,
+    frames: int | None = None,
+    scenes: bool = True,
+    matrix: str | None = None,
+    overwrite: bool = False,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> UpscaleResult:
+    """Enlarge a video file: the same as ``animesr upscale``, with the same defaults.
+
+    Args:
+        input: the video file.
+        output: where to write; None or a folder names it ``IN_x4``.
+        scale: factor on width and height, above 0; ``width`` and ``height`` are exact sizes instead.
+        model: a name of the catalogue, or a path to a checkpoint.
+        tile: tile side in input pixels; 0 chooses from free memory.
+        start, end: seconds, or text such as ``"1:02:03.5"``; ``end`` is exclusive.
+        on_progress: called after each frame.
+
+    Returns:
+        Frames, seconds and warnings; the file is complete and verified.
+
+    Raises:
+        AnimesrError: one of its family, with a message, a hint and the exit code of the command.
+            Nothing is left of the output then, and an older one is untouched.
+    """
+    settings = UpscaleSettings(
+        scale=scale,
+        width=width,
+        height=height,
+        model=str(model),
+        tile=tile,
+        device=device,
+        precision=precision,
+        codec=codec,
+        crf=crf,
+        preset=preset,
+        pix_fmt=pix_fmt,
+        encoder_options=dict(encoder_options or {}),
+        start=None if start is None else parse_time(str(start)),
+        end=None if end is None else parse_time(str(end)),
+        frames=frames,
+        scenes=scenes,
+        matrix=matrix,
+        overwrite=overwrite,
+    )
+    observer = Observer(on_progress=on_progress or (lambda progress: None))
+    return run(Path(input), None if output is None else Path(output), settings, observer)

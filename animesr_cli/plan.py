@@ -1,0 +1,234 @@
+"""Everything that is settled before the first frame: names, sizes, colour, device, time and disk.
+
+What cannot work is refused here in one sentence; what will differ from the wish is noted. Nothing
+is written.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+from animesr_cli.checkpoints import LoadedCheckpoint, load_checkpoint
+from animesr_cli.colour import ColourSpec
+from animesr_cli.config import UpscaleSettings
+from animesr_cli.encoders import Encoding, choose_encoding, format_of, size_multiple
+from animesr_cli.engine import Compute, choose_compute, choose_tile, seconds_per_pixel
+from animesr_cli.errors import DiskFullError, UsageError
+from animesr_cli.network import RecurrentUpscaler, halo
+from animesr_cli.video_info import VideoInfo, probe
+from animesr_cli.writer import check_output
+
+HARDWARE_H264_WIDTH_PX: Final = 4096
+"""Hardware decoders of H.264 end here."""
+
+LONG_RUN_SECONDS: Final = 24 * 3600
+
+# Bits per output pixel and frame: a still drawing and dense grain lie near these two.
+FEWEST_BITS_PER_PIXEL: Final = 0.005
+LIKELY_BITS_PER_PIXEL: Final = 0.12
+LOSSLESS_BITS_PER_PIXEL: Final = 8.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a run will do."""
+
+    source: VideoInfo
+    output: Path
+    settings: UpscaleSettings
+    checkpoint: LoadedCheckpoint
+    network: RecurrentUpscaler
+    """fp32, on the CPU."""
+    compute: Compute
+    tile: int
+    """Tile side in input pixels; at least the frame's longer side means the whole frame."""
+    width: int
+    height: int
+    sample_aspect_ratio: Fraction
+    encoding: Encoding
+    colour: ColourSpec
+    """Of the output."""
+    frames: int | None
+    """Expected; None where the container does not tell."""
+    estimated_seconds: float | None
+    """Of the network over all frames, from a trial on this device."""
+    free_bytes: int
+    notes: tuple[str, ...]
+
+    @property
+    def tiled(self) -> bool:
+        return self.tile < max(self.source.width, self.source.height)
+
+
+def default_output(source: Path, settings: UpscaleSettings, folder: Path | None) -> Path:
+    """``IN_x4.mp4`` beside the input or in ``folder``; MKV where the suffix cannot be written."""
+    size = "x".join(str(n) for n in (settings.width, settings.height) if n)
+    label = f"w{size}" if size and not settings.height else size or f"x{settings.scale:g}"
+    suffix = source.suffix if format_of(source.suffix) else ".mkv"
+    return (folder or source.parent) / f"{source.stem}_{label}{suffix}"
+
+
+def output_size(
+    source: VideoInfo, settings: UpscaleSettings, multiple: tuple[int, int]
+) -> tuple[int, int, Fraction]:
+    """Width, height and sample aspect ratio of the output, on the coded (unrotated) picture.
+
+    A factor, or one side alone, keeps the sample aspect ratio; where both sides are given, it
+    takes up the difference, so that the picture is shown in the same shape.
+    """
+    width, height = settings.width, settings.height
+    if source.rotation % 180:  # the wish is about the picture as shown
+        width, height = height, width
+    scale = Fraction(settings.scale).limit_denominator(10_000)
+    if width or height:
+        scale = Fraction(width, source.width) if width else Fraction(height or 0, source.height)
+    exact = (width or source.width * scale, height or source.height * scale)
+    out_w, out_h = (_nearest(size, step) for size, step in zip(exact, multiple, strict=True))
+    aspect = source.sample_aspect_ratio
+    if width and height:
+        aspect *= Fraction(source.width * out_h, source.height * out_w)
+        aspect = aspect.limit_denominator(1000)
+    return out_w, out_h, aspect
+
+
+def _nearest(size: Fraction | int, step: int) -> int:
+    return max(int(size / step + Fraction(1, 2)), 1) * step
+
+
+def output_colour(source: VideoInfo, encoding: Encoding) -> ColourSpec:
+    """The input's matrix, range and siting, in the layout of the encoder."""
+    colour = source.colour
+    if colour.layout.family == "rgb":  # computer graphics: tagged, so that nobody has to guess
+        return ColourSpec(layout=encoding.layout, matrix="bt709", full_range=False)
+    return ColourSpec(
+        layout=encoding.layout,
+        matrix=colour.matrix,
+        full_range=colour.full_range,
+        siting=colour.siting,
+    )
+
+
+def expected_frames(source: VideoInfo, settings: UpscaleSettings) -> int | None:
+    """Frames within ``start``, ``end`` and ``frames``, as far as the container tells."""
+    count = source.frame_count
+    duration = source.duration_seconds
+    if duration and source.frame_rate:
+        if count is None or settings.start or settings.end:
+            end = min(settings.end or duration, duration)
+            seconds = max(end - (settings.start or 0), Fraction(0))
+            count = round(seconds * source.frame_rate)
+    return min(count, settings.frames) if count and settings.frames else count or settings.frames
+
+
+def _likely_bytes(pixels: int, encoding: Encoding, bits_per_pixel: float) -> int:
+    bits = LOSSLESS_BITS_PER_PIXEL if encoding.lossless else bits_per_pixel
+    return int(pixels * bits / 8)
+
+
+def _check_disk(pixels: int, encoding: Encoding, free: int, warn: Callable[[str], None]) -> None:
+    fewest = _likely_bytes(pixels, encoding, FEWEST_BITS_PER_PIXEL)
+    likely = _likely_bytes(pixels, encoding, LIKELY_BITS_PER_PIXEL)
+    if free < fewest:
+        raise DiskFullError(
+            f"{free / 1e9:.2f} GB are free where the output goes, and it needs at least "
+            f"{fewest / 1e9:.2f} GB",
+            f"free {(likely - free) / 1e9:.2f} GB and run again",
+        )
+    if free < likely:
+        warn(
+            f"the output may need {likely / 1e9:.2f} GB and only {free / 1e9:.2f} GB are free "
+            "where it goes"
+        )
+
+
+def _check_settings(settings: UpscaleSettings) -> None:
+    for name in ("width", "height", "frames"):
+        value = getattr(settings, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name} must be at least 1, not {value}")
+    if not 0 < settings.scale < float("inf"):
+        raise UsageError(f"--scale must be above 0, not {settings.scale:g}")
+    if settings.tile and settings.tile < 16:
+        raise UsageError(f"--tile must be 0 (automatic) or at least 16, not {settings.tile}")
+    if settings.start is not None and settings.end is not None and settings.end <= settings.start:
+        raise UsageError("--end must be later than --start")
+
+
+def _notes(source: VideoInfo, settings: UpscaleSettings, width: int, height: int) -> list[str]:
+    notes = []
+    factor = settings.scale
+    if settings.width is None and settings.height is None:
+        wish = (source.width * factor, source.height * factor)
+        if (width, height) != tuple(round(size) for size in wish):
+            notes.append(f"{wish[0]:g}x{wish[1]:g} made {width}x{height}, as the encoder needs")
+    elif (settings.width or width, settings.height or height) not in (
+        (width, height), (height, width)
+    ):  # fmt: skip
+        notes.append(f"size made {width}x{height}, as the encoder needs")
+    return notes
+
+
+def make_plan(
+    source: Path,
+    output: Path | None,
+    settings: UpscaleSettings,
+    *,
+    warn: Callable[[str], None],
+) -> Plan:
+    """Check everything and settle every open choice; raises the error of whatever cannot work."""
+    _check_settings(settings)
+    if output is None or output.is_dir():
+        output = default_output(source, settings, output)
+    format_name = check_output(output, source, overwrite=settings.overwrite)
+    info = probe(source, matrix=settings.matrix)
+    encoding = choose_encoding(format_name, settings, info, warn=warn)
+    width, height, aspect = output_size(info, settings, size_multiple(encoding))
+    compute = choose_compute(settings.device, settings.precision)
+    checkpoint = load_checkpoint(settings.model, warn=warn)
+    network = RecurrentUpscaler(checkpoint.num_feat, checkpoint.num_block)
+    network.load_state_dict(checkpoint.state_dict)
+    frames = expected_frames(info, settings)
+    free = shutil.disk_usage(output.absolute().parent).free
+    pixels = width * height * (frames or 0)
+    _check_disk(pixels, encoding, free, warn)
+    estimate = None
+    if frames:
+        estimate = seconds_per_pixel(network, compute) * info.width * info.height * frames
+        if estimate > LONG_RUN_SECONDS:
+            warn(
+                f"this will take about {estimate / LONG_RUN_SECONDS:.1f} days on {compute.device}; "
+                "--end 10 tries the first seconds"
+            )
+    notes = _notes(info, settings, width, height)
+    if width > HARDWARE_H264_WIDTH_PX and "264" in encoding.codec:
+        warn(
+            f"{width} pixels wide: hardware decoders of H.264 end at {HARDWARE_H264_WIDTH_PX}; "
+            "-c libx265 plays on more devices"
+        )
+    return Plan(
+        source=info,
+        output=output,
+        settings=settings,
+        checkpoint=checkpoint,
+        network=network,
+        compute=compute,
+        tile=settings.tile or choose_tile(
+            info.height, info.width, halo(checkpoint.num_block), compute
+        ),
+        width=width,
+        height=height,
+        sample_aspect_ratio=aspect,
+        encoding=encoding,
+        colour=output_colour(info, encoding),
+        frames=frames,
+        estimated_seconds=estimate,
+        free_bytes=free,
+        notes=tuple(notes),
+    )
+
+

@@ -1,0 +1,245 @@
+"""Time as (pts, time base): parsing, formatting, rescaling, and repair of broken timestamps.
+
+It does not know files or FFmpeg: a timestamp is an integer number of ticks, a time base is the
+length of one tick in seconds. Floats appear only in text for people.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final, Generic, TypeVar
+
+from animesr_cli.errors import UsageError
+
+logger = logging.getLogger(__name__)
+
+Picture = TypeVar("Picture")
+
+FALLBACK_RATE: Final = Fraction(25)
+"""Frames per second where neither a timestamp nor the file says how long a frame lasts."""
+MIN_SPACING_SECONDS: Final = Fraction(1, 1000)
+"""A repaired frame keeps this distance from its neighbours where there is room: the tick of MKV."""
+
+_CLOCK = re.compile(
+    r"(?:(?P<hours>[0-9]+):)?(?P<minutes>[0-9]{1,2}):(?P<seconds>[0-9]{1,2}(?:\.[0-9]+)?)"
+)
+_SECONDS = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
+
+
+# Text --------------------------------------------------------------------------------------------
+
+
+def parse_time(text: str) -> Fraction:
+    """Seconds in ``12.5``, ``1:30`` or ``1:02:03.250``."""
+    text = text.strip()
+    if _SECONDS.fullmatch(text):
+        return Fraction("0" + text if text.startswith(".") else text.removesuffix("."))
+    clock = _CLOCK.fullmatch(text)
+    if clock is not None:
+        hours, minutes = clock["hours"], int(clock["minutes"])
+        part = Fraction(clock["seconds"])
+        if part < 60 and (minutes < 60 or hours is None):
+            return int(hours or 0) * 3600 + minutes * 60 + part
+    raise UsageError(
+        f"{text!r} is not a time",
+        "give seconds (12.5) or hours, minutes and seconds (1:02:03.250)",
+    )
+
+
+def format_time(time: Fraction | float) -> str:
+    """``HH:MM:SS``, whole seconds rounded down; more than 99 hours get more digits."""
+    whole = int(abs(float(time)))
+    minutes, rest = divmod(whole, 60)
+    return f"{'-' if time < 0 and whole else ''}{minutes // 60:02}:{minutes % 60:02}:{rest:02}"
+
+
+# Arithmetic --------------------------------------------------------------------------------------
+
+
+def seconds(pts: int, time_base: Fraction) -> Fraction:
+    """The time of ``pts``, exactly."""
+    return pts * time_base
+
+
+def ticks(time: Fraction, time_base: Fraction) -> int:
+    """The tick nearest to ``time`` in seconds; halves away from zero, as FFmpeg rounds."""
+    exact = time / time_base
+    nearest: int = math.floor(abs(exact) + Fraction(1, 2))
+    return nearest if exact >= 0 else -nearest
+
+
+def rescale(pts: int, from_base: Fraction, to_base: Fraction) -> int:
+    """``pts`` in another time base, to the nearest tick."""
+    return ticks(pts * from_base, to_base)
+
+
+# Repair ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Stamped(Generic[Picture]):
+    """A picture with its settled time."""
+
+    picture: Picture
+    pts: int
+    duration: int
+    """Ticks, at least 1."""
+
+
+@dataclass(frozen=True)
+class _Waiting(Generic[Picture]):
+    picture: Picture
+    pts: int | None
+    duration: int
+
+
+class TimestampRepair(Generic[Picture]):
+    """Turns the timestamps of a stream into strictly increasing ones, one frame late.
+
+    A timestamp in order stays exactly what it was, whatever came before it, so that sound and
+    picture never drift. One that is missing goes a frame's duration behind its predecessor; one
+    that is not later than its predecessor goes a millisecond behind it. One that leaps far ahead
+    of the next is taken for the broken one of the two. Where the next good timestamp leaves less
+    room, the frame goes halfway; where it leaves none, the next one moves by a tick.
+
+    A lasting jump backward (a stream joined without care) is not undone here: its frames follow
+    a millisecond apart until the clock has caught up.
+    """
+
+    def __init__(self, time_base: Fraction, frame_rate: Fraction | None = None) -> None:
+        self.time_base = time_base
+        self.repairs: Counter[str] = Counter()
+        """How many timestamps were repaired, by kind: missing, duplicate, backward, ahead."""
+        self._step = 1 / (frame_rate or FALLBACK_RATE) / time_base  # ticks, not rounded
+        self._spacing = max(1, math.ceil(MIN_SPACING_SECONDS / time_base))
+        self._waiting: _Waiting[Picture] | None = None
+        self._last: int | None = None  # the settled pts of the frame before the waiting one
+        self._due = Fraction(0)  # where the next frame is due, in ticks: no rounding error adds up
+
+    def push(self, picture: Picture, pts: int | None, duration: int) -> Stamped[Picture] | None:
+        """Take one decoded frame (``duration`` 0: unknown); return the one before it, settled."""
+        waiting, self._waiting = self._waiting, _Waiting(picture, pts, duration)
+        return None if waiting is None else self._settle(waiting, pts)
+
+    def finish(self) -> Stamped[Picture] | None:
+        """The last frame."""
+        waiting, self._waiting = self._waiting, None
+        return None if waiting is None else self._settle(waiting, None)
+
+    def _settle(self, frame: _Waiting[Picture], following: int | None) -> Stamped[Picture]:
+        length = Fraction(frame.duration) if frame.duration > 0 else self._step
+        kind = self._fault(frame.pts, following)
+        if kind is None:
+            assert frame.pts is not None
+            pts = frame.pts
+        else:
+            pts = self._place(kind, following, length)
+            self._log(kind, frame.pts, pts)
+        exact = self._due if kind == "missing" and round(self._due) == pts else Fraction(pts)
+        self._last, self._due = pts, exact + length
+        return Stamped(frame.picture, pts, self._duration(frame, pts, following))
+
+    def _fault(self, pts: int | None, following: int | None) -> str | None:
+        if pts is None:
+            return "missing"
+        if self._last is None:
+            return None
+        if pts <= self._last:
+            return "duplicate" if pts == self._last else "backward"
+        # One of the two is wrong; the one that came more than a frame late is likelier.
+        if following is not None and self._last < following <= pts > self._last + 2 * self._step:
+            return "ahead"
+        return None
+
+    def _place(self, kind: str, following: int | None, length: Fraction) -> int:
+        """A time behind the last frame and, where that is possible, before the following one."""
+        if self._last is None:  # a missing timestamp at the very start
+            return 0 if following is None else following - max(1, round(length))
+        wanted = self._last + self._spacing
+        if kind == "missing":
+            wanted = max(round(self._due), self._last + 1)
+        elif kind == "ahead" and following is not None:
+            wanted = max(following - self._spacing, wanted)
+        if following is not None and self._last < following <= wanted:
+            wanted = max((self._last + following) // 2, self._last + 1)
+        return wanted
+
+    def _duration(self, frame: _Waiting[Picture], pts: int, following: int | None) -> int:
+        room = following - pts if following is not None and following > pts else None
+        if frame.duration > 0:
+            return frame.duration if room is None else min(frame.duration, room)
+        return room if room is not None else max(1, round(self._step))
+
+    def _log(self, kind: str, was: int | None, pts: int) -> None:
+        self.repairs[kind] += 1
+        logger.debug(
+            "%s timestamp %s set to %s (%.3f s)", kind, was, pts, float(pts * self.time_base)
+        )
+
+
+class LossTracker:
+    """Tells which frames a damaged stream lost, from the timestamps of its packets.
+
+    A decoder hands pictures out in the order of display, so when one comes, every packet with an
+    earlier timestamp has had its chance. Healthy streams have packets that are never shown, so a
+    packet without a picture is only a loss after a decoding error, until a key frame later than
+    the damage. Threads may report an error several packets late; this does not mind. An error
+    among the last packets may go unreported: in a stream that showed every packet until then,
+    those without a picture at its end are lost as well.
+    """
+
+    def __init__(self) -> None:
+        self.errors = 0
+        self._expected: list[int] = []  # heap of packet timestamps without a picture so far
+        self._latest: int | None = None
+        self._horizon: int | None = None  # losses are counted up to here, and to a key frame
+        self._untimed = 0  # errors on packets without a timestamp, since the last picture
+        self._unshown = 0  # healthy packets without a picture
+
+    def submit(self, pts: int | None) -> None:
+        """A packet goes to the decoder."""
+        if pts is None:
+            return
+        heapq.heappush(self._expected, pts)
+        self._latest = pts if self._latest is None else max(self._latest, pts)
+
+    def error(self) -> None:
+        """The decoder reported an error on some packet submitted so far."""
+        self.errors += 1
+        if self._latest is None:
+            self._untimed += 1
+        else:
+            self._horizon = self._latest
+
+    def picture(self, pts: int | None, *, key: bool) -> list[int | None]:
+        """A picture came: the times of those lost before it (None: at unknown times)."""
+        if pts is None:
+            lost, self._untimed = [None] * self._untimed, 0
+            return list(lost)
+        earlier = self._earlier_than(pts)
+        if self._horizon is None:
+            self._unshown += len(earlier)
+            return []
+        if key and pts > self._horizon:
+            self._horizon = None
+        return list(earlier)
+
+    def finish(self) -> list[int | None]:
+        """No more pictures: the times of those lost at the end."""
+        if self._horizon is None and self._unshown:
+            return []
+        return [*sorted(self._expected), *([None] * self._untimed)]
+
+    def _earlier_than(self, pts: int) -> list[int]:
+        earlier = []
+        while self._expected and self._expected[0] <= pts:
+            expected = heapq.heappop(self._expected)
+            if expected != pts:
+                earlier.append(expected)
+        return earlier

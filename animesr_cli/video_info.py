@@ -1,0 +1,349 @@
+"""What a video file is: its pictures' size, format, time and colour, and the streams beside them.
+
+``probe`` opens a file, decodes its first picture and tells. It does not know how the other pictures
+are read (reader.py) nor what anything is converted to.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final, cast
+
+import av
+import numpy as np
+from av.stream import Disposition
+
+from animesr_cli import colour, containers
+from animesr_cli.colour import ColourSpec
+from animesr_cli.containers import shown
+from animesr_cli.errors import InputError
+from animesr_cli.pixels import layout_of, native_format
+
+logger = logging.getLogger(__name__)
+
+MICROSECOND: Final = Fraction(1, 1_000_000)
+"""The time base of a container's own start and duration."""
+
+AVFMT_NOTIMESTAMPS: Final = 0x0080
+AVFMT_TS_DISCONT: Final = 0x0200
+
+INTERLACED_FIELD_ORDERS: Final = (2, 3, 4, 5)
+"""AVFieldOrder: top first, bottom first, and the two mixed ones."""
+CODEC_SITINGS: Final = {"mjpeg": 2, "mpeg1video": 2, "theora": 2, "vp3": 2, "dvvideo": 3}
+"""AVCHROMA_LOC_* of the codecs that have only one; PyAV does not show what other streams say."""
+
+DECODING_ERRORS: Final[tuple[type[Exception], ...]] = (av.FFmpegError, ValueError)
+"""What a decoder raises over damaged data."""
+_MAX_DEMUX_FAILURES: Final = 100
+"""Failures to read a packet, one directly after another, that end a file."""
+
+
+# What a file is ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamInfo:
+    """One stream of a file, for people and for choosing."""
+
+    index: int
+    kind: str
+    """video, audio, subtitle, attachment, data, or cover (a still picture that goes with it)."""
+    codec: str
+    language: str | None
+    title: str | None
+    default: bool
+    detail: str
+    """Such as ``aac 48000 Hz stereo`` or ``subrip (forced)``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColourTags:
+    """FFmpeg's AVCOL_* and AVCHROMA_LOC_* numbers as the file has them; 2 or 0 is unspecified."""
+
+    primaries: int = 2
+    transfer: int = 2
+    matrix: int = 2
+    range: int = 0
+    siting: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoInfo:
+    """Everything that is known of a video before it is read."""
+
+    path: Path
+    container: str
+    """FFmpeg's name of the format, such as ``matroska,webm``."""
+    stream_index: int
+    codec: str
+    width: int
+    height: int
+    pix_fmt: str
+    """As decoded; ``colour.layout`` describes the planes that the reader hands out."""
+    sample_aspect_ratio: Fraction
+    rotation: int
+    """Degrees counter-clockwise of the display matrix: 0, 90, 180 or 270."""
+    display_matrix: tuple[int, ...] | None
+    """The whole matrix (nine 16.16 and 2.30 fixed-point numbers), which may also mirror."""
+    time_base: Fraction
+    frame_rate: Fraction | None
+    """Average frames per second; None: not known."""
+    duration_seconds: Fraction | None
+    frame_count: int | None
+    """As the container has it; None: it does not say."""
+    clock_start: Fraction
+    """What the container's clock shows at the time that people call 0: 0, but for MPEG streams."""
+    tags: ColourTags
+    colour: ColourSpec
+    """What the reader's planes are taken for."""
+    colour_note: str
+    """Why, such as ``BT.601 (untagged, by size)``."""
+    interlaced: bool
+    streams: tuple[StreamInfo, ...]
+    chapters: int
+    size_bytes: int
+
+
+def probe(path: Path | str, *, matrix: str | None = None) -> VideoInfo:
+    """Open a file, decode its first picture and tell what it is; ``matrix`` overrides its tag.
+
+    Raises:
+        InputError: it is missing, not a video, or nothing in it can be decoded.
+    """
+    with containers.open_input(path) as container:
+        stream = choose_stream(container, Path(path))
+        frame = _first_picture(container, stream, Path(path))
+        return _describe(container, stream, frame, Path(path), matrix)
+
+
+def choose_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
+    """The video that a player would show; never a cover picture."""
+    moving = [s for s in container.streams.video if not _is_still(s)]
+    if not moving:
+        found = ", ".join(f"{s.kind} ({s.detail})" for s in describe_streams(container))
+        raise InputError(f"{shown(path)} has no video stream; it holds {found or 'no stream'}")
+    best = container.streams.best("video")
+    stream = next((s for s in moving if best is not None and s.index == best.index), moving[0])
+    # Without a decoder there is no codec context, and PyAV's properties would fail.
+    if stream.codec_context is None:
+        raise InputError(f"{shown(path)}: there is no decoder for its video stream")
+    if not stream.time_base:
+        raise InputError(f"{shown(path)}: its video stream has no time base")
+    return stream
+
+
+def _is_still(stream: av.stream.Stream) -> bool:
+    return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
+
+
+def _first_picture(
+    container: av.container.InputContainer, stream: av.VideoStream, path: Path
+) -> av.VideoFrame:
+    """The first picture that decodes; packets before it may be damaged."""
+    count = 0
+    for packet in itertools.chain(demux(container, stream), [None]):
+        count += packet is not None
+        try:
+            for frame in stream.codec_context.decode(packet):
+                return frame
+        except DECODING_ERRORS as error:
+            logger.info("a packet cannot be decoded: %s", error)
+    size = f"{stream.width}x{stream.height} {codec_name(stream)}"
+    raise InputError(
+        f"{shown(path)}: no picture of its video stream ({size}) can be decoded; "
+        f"it holds {count} packets"
+    )
+
+
+def demux(
+    container: av.container.InputContainer, *streams: av.stream.Stream
+) -> Iterator[av.Packet[Any]]:
+    """Packets of these streams (none: of all); a damaged place in the container is stepped over.
+
+    Empty ones are left out: to a decoder they mean the end.
+    """
+    failures = 0
+    while failures < _MAX_DEMUX_FAILURES:
+        try:
+            for packet in container.demux(*streams):
+                if packet.size:
+                    failures = 0
+                    yield packet
+            return
+        except av.InvalidDataError as error:
+            failures += 1
+            logger.info("a packet cannot be read from the container: %s", error)
+
+
+# Describing --------------------------------------------------------------------------------------
+
+
+def _describe(
+    container: av.container.InputContainer,
+    stream: av.VideoStream,
+    frame: av.VideoFrame,
+    path: Path,
+    matrix: str | None,
+) -> VideoInfo:
+    assert stream.time_base  # choose_stream made sure
+    tags = _colour_tags(stream, frame)
+    spec, note = _colour_spec(tags, frame, matrix)
+    flags = container.format.flags
+    return VideoInfo(
+        path=path,
+        container=container.format.name,
+        stream_index=stream.index,
+        codec=codec_name(stream),
+        width=frame.width,
+        height=frame.height,
+        pix_fmt=frame.format.name,
+        sample_aspect_ratio=Fraction(stream.sample_aspect_ratio or 1),
+        rotation=frame.rotation % 360,
+        display_matrix=_display_matrix(frame),
+        time_base=Fraction(stream.time_base),
+        frame_rate=_frame_rate(stream, flags),
+        duration_seconds=_announced_duration(container, stream),
+        frame_count=_frame_count(stream),
+        clock_start=_clock_start(container) if flags & AVFMT_TS_DISCONT else Fraction(0),
+        tags=tags,
+        colour=spec,
+        colour_note=note,
+        interlaced=frame.interlaced_frame
+        or stream.codec_context.field_order in INTERLACED_FIELD_ORDERS,
+        streams=tuple(describe_streams(container)),
+        chapters=len(container.chapters()),
+        size_bytes=path.stat().st_size,
+    )
+
+
+def _colour_tags(stream: av.VideoStream, frame: av.VideoFrame) -> ColourTags:
+    """The picture's own tags, and where it has none, the container's."""
+    context = stream.codec_context
+    pairs = {
+        "primaries": (frame.color_primaries, context.color_primaries, 2),
+        "transfer": (frame.color_trc, context.color_trc, 2),
+        "matrix": (frame.colorspace, context.colorspace, 2),
+        "range": (frame.color_range, context.color_range, 0),
+    }
+    return ColourTags(
+        **{
+            name: int(from_frame if from_frame != unspecified else from_stream)
+            for name, (from_frame, from_stream, unspecified) in pairs.items()
+        },
+        siting=CODEC_SITINGS.get(codec_name(stream), 0),
+    )
+
+
+def _colour_spec(
+    tags: ColourTags, frame: av.VideoFrame, matrix: str | None
+) -> tuple[ColourSpec, str]:
+    pix_fmt = native_format(frame.format.name)
+    layout = layout_of(pix_fmt)
+    assert layout is not None
+    if layout.family == "rgb":
+        return ColourSpec(layout=layout, full_range=True), "RGB"
+    full_range = colour.full_range_of(tags.range, pix_fmt)
+    chosen, note = colour.choose_matrix(tags.matrix, frame.width, frame.height, matrix)
+    spec = ColourSpec(
+        layout=layout,
+        matrix=chosen,
+        full_range=full_range,
+        siting=colour.siting_of(tags.siting),
+    )
+    return spec, "gray" if layout.family == "gray" else note
+
+
+def _display_matrix(frame: av.VideoFrame) -> tuple[int, ...] | None:
+    try:
+        data = cast(Any, frame.side_data)["DISPLAYMATRIX"]
+    except KeyError:
+        return None
+    return tuple(int(value) for value in np.frombuffer(bytes(data), dtype=np.int32))
+
+
+def _frame_rate(stream: av.VideoStream, format_flags: int) -> Fraction | None:
+    rates = [stream.average_rate, stream.guessed_rate]
+    if format_flags & AVFMT_NOTIMESTAMPS:
+        rates.reverse()  # without timestamps the average is FFmpeg's 25, the guess is the codec's
+    return next((Fraction(rate) for rate in rates if rate), None)
+
+
+def _clock_start(container: av.container.InputContainer) -> Fraction:
+    return (container.start_time or 0) * MICROSECOND
+
+
+_DURATION_TAG = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+
+
+def _duration_tag(stream: av.stream.Stream) -> Fraction | None:
+    """Matroska's DURATION tag: where this one stream ends."""
+    for name, value in stream.metadata.items():
+        match = _DURATION_TAG.fullmatch(value.strip("\0 "))
+        if name.upper().split("-")[0] == "DURATION" and match:
+            return int(match[1]) * 3600 + int(match[2]) * 60 + Fraction(match[3])
+    return None
+
+
+def stream_duration(stream: av.stream.Stream) -> Fraction | None:
+    """What the file says about the length of this one stream, in seconds."""
+    if stream.duration and stream.duration > 0 and stream.time_base:
+        return stream.duration * Fraction(stream.time_base)
+    return _duration_tag(stream)
+
+
+def _announced_duration(
+    container: av.container.InputContainer, stream: av.VideoStream
+) -> Fraction | None:
+    own = stream_duration(stream)
+    if own is not None or not container.duration or container.duration <= 0:
+        return own
+    return container.duration * MICROSECOND
+
+
+def _frame_count(stream: av.VideoStream) -> int | None:
+    tagged = stream.metadata.get("NUMBER_OF_FRAMES", "")
+    return stream.frames or (int(tagged) if tagged.isdecimal() else None) or None
+
+
+def codec_name(stream: av.stream.Stream) -> str:
+    """The codec, not the decoder that was chosen for it: av1, not libdav1d."""
+    context: av.CodecContext | None = stream.codec_context
+    if context is None:
+        return stream.name or "unknown"
+    return str(context.codec.canonical_name)
+
+
+def describe_streams(container: av.container.InputContainer) -> Iterator[StreamInfo]:
+    """All streams in the order of the file."""
+    for stream in container.streams:
+        language = stream.metadata.get("language")
+        still = isinstance(stream, av.VideoStream) and _is_still(stream)
+        yield StreamInfo(
+            index=stream.index,
+            kind="cover" if still else stream.type,
+            codec=codec_name(stream),
+            language=language if language != "und" else None,
+            title=stream.metadata.get("title"),
+            default=bool(stream.disposition & Disposition.default),
+            detail=_detail(stream),
+        )
+
+
+def _detail(stream: av.stream.Stream) -> str:
+    words = [codec_name(stream)]
+    context: av.CodecContext | None = stream.codec_context
+    if isinstance(stream, av.AudioStream) and context is not None:
+        words += [f"{stream.sample_rate} Hz", stream.layout.name]
+    elif isinstance(stream, av.VideoStream) and context is not None:
+        words += [f"{stream.width}x{stream.height}", *([stream.pix_fmt] if stream.pix_fmt else [])]
+    elif stream.type == "attachment" and stream.metadata.get("mimetype"):
+        words.append(stream.metadata["mimetype"])
+    flags = stream.disposition & ~(Disposition.default | Disposition.attached_pic)
+    names = [d.name for d in Disposition if d & flags and d.name]
+    return " ".join(words) + (f" ({', '.join(names)})" if names else "")

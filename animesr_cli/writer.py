@@ -1,0 +1,407 @@
+"""Writing the output: it is complete, verified and under its name, or it does not exist.
+
+Pictures are encoded and muxed, the other streams of the input beside them, into a hidden part file.
+That file is closed, read back, compared with what was handed in, and only then given its name. It
+does not know where pictures come from, which thread it runs in, or which encoder is best.
+
+Times are exact: the video keeps the source's time base, which MP4 and MOV store as it is; Matroska
+and WebM round to their millisecond.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self, TypeAlias
+
+import av
+import numpy as np
+from av.codec.context import ThreadType
+from av.container import InputContainer, OutputContainer
+from av.stream import Discard, Disposition, Stream
+from torch import Tensor
+
+from animesr_cli.colour import ColourSpec
+from animesr_cli.containers import open_input, open_output, shown
+from animesr_cli.encoders import (
+    FORMATS,
+    Encoding,
+    encoder_options,
+    format_named,
+    format_of,
+    open_encoder,
+    output_tags,
+)
+from animesr_cli.errors import InputError, UsageError, VerificationError
+from animesr_cli.part_file import PartFile, check_name, check_place, explained
+from animesr_cli.pixels import planes_of
+from animesr_cli.streams import StreamCopier, is_filler
+from animesr_cli.timing import seconds, ticks
+from animesr_cli.video_info import VideoInfo, demux, stream_duration
+
+log = logging.getLogger(__name__)
+
+Warn = Callable[[str], None]
+Packet: TypeAlias = "av.Packet[Any]"
+
+AVFMT_FLAG_BITEXACT: Final = 0x0400
+
+MAX_ENCODER_THREADS: Final = 16
+"""More of them cost memory and quality, and gain nothing beside the network."""
+
+FALLBACK_FRAME_RATE: Final = Fraction(25)
+"""Frames per second that the encoder's rate control assumes where the source does not say."""
+
+# ---- before the run ------------------------------------------------------------------------------
+
+
+def check_output(output: Path, source: Path, *, overwrite: bool) -> str:
+    """Refuse an output that cannot or must not be written; nothing is left behind.
+
+    Returns:
+        FFmpeg's muxer for the suffix.
+
+    Raises:
+        UsageError: the suffix is unknown, the name too long or with a NUL byte, or it is the input.
+        OutputError: it exists, its folder is missing or read-only, or it is no regular file.
+    """
+    check_name(output)
+    container = format_of(output.suffix)
+    if container is None:
+        what = f"of the type {shown(output.suffix)}" if output.suffix else "without a suffix"
+        raise UsageError(
+            f"{shown(output)}: files {what} are not written",
+            f"supported are {', '.join(FORMATS)}; .mkv holds every kind of stream",
+        )
+    check_place(output, source, overwrite=overwrite)
+    return container.muxer
+
+
+# ---- verification --------------------------------------------------------------------------------
+
+
+@dataclass
+class Tally:
+    """What of one stream was handed to the muxer, or was found in a file."""
+
+    count: int = 0
+    bytes: int = 0
+    first: Fraction | None = None
+    """Seconds, of the earliest packet."""
+    last: Fraction | None = None
+    """Seconds, of the latest packet."""
+    end: Fraction | None = None
+    """Seconds, where the latest packet ends."""
+
+    def add(self, size: int, time: Fraction | None, duration: Fraction) -> None:
+        self.count += 1
+        self.bytes += size
+        if time is None:
+            return
+        self.first = time if self.first is None else min(self.first, time)
+        if self.last is None or time >= self.last:
+            self.last, self.end = time, time + duration
+
+
+@dataclass(frozen=True)
+class Track:
+    """One stream of a finished file."""
+
+    tally: Tally
+    tick: Fraction
+    """Seconds."""
+
+
+def read_back(path: Path) -> list[Track]:
+    """Demux a whole file: the tracks that were muxed packet by packet, in order."""
+    with open_input(path) as container:
+        streams = _tracks(container)
+        tallies = {stream.index: Tally() for stream in streams}
+        for packet in demux(container):
+            tally = tallies.get(packet.stream_index)
+            if tally is None or is_filler(packet.stream, packet.size):
+                continue
+            base = Fraction(packet.time_base)
+            time = None if packet.pts is None else seconds(packet.pts, base)
+            tally.add(packet.size, time, seconds(packet.duration or 0, base))
+        if container.format.name.startswith("matroska"):
+            for stream in streams:  # its packets have no durations of their own, the track has
+                tallies[stream.index].end = stream_duration(stream)
+        return [Track(tallies[s.index], Fraction(s.time_base or 1)) for s in streams]
+
+
+def _tracks(container: InputContainer) -> list[Stream]:
+    return [
+        stream
+        for stream in container.streams
+        if stream.type != "attachment"
+        and stream.discard != Discard.all  # the chapter titles of MP4
+        and not stream.disposition & Disposition.attached_pic
+    ]
+
+
+def _verify_video(written: Tally, track: Track) -> None:
+    found = track.tally
+    if found.count != written.count:
+        raise VerificationError(
+            f"the finished file holds {found.count} of the {written.count} frames written"
+        )
+    moments = {
+        "first frame": (written.first, found.first),
+        "last frame": (written.last, found.last),
+        "end": (written.end, found.end),
+    }
+    for name, (ours, theirs) in moments.items():
+        assert ours is not None
+        if theirs is None or abs(ours - theirs) > track.tick:
+            place = "nowhere" if theirs is None else f"at {float(theirs):.6f} s"
+            raise VerificationError(
+                f"the video's {name} is {place} in the finished file, "
+                f"and was written at {float(ours):.6f} s"
+            )
+
+
+def _verify_copies(copier: StreamCopier, tracks: Sequence[Track]) -> None:
+    """Muxers may cut PCM and AC-3 into other packets: their bytes are the same then."""
+    for index, count in copier.counts.items():
+        found = tracks[index].tally if index < len(tracks) else Tally()
+        if found.count != count and found.bytes != copier.sizes[index]:
+            raise VerificationError(
+                f"stream #{index} of the finished file holds {found.count} packets, "
+                f"and {count} were copied"
+            )
+
+
+# ---- the writer ----------------------------------------------------------------------------------
+
+
+class Writer:
+    """One output file: ``with Writer(...) as writer: writer.write(...) ...; writer.finish()``.
+
+    Entering opens the encoder and writes the header, so that whatever they refuse is known before
+    the first frame. Leaving without ``finish``, or with an error, leaves nothing behind, and an
+    older file of that name as it was.
+
+    Args:
+        source: what the other streams, tags, rotation, time base and frame rate are taken from.
+        origin: seconds that are subtracted from every time (``Reader.origin``).
+        colour: what the planes are, for the tags.
+        start, end: seconds as in ``Reader``; the other streams are cut to them.
+        frames: the run ends after this many frames, and the other streams with them.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        source: VideoInfo,
+        width: int,
+        height: int,
+        sample_aspect_ratio: Fraction,
+        encoding: Encoding,
+        origin: Fraction,
+        colour: ColourSpec,
+        start: Fraction | None = None,
+        end: Fraction | None = None,
+        frames: int | None = None,
+        overwrite: bool = False,
+        warn: Warn = log.warning,
+    ) -> None:
+        self.path = path
+        self._source = source
+        self._size = (width, height)
+        self._aspect = sample_aspect_ratio
+        self._encoding = encoding
+        self._origin = origin
+        self._colour = colour
+        self._start, self._end, self._frames = start, end, frames
+        self._overwrite = overwrite
+        self._warn = warn
+        self._written = Tally()
+        self._durations: dict[int, int] = {}  # by pts, of the frames inside the encoder
+        self._cleanup = ExitStack()
+
+    # -- opening
+
+    def __enter__(self) -> Self:
+        check_output(self.path, self._source.path, overwrite=self._overwrite)
+        with ExitStack() as cleanup:
+            with explained(self.path):
+                self._part = cleanup.enter_context(PartFile(self.path))
+            with self._explained():
+                self._output = self._open_container()
+                cleanup.callback(self._close)
+                self._video = self._add_video()
+                open_encoder(self._video.codec_context, self._encoding)
+                self._copier = cleanup.enter_context(self._copy_streams())
+                self._write_header()
+            self._cleanup = cleanup.pop_all()
+        return self
+
+    def _open_container(self) -> OutputContainer:
+        format_name = self._encoding.format_name
+        output = open_output(self._part.path, format_name=format_name)
+        output.flags |= AVFMT_FLAG_BITEXACT  # no "encoder" tag, no random identifiers
+        if format_name in ("matroska", "webm"):
+            # Sound may begin before the first picture; everything would move to make up for it.
+            output.container_options["avoid_negative_ts"] = "disabled"
+        return output
+
+    def _add_video(self) -> av.VideoStream:
+        source, encoding = self._source, self._encoding
+        rate = (source.frame_rate or FALLBACK_FRAME_RATE).limit_denominator(1_000_000)
+        stream = self._output.add_stream(encoding.codec, rate=rate)
+        assert isinstance(stream, av.VideoStream)
+        context = stream.codec_context
+        context.width, context.height = self._size
+        context.pix_fmt = encoding.pix_fmt
+        stream.time_base = context.time_base = source.time_base
+        context.sample_aspect_ratio = self._aspect
+        context.thread_type = ThreadType.AUTO  # PyAV's SLICE makes x264 cut pictures into bands
+        context.thread_count = min(os.cpu_count() or 1, MAX_ENCODER_THREADS)
+        if encoding.codec_tag:
+            context.codec_tag = encoding.codec_tag
+        tags = output_tags(source, self._colour)
+        context.color_primaries, context.color_trc = tags.primaries, tags.transfer
+        context.colorspace, context.color_range = tags.matrix, tags.range
+        context.options = {"chroma_sample_location": str(tags.siting), **encoder_options(encoding)}
+        stream.set_display_matrix(source.display_matrix)
+        return stream
+
+    def _copy_streams(self) -> StreamCopier:
+        source = self._source
+        chapters_end = self._end
+        if self._frames is not None and source.frame_rate is not None:
+            last = (self._start or 0) + self._frames / source.frame_rate
+            chapters_end = last if self._end is None else min(self._end, last)
+        start, end, chapters_end = (
+            None if time is None else time + source.clock_start
+            for time in (self._start, self._end, chapters_end)
+        )
+        copier = StreamCopier(
+            source.path,
+            self._output,
+            format_name=self._encoding.format_name,
+            video_stream_index=source.stream_index,
+            origin=self._origin,
+            start=start,
+            end=end,
+            chapters_end=chapters_end,
+            warn=self._warn,
+        )
+        copier.describe_video(self._video)
+        return copier
+
+    def _write_header(self) -> None:
+        try:
+            self._output.start_encoding()
+        except (av.FFmpegError, ValueError) as error:
+            if isinstance(error, OSError):
+                raise
+            encoding = self._encoding
+            raise UsageError(
+                f"{format_named(encoding.format_name).title} refuses the video of "
+                f"{encoding.codec} in {encoding.pix_fmt}",
+                "choose .mkv, or another -c or --pix-fmt",
+            ) from error
+
+    # -- pictures
+
+    def write(self, planes: Sequence[Tensor], pts: int, duration: int) -> None:
+        """Encode one picture; ``pts`` and ``duration`` are in the source's time base."""
+        base = self._source.time_base
+        frame = self._filled(planes)
+        frame.pts = pts = pts - ticks(self._origin, base)
+        frame.time_base = base
+        frame.duration = self._durations[pts] = duration
+        self._written.add(0, seconds(pts, base), seconds(duration, base))
+        with self._explained():
+            self._mux(self._video.encode(frame))
+
+    def _filled(self, planes: Sequence[Tensor]) -> av.VideoFrame:
+        """A new frame for each picture: the encoder goes on looking at those it was given."""
+        frame = av.VideoFrame(*self._size, self._encoding.frame_format)
+        _make_opaque(frame)
+        for view, plane in zip(planes_of(frame), planes, strict=True):
+            assert view.shape == plane.shape, (view.shape, plane.shape)
+            view[:] = plane.numpy()
+        return frame
+
+    def _mux(self, packets: Sequence[Packet]) -> None:
+        for packet in packets:
+            assert packet.pts is not None
+            packet.duration = self._durations.pop(packet.pts)
+            time = packet.pts if packet.dts is None else packet.dts
+            self._copier.mux_until(seconds(time, self._source.time_base))
+            self._output.mux_one(packet)
+
+    @property
+    def bytes_written(self) -> int:
+        """Size of the file so far; the encoder and the muxer hold some seconds back."""
+        return self._part.size
+
+    # -- the end
+
+    def finish(self) -> None:
+        """Write what is left, verify the file and give it its name.
+
+        Raises:
+            DiskFullError, OutputError: it could not be written, or not renamed.
+            VerificationError: it is not what was handed in.
+        """
+        assert self._written.count, "finish() before the first frame"
+        with self._explained():
+            self._mux(self._video.encode(None))
+            self._copier.finish(self._written.end if self._frames is not None else None)
+            self._output.close()
+        try:
+            tracks = read_back(self._part.path)
+        except (av.FFmpegError, InputError) as error:
+            raise VerificationError(f"the finished file cannot be read: {error}") from error
+        _verify_video(self._written, tracks[self._video.index])
+        _verify_copies(self._copier, tracks)
+        self._part.publish(overwrite=self._overwrite)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._cleanup.close()
+
+    def _close(self) -> None:
+        """Free the encoder and the file; of a run that failed, its trailer goes with the file."""
+        with suppress(av.FFmpegError, ValueError):
+            self._output.close()
+
+    def _explained(self) -> AbstractContextManager[None]:
+        return explained(self.path, self._missing_bytes)
+
+    def _missing_bytes(self) -> int:
+        """How much more room the whole file needs, judged by the part that is written."""
+        source, written = self._source, self._written
+        size = self._part.size
+        likely = source.size_bytes
+        if source.duration_seconds and written.end and written.first is not None:
+            end = min(self._end or source.duration_seconds, source.duration_seconds)
+            share = (written.end - written.first) / max(end - (self._start or 0), written.end)
+            likely = max(likely, int(size / share))
+        free = shutil.disk_usage(self._part.path.parent).free
+        return likely - size - free
+
+
+def _make_opaque(frame: av.VideoFrame) -> None:
+    """Give the planes that hold alpha its highest value."""
+    for component in frame.format.components:
+        if component.is_alpha:
+            sample_type = np.uint8 if component.bits <= 8 else np.uint16
+            plane = memoryview(frame.planes[component.plane])
+            np.frombuffer(plane, dtype=sample_type)[:] = (1 << component.bits) - 1
