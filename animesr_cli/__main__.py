@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from animesr_cli.cli import app
+from animesr_cli.errors import ExitCode
 
 
 def main() -> None:
     """Run the command line; leaves through ``SystemExit`` with a documented exit code."""
-    app(prog_name="animesr")
+    try:
+        app(prog_name="animesr")
+    except SystemExit as leaving:
+        # Whoever was writing, rich or Typer: both leave with 1 where nobody reads any more.
+        if isinstance(leaving.__context__, BrokenPipeError):
+            raise SystemExit(ExitCode.CLOSED_PIPE) from None
+        raise
 
 
 if __name__ == "__main__":

@@ -83,12 +83,12 @@ def _plain_steps(plan: Plan) -> float:
     """Seconds of one plain step on this size: fp32, channels first."""
     net = plan.network.to(plan.compute.device)
     frame = torch.rand(1, 3, plan.source.height, plan.source.width, device=plan.compute.device)
-    window = [pad_to_multiple(frame)] * 3
+    padded = pad_to_multiple(frame)
     with torch.inference_mode():
-        carried = net.initial(window[0])
+        carried = net.initial(padded)
         _synchronize(plan.compute)
         start = time.perf_counter()
-        net.step(*window, *carried)
+        net.step(padded, padded, padded, *carried)
         _synchronize(plan.compute)
     return time.perf_counter() - start
 
@@ -120,7 +120,7 @@ def _run_plain(plan: Plan) -> tuple[int, Mapping[str, float]]:
     net: RecurrentUpscaler = plan.network.to(device)
     with Reader(plan.source.path, info=plan.source, frames=settings.frames) as reader:
         pictures = [
-            (to_rgb([plane.clone().to(device) for plane in frame.planes], plan.source.colour), frame)
+            (to_rgb([plane.to(device) for plane in frame.planes], plan.source.colour), frame)
             for frame in reader
         ]
         with open_writer(plan, reader.origin, log.warning) as writer, torch.inference_mode():

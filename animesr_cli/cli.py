@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -51,7 +50,7 @@ def _print_version(asked: bool) -> None:
 def _root(
     version: Annotated[
         bool,
-        typer.Option("-V", "--version", callback=_print_version, is_eager=True, help="Show it."),
+        typer.Option("-V", "--version", callback=_print_version, is_eager=True, help="Show it and exit."),
     ] = False,
 ) -> None:
     pass
@@ -72,14 +71,10 @@ def _errors_shown(*, debug: bool = False, json_events: bool = False) -> Iterator
             )
         console.show_error(error)
         raise typer.Exit(error.exit_code) from None
-    except BrokenPipeError:
-        # Python flushes stdout once more at exit; without a reader that would be a traceback.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(ExitCode.CLOSED_PIPE) from None
     except KeyboardInterrupt:
         raise typer.Exit(ExitCode.INTERRUPTED) from None
-    except (typer.Exit, typer.Abort):
-        raise
+    except (typer.Exit, typer.Abort, BrokenPipeError):
+        raise  # __main__ ends a closed pipe
     except Exception as error:
         if debug:
             raise
@@ -144,7 +139,7 @@ def upscale(
     output_path: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[OUT]",
+            metavar="OUT",
             help="Where to write; a folder, or nothing, names it IN_x4.",
             show_default=False,
         ),
@@ -277,10 +272,6 @@ def upscale(
         source = _one("input", input_path, input_option)
         if source is None:
             raise UsageError("no input is named", "animesr upscale IN [OUT]")
-        if precision not in PRECISIONS:
-            raise UsageError(
-                f"--precision {precision} is unknown", "use " + ", ".join(PRECISIONS)
-            )
         settings = UpscaleSettings(
             scale=scale,
             width=width,
@@ -324,7 +315,7 @@ def _upscale(
 
 @app.command()
 def info(
-    file: Annotated[Path, typer.Argument(help="A video file.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A video file.")],
     json_output: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -360,7 +351,10 @@ def models(json_output: JsonOption = False, debug: DebugOption = False) -> None:
 
 @app.command()
 def download(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME", help="Of `animesr models`.", show_default=False),
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every model of the catalogue.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Fetch again what is there.")] = False,
     debug: DebugOption = False,

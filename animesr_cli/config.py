@@ -1,4 +1,4 @@
-"""Frozen settings of the commands; the command line's defaults are these defaults. No torch here."""
+"""Frozen settings of the commands; the command line's defaults are these. No torch here."""
 
 from __future__ import annotations
 

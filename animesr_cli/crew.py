@@ -16,7 +16,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
@@ -39,14 +39,14 @@ class Crew:
 
     def __init__(self) -> None:
         self._threads: list[threading.Thread] = []
-        self._senders: list[queue.Queue[object]] = []
+        self._senders: list[queue.Queue[Any]] = []
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._error: BaseException | None = None
 
     def ahead(self, source: Iterable[T], *, depth: int) -> Iterator[T]:
         """Iterate over ``source`` in a thread, at most ``depth`` items ahead of the caller."""
-        items: queue.Queue[object] = queue.Queue(depth)
+        items: queue.Queue[T | _End] = queue.Queue(depth)
 
         def fill() -> None:
             for item in source:
@@ -58,7 +58,7 @@ class Crew:
 
     def behind(self, consume: Callable[[T], None], *, depth: int) -> Callable[[T], None]:
         """A function that hands its argument to ``consume`` in a thread; it waits while full."""
-        items: queue.Queue[object] = queue.Queue(depth)
+        items: queue.Queue[T | _End] = queue.Queue(depth)
 
         def empty() -> None:
             for item in self._drain(items):
@@ -84,7 +84,10 @@ class Crew:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         if error is not None and not isinstance(error, _Stopped):
             self._fail(error)
@@ -117,7 +120,7 @@ class Crew:
         if self._error is not None:
             raise self._error
 
-    def _put(self, items: queue.Queue[object], item: object) -> None:
+    def _put(self, items: queue.Queue[T | _End], item: T | _End) -> None:
         while not self._stopped.is_set():
             try:
                 return items.put(item, timeout=PATIENCE_SECONDS)
@@ -125,7 +128,7 @@ class Crew:
                 continue
         raise _Stopped
 
-    def _drain(self, items: queue.Queue[object]) -> Iterator[T]:  # type: ignore[type-var]
+    def _drain(self, items: queue.Queue[T | _End]) -> Iterator[T]:
         while True:
             try:
                 item = items.get(timeout=PATIENCE_SECONDS)

@@ -265,10 +265,11 @@ def open_encoder(context: VideoCodecContext, encoding: Encoding) -> None:
         UsageError: it refuses the size, the pixel format, an option, or knows no such option.
     """
     asked = dict(context.options)
+    size = context.width, context.height  # FFmpeg forgets those that it finds too large
     try:
         context.open()
     except (av.FFmpegError, ValueError) as error:
-        raise _refusal(encoding, context.width, context.height) from error
+        raise _refusal(encoding, *size) from error
     unknown = [key for key in context.options if key in asked]
     if unknown:
         raise UsageError(

@@ -18,11 +18,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from animesr_cli.config import PRECISIONS
 from animesr_cli.errors import DeviceError, UsageError
 from animesr_cli.network import SCALE, RecurrentUpscaler, halo, pad_to_multiple
 from animesr_cli.tiles import MIN_TILE, MULTIPLE, Region, grid
 
 log = logging.getLogger(__name__)
+
+Window = tuple[Tensor, Tensor, Tensor]
+"""Frames t-1, t, t+1."""
 
 # Peak bytes per input pixel of one step, weights apart, measured as the growth of resident memory
 # over frames of 320x180 to 1280x720 (`animesr bench` prints the peak of whole runs).
@@ -74,13 +78,15 @@ def choose_device(name: str) -> torch.device:
 def _cpu_multiplies_bf16() -> str | None:
     """The instruction set that makes bf16 fast on this processor, or None."""
     # Emulated bf16 is several times slower than fp32, so the instructions themselves must be there.
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     names = {"amx_bf16": "AMX", "avx512_bf16": "AVX512-BF16", "bf16": "Arm BF16"}
     return next((names[key] for key in names if capabilities.get(key)), None)
 
 
 def choose_compute(device_name: str, precision: str) -> Compute:
     """Pick device and precision; the one place where either is decided."""
+    if precision not in PRECISIONS:
+        raise UsageError(f"there is no precision {precision!r}", f"use {', '.join(PRECISIONS)}")
     device = choose_device(device_name)
     if precision == "fp32":
         return Compute(device, torch.float32, "asked for")
@@ -119,7 +125,7 @@ def free_memory(device: torch.device) -> int | None:
 
 
 def choose_tile(height: int, width: int, margin: int, compute: Compute) -> int:
-    """The largest tile side that fits free memory; the longer side of the frame if all of it does."""
+    """The largest tile side that fits free memory; the frame's longer side if all of it does."""
     free = free_memory(compute.device)
     whole = max(height, width)
     if free is None:
@@ -173,21 +179,19 @@ class Engine:
         self._warn = warn
         self._size = (height, width)
         self._halo = halo(net.num_block)
-        self._frame = Region(
-            0, 0, height + -height % MULTIPLE, width + -width % MULTIPLE
-        )
+        self._frame = Region(0, 0, height + -height % MULTIPLE, width + -width % MULTIPLE)
         self.busy_seconds = 0.0
-        self.tile = tile or choose_tile(
-            self._frame.height, self._frame.width, self._halo, compute
-        )
+        self.tile = tile or choose_tile(self._frame.height, self._frame.width, self._halo, compute)
         self._sr: Tensor
         self._state: Tensor
         self.reset()
 
     def _converted(self, dtype: torch.dtype) -> RecurrentUpscaler:
         net = copy.deepcopy(self._master).to(self.compute.device, dtype)
-        net.requires_grad_(False).eval()
-        return net.to(memory_format=self._memory_format)
+        for parameter in net.requires_grad_(False).eval().parameters():
+            if parameter.dim() == 4:
+                parameter.data = parameter.data.to(memory_format=self._memory_format)
+        return net
 
     @property
     def _memory_format(self) -> torch.memory_format:
@@ -209,7 +213,9 @@ class Engine:
         gives NaN or Inf. The result is not clamped and must not be written to.
         """
         start = time.perf_counter()
-        window = tuple(pad_to_multiple(frame)[None] for frame in (prev, cur, nxt))
+        window = (
+            pad_to_multiple(prev)[None], pad_to_multiple(cur)[None], pad_to_multiple(nxt)[None]
+        )  # fmt: skip
         sr, state = self._compute(self._net, window)
         if not _all_finite(sr, state):
             sr, state = self._again_in_fp32(window)
@@ -218,7 +224,7 @@ class Engine:
         height, width = self._size
         return sr[0, :, : height * SCALE, : width * SCALE]
 
-    def _again_in_fp32(self, window: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+    def _again_in_fp32(self, window: Window) -> tuple[Tensor, Tensor]:
         if self.compute.dtype == torch.float32:
             raise DeviceError(
                 "the network gave NaN or infinity",
@@ -236,9 +242,7 @@ class Engine:
             )
         return sr, state
 
-    def _compute(
-        self, net: RecurrentUpscaler, window: tuple[Tensor, ...]
-    ) -> tuple[Tensor, Tensor]:
+    def _compute(self, net: RecurrentUpscaler, window: Window) -> tuple[Tensor, Tensor]:
         """The whole frame, by tiles; smaller ones for as long as memory runs out."""
         while True:
             try:
@@ -263,9 +267,7 @@ class Engine:
     def _tiles(self) -> list[Region]:
         return grid(self._frame.height, self._frame.width, self.tile)
 
-    def _by_tiles(
-        self, net: RecurrentUpscaler, window: tuple[Tensor, ...]
-    ) -> tuple[Tensor, Tensor]:
+    def _by_tiles(self, net: RecurrentUpscaler, window: Window) -> tuple[Tensor, Tensor]:
         tiles = self._tiles()
         if len(tiles) == 1:
             return net.step(*window, self._sr, self._state)
@@ -273,8 +275,11 @@ class Engine:
         for tile in tiles:
             outer = tile.grown(self._halo, self._frame)
             inner = tile.within(outer)
+            prev, cur, nxt = (frame[outer.index] for frame in window)
             tile_sr, tile_state = net.step(
-                *(frame[outer.index] for frame in window),
+                prev,
+                cur,
+                nxt,
                 self._sr[outer.scaled(SCALE).index],
                 self._state[outer.index],
             )

@@ -75,7 +75,8 @@ class ResidualBlock(nn.Module):
         self.conv2 = nn.Conv2d(num_feat, num_feat, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv2(functional.relu(self.conv1(x), inplace=True))
+        residual: Tensor = self.conv2(functional.relu(self.conv1(x), inplace=True))
+        return x + residual
 
 
 def _conv_lrelu(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
@@ -105,7 +106,7 @@ class RecurrentCell(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 57 + F, H, W) -> (N, 48 + F, H, W): image residual, then state before its LeakyReLU."""
+        """(N, 57 + F, H, W) -> (N, 48 + F, H, W): image residual, state before its LeakyReLU."""
         s1 = self.conv_s1_first(x)  # (N, F, H, W)
         s2 = self.conv_s2_first(s1)  # (N, F, H/2, W/2)
         s4 = self.conv_s4_first(s2)  # (N, F, H/4, W/4)
@@ -141,13 +142,16 @@ class RecurrentUpscaler(nn.Module):
         num_block: residual blocks at full, half and quarter resolution, in falling order.
     """
 
-    def __init__(
-        self, num_feat: int = 64, num_block: tuple[int, int, int] = (5, 3, 2)
-    ) -> None:
+    def __init__(self, num_feat: int = 64, num_block: tuple[int, int, int] = (5, 3, 2)) -> None:
         super().__init__()
         self.num_feat = num_feat
         self.num_block = num_block
         self.recurrent_cell = RecurrentCell(num_feat, num_block)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights, and so of the features and the state."""
+        return next(self.parameters()).dtype
 
     def step(
         self, prev: Tensor, cur: Tensor, nxt: Tensor, sr: Tensor, state: Tensor
@@ -164,10 +168,10 @@ class RecurrentUpscaler(nn.Module):
             precision the frame is fp32 all the same: an 8-bit mantissa cannot hold 10-bit codes,
             so the network's residual is added to the bilinear base in fp32.
         """
-        weight = self.recurrent_cell.conv_s1_first[0].weight
-        previous = functional.pixel_unshuffle(sr.to(weight.dtype), SCALE)  # (N, 48, H, W)
-        rgb = torch.cat((prev, cur, nxt), dim=1).to(weight.dtype)  # (N, 9, H, W)
-        fused = self.recurrent_cell(torch.cat((rgb, previous, state.to(weight.dtype)), dim=1))
+        dtype = self.dtype
+        previous = functional.pixel_unshuffle(sr.to(dtype), SCALE)  # (N, 48, H, W)
+        rgb = torch.cat((prev, cur, nxt), dim=1).to(dtype)  # (N, 9, H, W)
+        fused = self.recurrent_cell(torch.cat((rgb, previous, state.to(dtype)), dim=1))
         residual = functional.pixel_shuffle(fused[:, :IMAGE_CHANNELS], SCALE)
         base = upsample(cur.to(torch.promote_types(cur.dtype, torch.float32)), SCALE)
         return base.add_(residual), functional.leaky_relu(fused[:, IMAGE_CHANNELS:], 0.1)
@@ -175,9 +179,8 @@ class RecurrentUpscaler(nn.Module):
     def initial(self, frame: Tensor) -> tuple[Tensor, Tensor]:
         """Zero SR feedback and state for a frame (N, 3, H, W)."""
         count, _, height, width = frame.shape
-        dtype = self.recurrent_cell.conv_s1_first[0].weight.dtype
         sr = frame.new_zeros(count, 3, height * SCALE, width * SCALE, dtype=torch.float32)
-        return sr, frame.new_zeros(count, self.num_feat, height, width, dtype=dtype)
+        return sr, frame.new_zeros(count, self.num_feat, height, width, dtype=self.dtype)
 
     def forward(self, clip: Tensor) -> Tensor:
         """(N, T, 3, H, W) RGB in [0, 1] -> (N, T, 3, 4H, 4W), not clamped, of any size and length.

@@ -119,6 +119,7 @@ class Reader:
             self.info.width, self.info.height, native_format(self.info.pix_fmt)
         )
         self._ends: _Ends | None = None
+        self._damaged_packets: set[int | None] = set()  # times of those that arrived incomplete
         self._warned: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -260,12 +261,15 @@ class Reader:
     def _decode(self) -> Iterator[Timed]:
         losses = LossTracker()
         self.lost_frames = self.damaged_frames = 0
+        self._damaged_packets.clear()
         last_good: av.VideoFrame | None = None
         for picture in self._decode_packets(losses):
+            if losses.is_late(picture.pts):
+                continue
             for time in losses.picture(picture.pts, key=picture.key_frame):
                 self.lost_frames += 1
                 yield last_good if last_good is not None else picture, time, 0
-            self.damaged_frames += picture.is_corrupt
+            self.damaged_frames += picture.is_corrupt or picture.pts in self._damaged_packets
             last_good = picture
             # AVI gives some packets a decoding time alone; pictures come with it in display order.
             time = picture.pts if picture.pts is not None else picture.dts
@@ -285,6 +289,8 @@ class Reader:
             ends.add(packet)
             if packet.stream_index != stream.index:
                 continue
+            if packet.is_corrupt and packet.pts is not None:
+                self._damaged_packets.add(packet.pts)
             if not packet.is_discard:
                 losses.submit(packet.pts)
             yield from _decoded(stream, packet, losses)
@@ -320,7 +326,7 @@ class Reader:
         end = self._ends.video_end - self.info.clock_start if self._ends is not None else None
         raise UsageError(
             "the chosen part of the video holds no frame",
-            None if end is None else f"the video ends at {format_time(end)}",
+            None if end is None else f"the video ends at {float(end):.1f} s",
         )
 
     def _report(self) -> None:

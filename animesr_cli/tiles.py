@@ -1,11 +1,13 @@
 """Regions of a picture and the grid that covers it: all coordinate arithmetic of tiling.
 
-Pixels, rows first. Knows nothing of tensors but that their last two dimensions are rows and columns.
+Pixels, rows first. Of tensors it knows that their last two
+dimensions are rows and columns.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from types import EllipsisType
 
 MULTIPLE = 4
@@ -54,11 +56,11 @@ class Region:
 
 
 def _spans(length: int, side: int) -> list[tuple[int, int]]:
-    """Cut ``length`` into the fewest spans of at most ``side``, as equal as multiples of 4 can be."""
+    """Cut ``length`` into the fewest spans of at most ``side``, nearly equal, in multiples of 4."""
     units, units_per_span = length // MULTIPLE, side // MULTIPLE
     count = -(-units // units_per_span)
     edges = [units * i // count * MULTIPLE for i in range(count + 1)]
-    return [(start, end - start) for start, end in zip(edges, edges[1:], strict=False)]
+    return [(start, end - start) for start, end in pairwise(edges)]
 
 
 def grid(height: int, width: int, side: int) -> list[Region]:

@@ -201,6 +201,7 @@ class LossTracker:
         self._horizon: int | None = None  # losses are counted up to here, and to a key frame
         self._untimed = 0  # errors on packets without a timestamp, since the last picture
         self._unshown = 0  # healthy packets without a picture
+        self._given_up: set[int] = set()  # times of lost frames
 
     def submit(self, pts: int | None) -> None:
         """A packet goes to the decoder."""
@@ -217,6 +218,10 @@ class LossTracker:
         else:
             self._horizon = self._latest
 
+    def is_late(self, pts: int | None) -> bool:
+        """Whether this picture was given up: after damage, decoders lose the order of display."""
+        return pts in self._given_up
+
     def picture(self, pts: int | None, *, key: bool) -> list[int | None]:
         """A picture came: the times of those lost before it (None: at unknown times)."""
         if pts is None:
@@ -228,6 +233,7 @@ class LossTracker:
             return []
         if key and pts > self._horizon:
             self._horizon = None
+        self._given_up.update(earlier)
         return list(earlier)
 
     def finish(self) -> list[int | None]:

@@ -175,6 +175,7 @@ def write_video(
     matrix: int | None = None,
     color_range: int | None = None,
     video_tracks: int = 1,
+    default_video: int | None = None,
     video_language: str | None = None,
     audio_tracks: int | Sequence[Audio] = 0,
     audio_seconds: float | None = None,
@@ -193,6 +194,7 @@ def write_video(
         pictures: the frames themselves, in place of ``picture(0)``, ``picture(1)`` ...
         rotation: degrees counter-clockwise of the display matrix, as FFmpeg reports them.
         primaries, transfer, matrix, color_range: FFmpeg's AVCOL_* numbers; None leaves no tag.
+        default_video: which of several video tracks is marked as the default one.
         audio_tracks, subtitles: how many plain ones, or their descriptions.
         audio_seconds: length of the audio tracks; None is the video's.
         chapters: (start, end, title), in seconds.
@@ -227,7 +229,7 @@ def write_video(
     with output:
         output.metadata.update(metadata or {})
         videos = []
-        for _ in range(video_tracks):
+        for number in range(video_tracks):
             video = output.add_stream(codec, rate=Fraction(rate), options=encoder_options)
             assert isinstance(video, av.VideoStream)
             video.width, video.height, video.pix_fmt = width, height, pix_fmt
@@ -246,6 +248,8 @@ def write_video(
             for name, value in tags.items():
                 if value is not None:
                     setattr(video.codec_context, name, value)
+            if number == default_video:
+                video.disposition = av.stream.Disposition.default
             if video_language is not None:
                 video.metadata["language"] = video_language
             videos.append(video)

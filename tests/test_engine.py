@@ -35,15 +35,15 @@ def run(engine: Engine, clip: Tensor, cuts: tuple[int, ...] = ()) -> Tensor:
 
 
 def engine_for(clip: Tensor, compute: Compute = CPU_FP32, tile: int = 10_000) -> Engine:
-    return Engine(NET, *clip.shape[-2:], compute, tile=tile)
+    return Engine(NET, clip.shape[-2], clip.shape[-1], compute, tile=tile)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     height=st.integers(1, 90),
     width=st.integers(1, 90),
     tile=st.integers(16, 90),
-    frames=st.integers(1, 4),
+    frames=st.integers(1, 3),
 )
 def test_tiles_equal_the_whole_frame(height: int, width: int, tile: int, frames: int) -> None:
     """Any tile from 16 up, any odd size, over several frames of recurrence: 1e-5 in fp32."""
@@ -111,7 +111,7 @@ def fail_times(
     "error",
     [
         torch.OutOfMemoryError("CUDA out of memory"),
-        RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
     ],
 )
 def test_out_of_memory_makes_smaller_tiles_and_the_same_frame(
@@ -145,7 +145,7 @@ def test_other_runtime_errors_are_not_taken_for_memory(monkeypatch: pytest.Monke
 
 
 def poison(
-    monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Tensor, Tensor], None], only_half: bool
+    monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Tensor, Tensor], object], only_half: bool
 ) -> None:
     """Let `spoil` change what each step returns, perhaps only in half precision."""
     real = RecurrentUpscaler.step
@@ -168,7 +168,7 @@ def poison(
     ],
 )
 def test_nan_and_infinity_are_computed_again_in_fp32(
-    monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Tensor, Tensor], None]
+    monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Tensor, Tensor], object]
 ) -> None:
     """One bad value anywhere, in the picture or the state, and the frame is fp32's."""
     clip = torch.rand(2, 3, 16, 20)

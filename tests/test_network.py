@@ -36,7 +36,7 @@ def test_released_size() -> None:
 
 
 def test_forward_is_a_loop_of_steps(net: RecurrentUpscaler) -> None:
-    """`forward` equals `step` by hand, the first and last frame standing in for their neighbours."""
+    """`forward` equals `step` by hand; the first and last frame are their own neighbours."""
     clip = torch.rand(1, 3, 3, 20, 24)
     a, b, c = clip.unbind(1)
     sr, state = net.initial(a)
@@ -94,7 +94,7 @@ def test_an_empty_clip_is_refused(net: RecurrentUpscaler) -> None:
 
 
 def test_halo_of_the_released_size() -> None:
-    """The receptive field of the released schedule needs 24 pixels, as was measured; 20 is wrong."""
+    """The released schedule needs 24 pixels, as was measured; 20 is wrong."""
     assert halo((5, 3, 2)) == 24
 
 
@@ -111,8 +111,8 @@ def test_halo_is_enough_and_not_more_than_a_step_too_much(num_block: tuple[int, 
 
     def tile(kept_from: int) -> torch.Tensor:
         cut = slice(kept_from, None)
-        window = [frame[..., cut]] * 3
-        out, _ = net.step(*window, sr[..., 4 * kept_from :], state[..., cut])
+        picture = frame[..., cut]
+        out, _ = net.step(picture, picture, picture, sr[..., 4 * kept_from :], state[..., cut])
         return out[..., 4 * (margin + 8 - kept_from) : 4 * (margin + 16 - kept_from)]
 
     whole = tile(0)

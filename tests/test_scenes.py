@@ -78,9 +78,10 @@ def test_a_hard_cut_is_found_at_its_frame(seed: int, hold: int) -> None:
 
 
 def test_short_shots_are_all_found() -> None:
-    """Shots of five frames each begin with a cut, all of them but the first."""
-    film = [frame for seed in range(8) for frame in shot(seed, 5)]
-    assert cuts(codes(film)) == list(range(5, 40, 5))
+    """Shots of three or five frames each begin with a cut, all of them but the first."""
+    for length in (3, 5):
+        film = [frame for seed in range(8) for frame in shot(seed, length)]
+        assert cuts(codes(film)) == list(range(length, 8 * length, length))
 
 
 def test_the_first_frame_is_no_cut() -> None:
@@ -91,14 +92,14 @@ def test_the_first_frame_is_no_cut() -> None:
 
 @pytest.mark.parametrize("bars", ["letterbox", "pillarbox"])
 def test_black_bars_hide_no_cut(bars: str) -> None:
-    """A quarter of the picture in black bars, the same in both shots, changes nothing."""
-    film = [frame.clone() for frame in shot(4, 8) + shot(5, 8)]
+    """Two fifths of the picture in black bars, the same in all shots, change nothing."""
+    film = [frame.clone() for seed in range(6) for frame in shot(seed, 8)]
     for frame in film:
         if bars == "letterbox":
-            frame[:11], frame[-11:] = BLACK, BLACK
+            frame[:18], frame[-18:] = BLACK, BLACK
         else:
-            frame[:, :20], frame[:, -20:] = BLACK, BLACK
-    assert cuts(codes(film)) == [8]
+            frame[:, :32], frame[:, -32:] = BLACK, BLACK
+    assert cuts(codes(film)) == [8, 16, 24, 32, 40]
 
 
 # ---- what is none --------------------------------------------------------------------------------
@@ -116,6 +117,19 @@ def test_a_large_fast_figure_is_no_cut() -> None:
     scene = background(6)
     places = [(20, 40), (130, 60), (60, 20), (150, 30), (40, 80), (100, 45)] * 3
     assert cuts(codes([figure(scene, x, y, 30) for x, y in places])) == []
+
+
+def test_sparks_in_the_night_are_no_cuts() -> None:
+    """Small lights that appear anywhere on black, new ones in every frame."""
+    rng = torch.Generator().manual_seed(3)
+    film = []
+    for _ in range(30):
+        sky = torch.full((HEIGHT, WIDTH), BLACK)
+        for _ in range(12):
+            y, x = (int(torch.randint(side - 6, (1,), generator=rng)) for side in sky.shape)
+            sky[y : y + 6, x : x + 6] = WHITE
+        film.append(sky)
+    assert cuts(codes(film)) == []
 
 
 def test_fades_are_no_cuts() -> None:

@@ -14,7 +14,7 @@ sizes = st.integers(1, 60).map(lambda units: units * MULTIPLE)
 
 @given(height=sizes, width=sizes, side=st.integers(16, 300))
 def test_a_grid_covers_every_pixel_once(height: int, width: int, side: int) -> None:
-    """Every pixel lies in exactly one tile; no tile is larger than asked, edges are multiples of 4."""
+    """Every pixel lies in one tile; none is larger than asked, and edges are multiples of 4."""
     covered = torch.zeros(height, width, dtype=torch.int32)
     for tile in grid(height, width, side):
         covered[tile.index] += 1

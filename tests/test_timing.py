@@ -239,6 +239,20 @@ def test_a_lost_frame_is_told_by_its_time() -> None:
     assert losses.finish() == [160, 200, 240]
 
 
+def test_a_picture_behind_its_time_is_late() -> None:
+    """A frame that was given up and then comes all the same has had its place taken."""
+    losses = LossTracker()
+    for pts in (0, 80, 40):
+        losses.submit(pts)
+    losses.error()
+    assert losses.picture(0, key=True) == []
+    assert not losses.is_late(40)
+    assert losses.picture(80, key=False) == [40]
+    assert losses.is_late(40)
+    assert not losses.is_late(80)
+    assert not losses.is_late(None)
+
+
 def test_losses_end_with_a_later_key_frame() -> None:
     """From the first key frame behind the damage on, a packet without a picture is no loss."""
     losses = LossTracker()
