@@ -9,19 +9,32 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
+from typer.core import TyperCommand
 
 from animesr_cli import __version__, console
 from animesr_cli.config import PRECISIONS, UpscaleSettings
-from animesr_cli.errors import AnimesrError, ExitCode, Interrupted, UsageError
+from animesr_cli.errors import AnimesrError, ExitCode, Interrupted, UsageError, as_bug
+from animesr_cli.options import (
+    ConfigOption,
+    DebugOption,
+    IgnoreConfigOption,
+    JsonOption,
+    ProfileOption,
+    QuietOption,
+    VerboseOption,
+    long_names,
+    option_kinds,
+)
 from animesr_cli.timing import parse_time
+from animesr_cli.user_config import file_in_force, read_values
 
 DEFAULTS = UpscaleSettings()
 
@@ -33,11 +46,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # errors are one line; --debug shows Python's own traceback
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
-DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-QuietOption = Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")]
-VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="Say what is decided and why.")]
 
 
 def _print_version(asked: bool) -> None:
@@ -65,10 +73,7 @@ def _errors_shown(*, debug: bool = False, json_events: bool = False) -> Iterator
         if debug:
             console.err.print_exception()
         if json_events:
-            console.emit(
-                "error",
-                {"message": error.message, "hint": error.hint, "exit_code": int(error.exit_code)},
-            )
+            console.emit("error", console.error_event(error))
         console.show_error(error)
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
@@ -78,12 +83,7 @@ def _errors_shown(*, debug: bool = False, json_events: bool = False) -> Iterator
     except Exception as error:
         if debug:
             raise
-        console.show_error(
-            AnimesrError(
-                f"this is a bug: {type(error).__name__}: {error}",
-                "run again with --debug and report what it prints",
-            )
-        )
+        console.show_error(as_bug(error))
         raise typer.Exit(ExitCode.BUG) from None
 
 
@@ -97,6 +97,7 @@ def _stoppable() -> Iterator[None]:
         raise Interrupted(signum)
 
     def stop_at_once(signum: int, frame: FrameType | None) -> None:
+        console.show_cursor()
         os._exit(Interrupted(signum).exit_code)
 
     handled = (signal.SIGINT, signal.SIGTERM)
@@ -110,7 +111,9 @@ def _stoppable() -> Iterator[None]:
 
 def _set_up_logging(*, verbose: bool, debug: bool) -> None:
     level = logging.DEBUG if debug else logging.INFO if verbose else logging.ERROR
-    logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(
+        level=logging.ERROR, format="%(name)s: %(message)s", handlers=[console.LogLines()]
+    )
     logging.getLogger("animesr_cli").setLevel(level)
 
 
@@ -131,10 +134,36 @@ def _one(kind: str, argument: Path | None, option: Path | None) -> Path | None:
     return option if argument is None else argument
 
 
-@app.command()
+class _Configured(TyperCommand):
+    """A command whose defaults are those of the user's configuration file."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
+        if not (ctx.resilient_parsing or given.get("help")):  # completion; the help always works
+            debug, json_events = bool(given.get("debug")), bool(given.get("json_events"))
+            with _errors_shown(debug=debug, json_events=json_events):
+                ctx.default_map = self._defaults(given)
+        return super().parse_args(ctx, args)
+
+    def _defaults(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """By parameter, for those that are not ``given`` on the command line."""
+        parameters = long_names(self)
+        named = given.get("config")
+        values = read_values(
+            None if named is None else Path(named),
+            ignore=bool(given.get("ignore_config")),
+            preset=given.get("profile"),
+            given={name for name, parameter in parameters.items() if parameter in given},
+            kinds=option_kinds(self),
+        )
+        return {parameters[name]: value for name, value in values.items()}
+
+
+@app.command(cls=_Configured)
 def upscale(
     input_path: Annotated[
-        Path | None, typer.Argument(metavar="IN", help="A video file.", show_default=False)
+        Path | None,
+        typer.Argument(metavar="IN", help="A video, or a folder of them.", show_default=False),
     ] = None,
     output_path: Annotated[
         Path | None,
@@ -245,8 +274,10 @@ def upscale(
     ] = DEFAULTS.pix_fmt,
     encoder_option: Annotated[
         list[str] | None,
-        typer.Option("-e", metavar="KEY=VALUE", help="An option of the encoder; repeatable.",
-                     rich_help_panel="Encoding"),
+        typer.Option(
+            "-e", "--encoder-option", metavar="KEY=VALUE",
+            help="An option of the encoder; repeatable.", rich_help_panel="Encoding",
+        ),
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("-y", "--overwrite", help="Replace OUT where it exists.")
@@ -254,18 +285,25 @@ def upscale(
     strict: Annotated[
         bool, typer.Option("--strict", help="End with exit code 10 where there were warnings.")
     ] = DEFAULTS.strict,
+    config: ConfigOption = None,  # these three are seen to before, by _Configured
+    ignore_config: IgnoreConfigOption = False,
+    profile: ProfileOption = None,
     json_events: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Enlarge a video; the output is complete and verified, or it does not exist.
+    """Enlarge a video, or every video of a folder.
+
+    An output is complete and verified, or it does not exist.
 
     [bold]Examples[/bold]
 
     animesr upscale episode.mkv episode_4k.mkv
 
     animesr upscale dvd.mkv --height 1080 --start 10:00 --end 10:20 -c libx265 --crf 16
+
+    animesr upscale season1 season1_4k
     """
     with _errors_shown(debug=debug, json_events=json_events), _stoppable():
         _set_up_logging(verbose=verbose, debug=debug)
@@ -293,7 +331,51 @@ def upscale(
             overwrite=overwrite,
             strict=strict,
         )
-        _upscale(source, _one("output", output_path, output_option), settings, json_events, quiet)
+        output = _one("output", output_path, output_option)
+        if os.path.isdir(source) and _holds_videos(source, output):
+            return _upscale_folder(source, output, settings, json_events, quiet, debug)
+        _upscale(source, output, settings, json_events, quiet)
+
+
+def _holds_videos(folder: Path, output: Path | None) -> bool:
+    from animesr_cli.batch import is_batch
+
+    return is_batch(folder, output)
+
+
+def _upscale_folder(
+    folder: Path,
+    output: Path | None,
+    settings: UpscaleSettings,
+    json_events: bool,
+    quiet: bool,
+    debug: bool,
+) -> None:
+    from animesr_cli.batch import BatchObserver, Item, run_batch
+    from animesr_cli.pipeline import Observer
+
+    def watch(item: Item) -> Observer:
+        run_display = display.begin(item)
+        return Observer(
+            on_plan=run_display.on_plan,
+            on_progress=run_display.on_progress,
+            on_warning=run_display.on_warning,
+        )
+
+    with console.BatchDisplay(json_events=json_events, quiet=quiet, debug=debug) as display:
+        observer = BatchObserver(
+            on_batch=display.on_batch,
+            on_item=watch,
+            on_outcome=display.on_outcome,
+            on_warning=display.on_warning,
+        )
+        result = run_batch(folder, output, settings, observer)
+    exit_code = result.exit_code(strict=settings.strict)
+    display.on_result(result, exit_code)
+    if result.stopped:
+        raise result.stopped
+    if exit_code:
+        raise typer.Exit(exit_code)
 
 
 def _upscale(
@@ -379,8 +461,15 @@ def download(
 
 
 @app.command()
-def doctor(json_output: JsonOption = False, debug: DebugOption = False) -> None:
-    """Show what this machine can do: devices, precisions, encoders that really open, checkpoints.
+def doctor(
+    config: ConfigOption = None,
+    ignore_config: IgnoreConfigOption = False,
+    json_output: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Show what this machine can do, and what the configuration file sets.
+
+    Devices, precisions, encoders that really open, checkpoints; every value of the file.
 
     [bold]Examples[/bold]
 
@@ -389,9 +478,12 @@ def doctor(json_output: JsonOption = False, debug: DebugOption = False) -> None:
     animesr doctor --json
     """
     with _errors_shown(debug=debug):
-        from animesr_cli.doctor import examine
+        path = file_in_force(config, ignore=ignore_config)
+        from animesr_cli.doctor import configuration, examine
 
-        console.show_findings(examine(), as_json=json_output)
+        commands = cast("Any", typer.main.get_command(app)).commands
+        findings = [*examine(), *configuration(path, option_kinds(commands["upscale"]))]
+        console.show_findings(findings, as_json=json_output)
 
 
 @app.command()

@@ -45,6 +45,8 @@ class UpscaleSettings:
     """Seconds on the input's clock; frames before it."""
     frames: int | None = None
     """At most this many frames."""
+    fps: Fraction | None = None
+    """Frames per second of images and of what is piped in; a video file has its own times."""
     scenes: bool = True
     """Reset the recurrent state at scene cuts."""
     matrix: str | None = None

@@ -7,22 +7,27 @@ a line. Knows no torch: the plan and the progress arrive as objects that are onl
 from __future__ import annotations
 
 import json
+import logging
+import os
 import sys
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
+from rich.traceback import Traceback
 
 from animesr_cli.errors import AnimesrError
 from animesr_cli.timing import format_time
 
 if TYPE_CHECKING:
+    from animesr_cli.batch import Batch, BatchResult, Item, Outcome
     from animesr_cli.bench import Figures
     from animesr_cli.checkpoints import Status
     from animesr_cli.doctor import Finding
@@ -33,29 +38,63 @@ if TYPE_CHECKING:
 
 LINE_SECONDS: Final = 5.0
 """How often a line is written where stderr is no terminal."""
+PIPED_WIDTH: Final = 1000
+"""Columns of a table that a program reads: nothing is wrapped."""
 RATE_SECONDS: Final = 30.0
 """The speed shown is that of this last stretch, so that it follows shots of different cost."""
 
-err: Final = Console(stderr=True, highlight=False, soft_wrap=True)
-out: Final = Console(highlight=False, soft_wrap=True)
+
+class Output(Console):
+    """Rich ends the process with exit code 1 where nobody reads any more; here the caller decides."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        raise  # noqa: PLE0704 the BrokenPipeError that rich is handling
+
+
+err: Final = Output(stderr=True, highlight=False, soft_wrap=True)
+out: Final = Output(highlight=False, soft_wrap=True)
+
+
+class LogLines(logging.Handler):
+    """The library's log on stderr, above the bar where there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        err.print(Text(self.format(record)))
 
 
 def show_error(error: AnimesrError) -> None:
     """One line that says what and why, and one that says what to try."""
     err.print(Text.assemble(("error: ", "bold red"), error.message))
     if error.hint:
-        err.print(Text.assemble(("  try: ", "cyan"), error.hint))
+        err.print(Text.assemble(("hint: ", "cyan"), error.hint))
+
+
+def show_cursor() -> None:
+    """Undo what the bar did to the terminal, in a hurry: other threads may hold rich's locks."""
+    if err.is_terminal:
+        os.write(sys.stderr.fileno(), b"\x1b[?25h")
+
+
+def _show_note(message: str) -> None:
+    err.print(Text.assemble(("note: ", "cyan"), message))
 
 
 def show_warning(message: str) -> None:
     err.print(Text.assemble(("warning: ", "yellow"), message))
 
 
-def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
-    table = Table(*columns, title=title or None, box=None, title_justify="left", pad_edge=False)
+def show_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "", on: Console = out
+) -> None:
+    table = Table(title=title or None, box=None, title_justify="left", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")  # a path that is cut short is of no use
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    out.print(table)
+    if not on.is_terminal:
+        on.width = PIPED_WIDTH
+    on.print(table)
 
 
 def emit(event: str, values: Mapping[str, Any]) -> None:
@@ -134,20 +173,25 @@ def plan_line(plan: Plan) -> str:
     ]
     if plan.estimated_seconds is not None:
         parts.append(f"about {format_time(plan.estimated_seconds)}")
-    parts.append(f"{format_bytes(plan.free_bytes)} free disk")
+    if plan.free_bytes is not None:
+        parts.append(f"{format_bytes(plan.free_bytes)} free disk")
     return " · ".join(parts)
 
 
 class RunDisplay:
     """Plan, progress, warnings and result of one run: a bar, lines, JSON events, or nothing."""
 
-    def __init__(self, *, json_events: bool = False, quiet: bool = False) -> None:
+    def __init__(
+        self, *, json_events: bool = False, quiet: bool = False, file: Path | None = None
+    ) -> None:
         self._json = json_events
         self._quiet = quiet
+        self._file = {} if file is None else {"file": str(file)}
+        """Of a batch, in every event."""
         self._speed = Speed()
         self._bar: Progress | None = None
         self._task = TaskID(0)
-        self._line_due = time.monotonic() + LINE_SECONDS
+        self._line_due = 0.0  # the first frame is told at once: it runs
 
     def __enter__(self) -> RunDisplay:
         return self
@@ -158,15 +202,21 @@ class RunDisplay:
 
     def on_plan(self, plan: Plan) -> None:
         if self._json:
-            emit("plan", plan_event(plan))
+            emit("plan", self._file | plan_event(plan))
         if self._quiet:
             return
         err.print(Text(plan_line(plan)))
         for note in plan.notes:
-            err.print(Text.assemble(("note: ", "cyan"), note))
+            _show_note(note)
         if err.is_terminal:
             self._bar = Progress(
-                BarColumn(bar_width=24), TextColumn("{task.description}", markup=False), console=err
+                BarColumn(bar_width=24),
+                TextColumn(
+                    "{task.description}",
+                    markup=False,
+                    table_column=Column(no_wrap=True, overflow="ellipsis"),
+                ),
+                console=err,
             )
             self._task = self._bar.add_task("frame 0", total=plan.frames)
             self._bar.start()
@@ -180,20 +230,21 @@ class RunDisplay:
             return
         self._line_due = time.monotonic() + LINE_SECONDS
         if self._json:
-            emit("progress", asdict(progress) | {"fps": self._speed.frames_per_second})
+            fps = {"fps": self._speed.frames_per_second}
+            emit("progress", self._file | asdict(progress) | fps)
         if self._bar is None and not self._quiet:
             err.print(Text(line))
 
     def on_warning(self, message: str) -> None:
         if self._json:
-            emit("warning", {"message": message})
+            emit("warning", self._file | {"message": message})
         if not self._quiet:
             show_warning(message)
 
     def on_result(self, result: UpscaleResult) -> None:
         self.__exit__()
         if self._json:
-            emit("done", asdict(result) | {"output": str(result.output)})
+            emit("done", self._file | asdict(result) | {"output": str(result.output)})
         if not self._quiet:
             fps = result.frames / max(result.seconds, 1e-9)
             err.print(
@@ -202,6 +253,113 @@ class RunDisplay:
                     f"{format_time(result.seconds)}, {fps:.2f} fps, {result.cuts} scene cuts"
                 )
             )
+
+
+class BatchDisplay:
+    """A batch: one run after another, and in the end what became of each file."""
+
+    def __init__(
+        self, *, json_events: bool = False, quiet: bool = False, debug: bool = False
+    ) -> None:
+        self._json = json_events
+        self._quiet = quiet
+        self._debug = debug
+        self._run: RunDisplay | None = None
+        self._items: tuple[Item, ...] = ()
+
+    def __enter__(self) -> BatchDisplay:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._run is not None:
+            self._run.__exit__()
+        self._run = None
+
+    def on_batch(self, batch: Batch) -> None:
+        from animesr_cli.containers import shown
+
+        self._items = batch.items
+        places = {"folder": str(batch.folder), "output": str(batch.output)}
+        passed_over = {"others": batch.others, "earlier": batch.earlier}
+        if self._json:
+            emit("batch", {**places, "files": len(batch.items), **passed_over})
+        if self._quiet:
+            return
+        new = "" if batch.output.is_dir() else " (new)"
+        count = f"{len(batch.items)} video{'' if len(batch.items) == 1 else 's'}"
+        err.print(Text(f"{count} in {shown(batch.folder)} -> {shown(batch.output)}{new}"))
+        if batch.others:
+            _show_note(f"passed over, as no videos by their suffix: {batch.others}")
+        if batch.earlier:
+            _show_note(f"passed over, as outputs by their names: {batch.earlier}")
+
+    def begin(self, item: Item) -> RunDisplay:
+        from animesr_cli.containers import shown
+
+        if not self._quiet:
+            number = self._items.index(item) + 1
+            err.print(Text(f"[{number}/{len(self._items)}] {shown(item.name)}", style="bold"))
+        self._run = RunDisplay(json_events=self._json, quiet=self._quiet, file=item.source)
+        return self._run
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        run, self._run = self._run, None
+        if run is not None and outcome.result is not None:
+            run.on_result(outcome.result)
+        elif run is not None:
+            run.__exit__()
+        if outcome.error is not None:
+            self._show_failure(outcome.item, outcome.error)
+        elif outcome.result is None and self._json:
+            item = outcome.item
+            emit("skipped", {"file": str(item.source), "output": str(item.output)})
+
+    def _show_failure(self, item: Item, error: AnimesrError) -> None:
+        from animesr_cli.containers import shown
+
+        if self._debug:
+            err.print(Traceback.from_exception(type(error), error, error.__traceback__))
+        if self._json:
+            emit("error", {"file": str(item.source)} | error_event(error))
+        name = f"{shown(item.name)}: " if self._quiet else ""  # else it stands in the line above
+        show_error(AnimesrError(name + error.message, error.hint))
+
+    def on_warning(self, message: str) -> None:
+        RunDisplay(json_events=self._json, quiet=self._quiet).on_warning(message)
+
+    def on_result(self, result: BatchResult, exit_code: int) -> None:
+        """Each file that was worked on or left, and how many were finished before."""
+        from animesr_cli.containers import shown
+
+        if self._json:
+            counts = {state.name.lower(): count for state, count in result.counts.items()}
+            emit("summary", counts | {"seconds": result.seconds, "exit_code": exit_code})
+        if self._quiet:
+            return
+        rows = [
+            (outcome.state.value, shown(outcome.item.name), _describe_outcome(outcome))
+            for outcome in result.outcomes
+            if outcome.result or outcome.error or outcome.state.name == "LEFT"
+        ]
+        if rows:
+            show_table(("result", "file", ""), rows, on=err)
+        counted = [f"{count} {state.value}" for state, count in result.counts.items() if count]
+        err.print(Text(", ".join([*counted, format_time(result.seconds)])))
+
+
+def _describe_outcome(outcome: Outcome) -> str:
+    if outcome.error:
+        return outcome.error.message
+    if outcome.result is None:
+        return ""
+    result = outcome.result
+    warnings = f", {len(result.warnings)} warnings" if result.warnings else ""
+    return f"{result.frames} frames, {format_time(result.seconds)}{warnings}"
+
+
+def error_event(error: AnimesrError) -> dict[str, Any]:
+    """An error as plain values."""
+    return {"message": error.message, "hint": error.hint, "exit_code": int(error.exit_code)}
 
 
 def plan_event(plan: Plan) -> dict[str, Any]:
@@ -232,6 +390,7 @@ def plan_event(plan: Plan) -> dict[str, Any]:
 def show_json(value: Any) -> None:
     """Indented JSON on stdout; whatever JSON has no type for, as text."""
     sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+    sys.stdout.flush()  # a closed pipe is noticed here, not at exit
 
 
 def show_info(info: VideoInfo, *, as_json: bool) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import io
 import itertools
 import os
 import stat
@@ -196,10 +197,10 @@ def _is_text(head: bytes) -> bool:
 # Output ------------------------------------------------------------------------------------------
 
 
-def open_output(path: Path, *, format_name: str) -> av.container.OutputContainer:
-    """Open ``path`` for writing as FFmpeg muxer ``format_name``, whatever its suffix."""
+def open_output(target: Path | io.IOBase, *, format_name: str) -> av.container.OutputContainer:
+    """Open a path, or a file that is open for writing, as FFmpeg muxer ``format_name``."""
     return av.open(
-        "file:" + os.path.abspath(path),
+        "file:" + os.path.abspath(target) if isinstance(target, Path) else target,
         mode="w",
         format=format_name,
         metadata_errors="surrogateescape",  # tags that are no UTF-8 pass through as they came

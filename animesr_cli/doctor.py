@@ -1,11 +1,16 @@
-"""What this machine can do: devices, precisions, encoders that really open, caches, checkpoints."""
+"""What this machine can do: devices, precisions, encoders that really open, caches, checkpoints.
+
+And what the user's configuration file has to say, as far as that can be read.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 
 import torch
 
@@ -13,6 +18,8 @@ from animesr_cli import __version__
 from animesr_cli.checkpoints import CATALOGUE, cache_folder, status
 from animesr_cli.encoders import probe_encoders
 from animesr_cli.engine import choose_compute, free_memory
+from animesr_cli.errors import UsageError
+from animesr_cli.user_config import Kinds, Table, read_config, usual_file
 
 PACKAGES = ("torch", "av", "typer", "rich", "numpy", "huggingface_hub", "safetensors", "tqdm")
 
@@ -45,6 +52,26 @@ def _describe(name: str) -> str:
     free = free_memory(compute.device)
     memory = f", {free / 1e9:.1f} GB free" if free else ""
     return f"{title}{memory}; auto is {compute.precision} ({compute.reason})"
+
+
+def _values(section: str, table: Table) -> list[Finding]:
+    return [Finding(section, name, json.dumps(value)) for name, value in table.items()]
+
+
+def configuration(path: Path | None, kinds: Kinds) -> list[Finding]:
+    """Which configuration file is in force, and each value that it and its presets set."""
+    if path is None:
+        state = "is ignored" if usual_file().exists() else "does not exist"
+        return [Finding("config", "file", f"none: {usual_file()} {state}")]
+    try:
+        config = read_config(path, kinds)
+    except UsageError as error:
+        why = error.message + (f" ({error.hint})" if error.hint else "")
+        return [Finding("config", "file", why, usable=False)]
+    findings = [Finding("config", "file", str(path)), *_values("config", config.upscale)]
+    for name, table in config.presets.items():
+        findings += _values(f"preset {name}", table)
+    return findings
 
 
 def examine() -> list[Finding]:

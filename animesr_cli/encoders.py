@@ -14,11 +14,11 @@ libvpx-vp9 realtime 6 18 ms 47.7 dB (good 5 66 ms 47.2 dB at 18 % fewer bits), l
 from __future__ import annotations
 
 import difflib
+import io
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Final
 
 import av
@@ -37,7 +37,7 @@ from animesr_cli.colour import (
 from animesr_cli.config import UpscaleSettings
 from animesr_cli.containers import open_output
 from animesr_cli.errors import DeviceError, InputError, UsageError
-from animesr_cli.pixels import layout_of, native_format
+from animesr_cli.pixels import has_alpha, layout_of, native_format
 from animesr_cli.video_info import ColourTags, VideoInfo
 
 log = logging.getLogger(__name__)
@@ -135,7 +135,7 @@ ENCODERS: Final[Mapping[str, Encoder]] = {
     "hevc_videotoolbox": Encoder(),
     "ffv1": Encoder(fixed={"level": "3", "slicecrc": "1"}),
     "prores_ks": Encoder(),
-    "png": Encoder(),
+    "png": Encoder(fixed={"compression_level": "3"}),
 }  # fmt: skip
 """Encoders that ``animesr doctor`` lists; any other of FFmpeg can be named with ``-c``."""
 
@@ -149,6 +149,8 @@ _NEEDS: Final = {
     "_videotoolbox": "it needs macOS",
     "_vaapi": "pictures would have to be uploaded to the GPU, which is not supported",
 }
+
+CODECS_WITH_ASPECT: Final = frozenset({"h264", "hevc", "mpeg4", "mpeg2video"})
 
 LARGEST_DEFAULT_DEPTH: Final = 10
 """Bits a sample of lossy output by default: 12-bit HEVC plays in few devices."""
@@ -201,7 +203,17 @@ def format_named(format_name: str) -> Format:
 
 def holds(format_name: str, codec: str) -> bool:
     """Whether a container can hold what an encoder makes."""
-    return codec in open_output(Path(os.devnull), format_name=format_name).supported_codecs
+    return codec in open_output(io.BytesIO(), format_name=format_name).supported_codecs
+
+
+def stores_aspect(encoding: Encoding) -> bool:
+    """Whether the sample aspect ratio survives.
+
+    PyAV does not pass it on to the Matroska muxer, so it is kept there only by codecs that have it
+    in their own headers.
+    """
+    codec = av.codec.Codec(encoding.codec, "w").canonical_name
+    return encoding.format_name in ("mp4", "mov") or codec in CODECS_WITH_ASPECT
 
 
 # ---- opening encoders ----------------------------------------------------------------------------
@@ -353,10 +365,6 @@ def _fillable(pix_fmt: str) -> bool:
         return False
 
 
-def _has_alpha(pix_fmt: str) -> bool:
-    return any(component.is_alpha for component in av.VideoFormat(pix_fmt).components)
-
-
 def _wished_format(source: VideoInfo, lossless: bool) -> str:
     """What the output would be if the encoder took everything.
 
@@ -375,7 +383,7 @@ def _wished_format(source: VideoInfo, lossless: bool) -> str:
 def default_pix_fmt(codec: str, source: VideoInfo, lossless: bool) -> str:
     """The nearest format of the encoder to what the source asks for, never with alpha."""
     wish = _wished_format(source, lossless)
-    formats = [name for name in fillable_formats(codec) if not _has_alpha(name)]
+    formats = [name for name in fillable_formats(codec) if not has_alpha(name)]
     if not formats or wish in formats:
         return wish
     nearest, _ = find_best_pix_fmt_of_list(formats, wish)
@@ -445,7 +453,7 @@ def output_tags(source: VideoInfo, colour: ColourSpec) -> ColourTags:
 
 def _codec_for(format_name: str, wish: str, deep: bool, warn: Warn) -> str:
     if wish != "auto":
-        return _named_codec(format_name, wish)
+        return _held_codec(format_name, named_codec(wish))
     container = format_named(format_name)
     first, *others = container.deep_codecs if deep else container.codecs
     if (why := probe_encoder(first)) is None:
@@ -460,8 +468,8 @@ def _codec_for(format_name: str, wish: str, deep: bool, warn: Warn) -> str:
     )
 
 
-def _named_codec(format_name: str, wish: str) -> str:
-    """FFmpeg's encoder of that name, or its usual one of a codec such as ``hevc``."""
+def named_codec(wish: str) -> str:
+    """FFmpeg's encoder of that name, or its usual one for a codec such as ``hevc``."""
     try:
         encoder = av.codec.Codec(wish, "w")
     except UnknownCodecError:
@@ -475,14 +483,19 @@ def _named_codec(format_name: str, wish: str) -> str:
         raise DeviceError(
             f"the encoder {encoder.name} does not work here: {why}", _other_encoders(encoder.name)
         )
-    if not holds(format_name, encoder.name):
+    return encoder.name
+
+
+def _held_codec(format_name: str, codec: str) -> str:
+    """The encoder itself, unless the container cannot hold what it makes."""
+    if not holds(format_name, codec):
         title = format_named(format_name).title
-        fitting = [suffix for suffix, each in FORMATS.items() if holds(each.muxer, encoder.name)]
+        fitting = [suffix for suffix, each in FORMATS.items() if holds(each.muxer, codec)]
         raise UsageError(
-            f"{title} cannot hold the video of {encoder.name}",
+            f"{title} cannot hold the video of {codec}",
             f"{' and '.join(fitting)} can; or leave -c out" if fitting else "leave -c out",
         )
-    return encoder.name
+    return codec
 
 
 def _generic_row(codec: str) -> Encoder:
@@ -548,3 +561,56 @@ def choose_encoding(
     if depth > 8 and encoding.layout.depth == 8 and not settings.pix_fmt:
         warn(f"the input has {depth} bits a sample and {codec} keeps 8; -c libsvtav1 keeps 10")
     return encoding
+
+
+def choose_image_encoding(
+    settings: UpscaleSettings, source: VideoInfo, *, warn: Warn = log.warning
+) -> Encoding:
+    """Settle how PNG images are written: rgb24, or what ``--pix-fmt`` names.
+
+    Raises:
+        UsageError: another encoder is asked for, or what this one does not have.
+    """
+    if settings.codec not in ("auto", "png"):
+        raise UsageError(f"images are written as PNG, not by {settings.codec}", "leave -c out")
+    pix_fmt = _checked_pix_fmt("png", settings.pix_fmt or "rgb24")
+    encoding = Encoding(
+        codec="png",
+        pix_fmt=pix_fmt,
+        options=_options("png", settings),
+        format_name="png",
+        lossless=True,
+    )
+    depth = source.colour.layout.depth
+    if depth > 8 and encoding.layout.depth == 8 and not settings.pix_fmt:
+        warn(f"the input has {depth} bits a sample and the images 8; --pix-fmt rgb48be keeps more")
+    return encoding
+
+
+def choose_pipe_encoding(
+    settings: UpscaleSettings, source: VideoInfo, formats: Sequence[str]
+) -> Encoding:
+    """Settle in which of ``formats`` pictures go through a pipe: the nearest to the source's.
+
+    Raises:
+        UsageError: an encoder or its options are asked for, or a format that y4m does not have.
+    """
+    if settings.codec not in ("auto", "rawvideo"):
+        raise UsageError(
+            f"standard output is y4m, which {settings.codec} does not make",
+            "leave -c out, or name a file",
+        )
+    pix_fmt = settings.pix_fmt
+    if pix_fmt is not None and pix_fmt not in formats:
+        raise UsageError(f"y4m has no pixel format {pix_fmt!r}", f"one of {', '.join(formats)}")
+    if pix_fmt is None:
+        pix_fmt = _wished_format(source, lossless=False)
+        if source.colour.layout.family == "gray":
+            pix_fmt = pix_fmt.replace("yuv420p", "gray")
+    return Encoding(
+        codec="rawvideo",
+        pix_fmt=pix_fmt,
+        options=_options("rawvideo", settings),
+        format_name="yuv4mpegpipe",
+        lossless=True,
+    )

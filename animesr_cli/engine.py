@@ -138,7 +138,7 @@ def choose_tile(height: int, width: int, margin: int, compute: Compute) -> int:
     return max(side // MULTIPLE * MULTIPLE, MIN_TILE)
 
 
-def seconds_per_pixel(net: RecurrentUpscaler, compute: Compute, side: int = 192) -> float:
+def seconds_per_pixel(net: RecurrentUpscaler, compute: Compute, side: int) -> float:
     """What one input pixel of one frame costs here, from the second of two trial steps."""
     engine = Engine(net, side, side, compute, tile=side)
     frame = torch.zeros(3, side, side, device=compute.device)

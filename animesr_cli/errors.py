@@ -51,6 +51,14 @@ class AnimesrError(Exception):
         self.hint = hint
 
 
+def as_bug(error: Exception) -> AnimesrError:
+    """What is said of an exception that nobody expected."""
+    return AnimesrError(
+        f"this is a bug: {type(error).__name__}: {error}",
+        "run again with --debug and report what it prints",
+    )
+
+
 class UsageError(AnimesrError):
     """An option, or a combination of options, that cannot work."""
 

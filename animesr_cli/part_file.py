@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import stat
 import sys
@@ -15,12 +16,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import av
 
 from animesr_cli.containers import shown
 from animesr_cli.errors import AnimesrError, DiskFullError, OutputError, UsageError
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 if sys.platform != "win32":
     import fcntl
@@ -133,6 +137,16 @@ def _explanation(
 # ---- the part file -------------------------------------------------------------------------------
 
 
+class Sink(io.FileIO):
+    """An open file for FFmpeg: writes all or raises, where a plain one may write a part."""
+
+    def write(self, data: Buffer) -> int:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[super().write(rest) :]
+        return len(memoryview(data))
+
+
 class PartFile:
     """The file in which an output is made; gone when the ``with`` is left, unless it was published.
 
@@ -151,6 +165,9 @@ class PartFile:
                 f"another run is writing {shown(output)}, through {shown(self.path)}",
                 "wait for it, or choose another name",
             )
+        os.ftruncate(self._descriptor, 0)
+        self.sink = Sink(self._descriptor, "w", closefd=False)
+        self.sink.name = str(self.path)
 
     def _lock(self) -> bool:
         if sys.platform == "win32":
@@ -190,7 +207,7 @@ class PartFile:
                 f"the finished file could not be renamed to {shown(self.output)}: {reason}",
                 f"it is complete, as {shown(self.path)}",
             ) from error
-        _flush_folder(self.output.parent)
+        flush_folder(self.output.parent)
 
     def _rename_to_new(self) -> None:
         """Rename unless the name is taken: a link is refused where a rename would replace."""
@@ -214,13 +231,14 @@ class PartFile:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.sink.close()
         self._final_size = self.size
         if not self._kept and self._is_ours():
             self.path.unlink()
         os.close(self._descriptor)
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
     """Make a new name survive a power loss, where folders can be flushed."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)

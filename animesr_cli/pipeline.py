@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import itertools
 import logging
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
@@ -27,11 +29,14 @@ from animesr_cli.config import Precision, UpscaleSettings
 from animesr_cli.crew import Crew
 from animesr_cli.engine import Engine, upscale_frames
 from animesr_cli.errors import InputError
-from animesr_cli.plan import Plan, make_plan
+from animesr_cli.image_writer import SequenceWriter
+from animesr_cli.plan import LoadedNetwork, Plan, make_plan
 from animesr_cli.reader import Frame, Reader
 from animesr_cli.scenes import SceneDetector
-from animesr_cli.timing import parse_time
+from animesr_cli.sequence import SequenceReader
+from animesr_cli.timing import parse_rate, parse_time
 from animesr_cli.writer import Writer
+from animesr_cli.y4m import PIPE, PipeReader, PipeWriter
 
 log = logging.getLogger(__name__)
 
@@ -116,9 +121,92 @@ def resample(picture: Tensor, height: int, width: int) -> Tensor:
     return resized[0]
 
 
-def open_writer(plan: Plan, origin: Fraction, warn: Callable[[str], None]) -> Writer:
+@contextmanager
+def _set_at_end(event: threading.Event) -> Iterator[None]:
+    """However the body ends: who waits for another process goes on before he is waited for."""
+    try:
+        yield
+    finally:
+        event.set()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One enlarged frame on its way to the encoder."""
+
+    planes: tuple[Tensor, ...]
+    """In host memory, as the encoder takes them, once ``wait`` has returned."""
+    frame: Frame
+    wait: Callable[[], None]
+
+
+def to_host(planes: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], Callable[[], None]]:
+    """Start copying to host memory, and what waits for the copies: the GPU goes on meanwhile."""
+    copies = tuple(plane.to("cpu", non_blocking=True) for plane in planes)  # pinned by torch
+    if planes[0].device.type != "cuda":
+        return copies, lambda: None
+    done = torch.cuda.Event()  # type: ignore[no-untyped-call]  # torch has no hint for it
+    done.record()
+    return copies, done.synchronize
+
+
+AnyReader: TypeAlias = Reader | SequenceReader | PipeReader
+AnyWriter: TypeAlias = Writer | SequenceWriter | PipeWriter
+
+
+def never() -> bool:
+    return False
+
+
+def open_reader(
+    plan: Plan, warn: Callable[[str], None], stopped: Callable[[], bool] = never
+) -> AnyReader:
+    """The reader of a plan; one that waits for another process gives up once it is ``stopped``."""
+    settings = plan.settings
+    start, end, frames = settings.start, settings.end, settings.frames
+    if plan.sequence is not None:
+        return SequenceReader(
+            plan.sequence, info=plan.source, matrix=settings.matrix,
+            start=start, end=end, frames=frames, warn=warn,
+        )  # fmt: skip
+    if plan.source.path == PIPE:
+        return PipeReader(
+            plan.source, start=start, end=end, frames=frames, warn=warn, stopped=stopped
+        )
+    return Reader(
+        plan.source.path, info=plan.source, start=start, end=end, frames=frames, warn=warn
+    )
+
+
+def open_writer(
+    plan: Plan,
+    origin: Fraction,
+    warn: Callable[[str], None],
+    stopped: Callable[[], bool] = never,
+) -> AnyWriter:
     """The writer of a plan; ``origin`` is known once the first frame is decoded."""
     settings = plan.settings
+    if plan.images is not None:
+        return SequenceWriter(
+            plan.images,
+            source=plan.source,
+            width=plan.width,
+            height=plan.height,
+            sample_aspect_ratio=plan.sample_aspect_ratio,
+            encoding=plan.encoding,
+            overwrite=settings.overwrite,
+            warn=warn,
+        )
+    if plan.output == PIPE:
+        return PipeWriter(
+            source=plan.source,
+            width=plan.width,
+            height=plan.height,
+            sample_aspect_ratio=plan.sample_aspect_ratio,
+            colour=plan.colour,
+            warn=warn,
+            stopped=stopped,
+        )
     return Writer(
         plan.output,
         source=plan.source,
@@ -156,29 +244,24 @@ class Upscaling:
     def run(self) -> UpscaleResult:
         """Do it; on any error nothing is left behind but what was there before."""
         started = time.perf_counter()
-        settings = self.plan.settings
-        with Reader(
-            self.plan.source.path,
-            info=self.plan.source,
-            start=settings.start,
-            end=settings.end,
-            frames=settings.frames,
-            warn=self.warn,
-        ) as reader:
+        over = threading.Event()
+        with open_reader(self.plan, self.warn, over.is_set) as reader:
             frames = iter(reader)
             first = next(frames, None)
             if first is None:
                 raise InputError("no frame lies between --start and --end")
-            with open_writer(self.plan, reader.origin, self.warn) as writer, Crew() as crew:
+            with (
+                open_writer(self.plan, reader.origin, self.warn, over.is_set) as writer,
+                Crew() as crew,
+                _set_at_end(over),
+            ):
                 decoded = crew.ahead(
                     self._cuts(itertools.chain([first], frames)), depth=DECODED_FRAMES
                 )
-                encode = crew.behind(
-                    lambda item: self._encode(writer, *item), depth=ENLARGED_FRAMES
-                )
-                for item in self._enlarged(decoded):
-                    encode(item)
-                    self._report(writer, item[1], started)
+                encode = crew.behind(partial(self._encode, writer), depth=ENLARGED_FRAMES)
+                for picture in self._enlarged(decoded):
+                    encode(picture)
+                    self._report(writer, picture.frame, started)
                 crew.finish()
                 writer.finish()
         return UpscaleResult(
@@ -206,10 +289,7 @@ class Upscaling:
                 rgb = to_rgb([plane.to(device, non_blocking=True) for plane in frame.planes], spec)
             yield rgb, cut
 
-    def _enlarged(
-        self, decoded: Iterable[tuple[Frame, bool]]
-    ) -> Iterator[tuple[tuple[Tensor, ...], Frame]]:
-        """Every frame's planes as the encoder takes them, still on the device."""
+    def _enlarged(self, decoded: Iterable[tuple[Frame, bool]]) -> Iterator[Picture]:
         plan = self.plan
         engine = Engine(
             plan.network, plan.source.height, plan.source.width, plan.compute,
@@ -219,14 +299,16 @@ class Upscaling:
             self.clock.seconds["network"] = engine.busy_seconds
             with self.clock("colour"):
                 planes = from_rgb(resample(sr, plan.height, plan.width), plan.colour)
-            yield planes, self._window.popleft()
+                copies, wait = to_host(planes)
+            yield Picture(copies, self._window.popleft(), wait)
 
-    def _encode(self, writer: Writer, planes: tuple[Tensor, ...], frame: Frame) -> None:
+    def _encode(self, writer: AnyWriter, picture: Picture) -> None:
         """In the encoding thread."""
+        picture.wait()
         with self.clock("encode"):
-            writer.write(planes, frame.pts, frame.duration)
+            writer.write(picture.planes, picture.frame.pts, picture.frame.duration)
 
-    def _report(self, writer: Writer, frame: Frame, started: float) -> None:
+    def _report(self, writer: AnyWriter, frame: Frame, started: float) -> None:
         self.frames += 1
         self._media += frame.duration
         self.observer.on_progress(
@@ -241,16 +323,20 @@ class Upscaling:
 
 
 def run(
-    source: Path, output: Path | None, settings: UpscaleSettings, observer: Observer
+    source: Path,
+    output: Path | None,
+    settings: UpscaleSettings,
+    observer: Observer,
+    loaded: LoadedNetwork | None = None,
 ) -> UpscaleResult:
-    """Plan, then do it; the command line's way in."""
+    """Plan, then do it; the command line's way in. ``loaded`` is as for ``make_plan``."""
     warnings: list[str] = []
 
     def warn(message: str) -> None:
         warnings.append(message)
         observer.on_warning(message)
 
-    plan = make_plan(source, output, settings, warn=warn)
+    plan = make_plan(source, output, settings, warn=warn, loaded=loaded)
     observer.on_plan(plan)
     return Upscaling(plan, observer, warnings).run()
 
@@ -274,19 +360,22 @@ def upscale(
     start: float | str | Fraction | None = None,
     end: float | str | Fraction | None = None,
     frames: int | None = None,
+    fps: float | str | Fraction | None = None,
     scenes: bool = True,
     matrix: str | None = None,
     overwrite: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> UpscaleResult:
-    """Enlarge a video file: the same as ``animesr upscale``, with the same defaults.
+    """Enlarge a video: the same as ``animesr upscale`` of one input, with the same defaults.
 
     Args:
-        input: the video file.
+        input: a video file, a folder or pattern of images, or ``-`` for standard input.
         output: where to write; None or a folder names it ``IN_x4``.
-        scale: factor on width and height, above 0; ``width`` and ``height`` are exact sizes instead.
+        scale: factor on width and height, above 0.
+        width, height: exact sizes instead; one of them keeps the aspect.
         model: a name of the catalogue, or a path to a checkpoint.
         tile: tile side in input pixels; 0 chooses from free memory.
+        fps: frames per second of images, or text such as ``"24000/1001"``.
         start, end: seconds, or text such as ``"1:02:03.5"``; ``end`` is exclusive.
         on_progress: called after each frame.
 
@@ -313,6 +402,7 @@ def upscale(
         start=None if start is None else parse_time(str(start)),
         end=None if end is None else parse_time(str(end)),
         frames=frames,
+        fps=None if fps is None else parse_rate(str(fps)),
         scenes=scenes,
         matrix=matrix,
         overwrite=overwrite,

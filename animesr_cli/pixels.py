@@ -11,7 +11,7 @@ Source: FFmpeg, libavutil/pixfmt.h and pixdesc.c.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ import numpy as np
 from av.video.format import VideoFormat
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
+from torch import Tensor
 
 from animesr_cli.colour import PixelLayout
 from animesr_cli.errors import InputError
@@ -160,6 +161,32 @@ def _view(
         strides=(line, step * dtype.itemsize),
     )
     return view
+
+
+def has_alpha(pix_fmt: str) -> bool:
+    """Whether pictures of a format may be transparent; palettes may."""
+    fmt = VideoFormat(pix_fmt, 64, 64)
+    return fmt.has_palette or any(component.is_alpha for component in fmt.components)
+
+
+def filled_frame(planes: Sequence[Tensor], pix_fmt: str) -> av.VideoFrame:
+    """A new, opaque frame of a format with a direct view that holds copies of these planes."""
+    height, width = planes[0].shape
+    frame = av.VideoFrame(width, height, pix_fmt)
+    _make_opaque(frame)
+    for view, plane in zip(planes_of(frame), planes, strict=True):
+        assert view.shape == plane.shape, (view.shape, plane.shape)
+        view[:] = plane.numpy()
+    return frame
+
+
+def _make_opaque(frame: av.VideoFrame) -> None:
+    """Give the planes that hold alpha its highest value."""
+    for component in frame.format.components:
+        if component.is_alpha:
+            sample_type = np.uint8 if component.bits <= 8 else np.uint16
+            plane = memoryview(frame.planes[component.plane])
+            np.frombuffer(plane, dtype=sample_type)[:] = (1 << component.bits) - 1
 
 
 # Conversion --------------------------------------------------------------------------------------

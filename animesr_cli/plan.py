@@ -8,25 +8,37 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
 from animesr_cli.checkpoints import LoadedCheckpoint, load_checkpoint
-from animesr_cli.colour import ColourSpec
+from animesr_cli.colour import MATRICES, ColourSpec, PixelLayout
 from animesr_cli.config import UpscaleSettings
-from animesr_cli.encoders import Encoding, choose_encoding, format_of, size_multiple
+from animesr_cli.encoders import (
+    Encoding,
+    choose_encoding,
+    choose_image_encoding,
+    choose_pipe_encoding,
+    size_multiple,
+)
 from animesr_cli.engine import Compute, choose_compute, choose_tile, seconds_per_pixel
 from animesr_cli.errors import DiskFullError, UsageError
+from animesr_cli.image_writer import ImageNames
 from animesr_cli.network import RecurrentUpscaler, halo
-from animesr_cli.video_info import VideoInfo, probe
-from animesr_cli.writer import check_output
+from animesr_cli.routes import Target, choose_target, images_of, look_at, losses, remarks
+from animesr_cli.sequence import ImageSequence
+from animesr_cli.video_info import VideoInfo
+from animesr_cli.y4m import OUTPUT_FORMATS, PIPE, signalled
 
 HARDWARE_H264_WIDTH_PX: Final = 4096
 """Hardware decoders of H.264 end here."""
 
 LONG_RUN_SECONDS: Final = 24 * 3600
+
+TRIAL_SIDE_PX: Final = 192
+"""Of the picture on which the time of a run is estimated."""
 
 # Bits per output pixel and frame: a still drawing and dense grain lie near these two.
 FEWEST_BITS_PER_PIXEL: Final = 0.005
@@ -34,12 +46,42 @@ LIKELY_BITS_PER_PIXEL: Final = 0.12
 LOSSLESS_BITS_PER_PIXEL: Final = 8.0
 
 
+@dataclass(frozen=True)
+class LoadedNetwork:
+    """A network that is ready to run; several runs may share it."""
+
+    checkpoint: LoadedCheckpoint
+    network: RecurrentUpscaler
+    """fp32, on the CPU."""
+    compute: Compute
+    _trials: dict[int, float] = field(default_factory=dict, repr=False)
+
+    def seconds_per_pixel(self, side: int) -> float:
+        """Of one frame of the input, from a trial on this device, made once for each ``side``."""
+        if side not in self._trials:
+            self._trials[side] = seconds_per_pixel(self.network, self.compute, side)
+        return self._trials[side]
+
+
+def ready_network(settings: UpscaleSettings, *, warn: Callable[[str], None]) -> LoadedNetwork:
+    """Choose the device, and find, verify and read the checkpoint."""
+    compute = choose_compute(settings.device, settings.precision)
+    checkpoint = load_checkpoint(settings.model, warn=warn)
+    network = RecurrentUpscaler(checkpoint.num_feat, checkpoint.num_block)
+    network.load_state_dict(checkpoint.state_dict)
+    return LoadedNetwork(checkpoint, network, compute)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """What a run will do."""
 
     source: VideoInfo
+    sequence: ImageSequence | None
+    """The images that are read; None: it is a video."""
     output: Path
+    images: ImageNames | None
+    """The images that are written; None: it is a video."""
     settings: UpscaleSettings
     checkpoint: LoadedCheckpoint
     network: RecurrentUpscaler
@@ -57,20 +99,13 @@ class Plan:
     """Expected; None where the container does not tell."""
     estimated_seconds: float | None
     """Of the network over all frames, from a trial on this device."""
-    free_bytes: int
+    free_bytes: int | None
+    """Where the output goes; None: it goes through a pipe."""
     notes: tuple[str, ...]
 
     @property
     def tiled(self) -> bool:
         return self.tile < max(self.source.width, self.source.height)
-
-
-def default_output(source: Path, settings: UpscaleSettings, folder: Path | None) -> Path:
-    """``IN_x4.mp4`` beside the input or in ``folder``; MKV where the suffix cannot be written."""
-    size = "x".join(str(n) for n in (settings.width, settings.height) if n)
-    label = f"w{size}" if size and not settings.height else size or f"x{settings.scale:g}"
-    suffix = source.suffix if format_of(source.suffix) else ".mkv"
-    return (folder or source.parent) / f"{source.stem}_{label}{suffix}"
 
 
 def output_size(
@@ -101,12 +136,19 @@ def _nearest(size: Fraction | int, step: int) -> int:
 
 
 def output_colour(source: VideoInfo, encoding: Encoding) -> ColourSpec:
-    """The input's matrix, range and siting, in the layout of the encoder."""
+    """The input's matrix, range and siting, in the layout of the encoder, as far as it has them."""
+    chosen = _colour_in(source, encoding.layout)
+    if encoding.format_name == "png":
+        return replace(chosen, full_range=True)
+    return signalled(chosen) if encoding.format_name == "yuv4mpegpipe" else chosen
+
+
+def _colour_in(source: VideoInfo, layout: PixelLayout) -> ColourSpec:
     colour = source.colour
     if colour.layout.family == "rgb":  # computer graphics: tagged, so that nobody has to guess
-        return ColourSpec(layout=encoding.layout, matrix="bt709", full_range=False)
+        return ColourSpec(layout=layout, matrix="bt709", full_range=False)
     return ColourSpec(
-        layout=encoding.layout,
+        layout=layout,
         matrix=colour.matrix,
         full_range=colour.full_range,
         siting=colour.siting,
@@ -146,7 +188,7 @@ def _check_disk(pixels: int, encoding: Encoding, free: int, warn: Callable[[str]
         )
 
 
-def _check_settings(settings: UpscaleSettings) -> None:
+def check_settings(settings: UpscaleSettings) -> None:
     for name in ("width", "height", "frames"):
         value = getattr(settings, name)
         if value is not None and value < 1:
@@ -155,6 +197,10 @@ def _check_settings(settings: UpscaleSettings) -> None:
         raise UsageError(f"--scale must be above 0, not {settings.scale:g}")
     if settings.tile and settings.tile < 16:
         raise UsageError(f"--tile must be 0 (automatic) or at least 16, not {settings.tile}")
+    if settings.matrix not in (None, *MATRICES):
+        raise UsageError(
+            f"no colour matrix is named {settings.matrix!r}", f"one of {', '.join(MATRICES)}"
+        )
     if settings.start is not None and settings.end is not None and settings.end <= settings.start:
         raise UsageError("--end must be later than --start")
 
@@ -173,38 +219,55 @@ def _notes(source: VideoInfo, settings: UpscaleSettings, width: int, height: int
     return notes
 
 
+def _encoding(
+    target: Target, settings: UpscaleSettings, info: VideoInfo, warn: Callable[[str], None]
+) -> Encoding:
+    if target.images is not None:
+        return choose_image_encoding(settings, info, warn=warn)
+    if target.path == PIPE:
+        return choose_pipe_encoding(settings, info, OUTPUT_FORMATS)
+    return choose_encoding(target.format_name, settings, info, warn=warn)
+
+
 def make_plan(
     source: Path,
     output: Path | None,
     settings: UpscaleSettings,
     *,
     warn: Callable[[str], None],
+    loaded: LoadedNetwork | None = None,
 ) -> Plan:
-    """Check everything and settle every open choice; raises the error of whatever cannot work."""
-    _check_settings(settings)
-    if output is None or output.is_dir():
-        output = default_output(source, settings, output)
-    format_name = check_output(output, source, overwrite=settings.overwrite)
-    info = probe(source, matrix=settings.matrix)
-    encoding = choose_encoding(format_name, settings, info, warn=warn)
+    """Check everything and settle every open choice; raises the error of whatever cannot work.
+
+    ``loaded`` is what ``ready_network`` gave for the same settings; None: it is loaded here.
+    """
+    check_settings(settings)
+    sequence = images_of(source)
+    target = choose_target(source, sequence, output, settings)
+    info = look_at(source, sequence, settings)
+    for sentence in (*(sequence.remarks if sequence else ()), *losses(info, target)):
+        warn(sentence)
+    encoding = _encoding(target, settings, info, warn)
     width, height, aspect = output_size(info, settings, size_multiple(encoding))
-    compute = choose_compute(settings.device, settings.precision)
-    checkpoint = load_checkpoint(settings.model, warn=warn)
-    network = RecurrentUpscaler(checkpoint.num_feat, checkpoint.num_block)
-    network.load_state_dict(checkpoint.state_dict)
+    loaded = loaded or ready_network(settings, warn=warn)
+    checkpoint, compute = loaded.checkpoint, loaded.compute
     frames = expected_frames(info, settings)
-    free = shutil.disk_usage(output.absolute().parent).free
-    pixels = width * height * (frames or 0)
-    _check_disk(pixels, encoding, free, warn)
+    free = None if target.folder is None else shutil.disk_usage(target.folder).free
+    if free is not None:
+        _check_disk(width * height * (frames or 0), encoding, free, warn)
     estimate = None
     if frames:
-        estimate = seconds_per_pixel(network, compute) * info.width * info.height * frames
+        side = min(TRIAL_SIDE_PX, max(info.width, info.height))
+        estimate = loaded.seconds_per_pixel(side) * info.width * info.height * frames
         if estimate > LONG_RUN_SECONDS:
             warn(
                 f"this will take about {estimate / LONG_RUN_SECONDS:.1f} days on {compute.device}; "
                 "--end 10 tries the first seconds"
             )
-    notes = _notes(info, settings, width, height)
+    notes = [
+        *_notes(info, settings, width, height),
+        *remarks(info, sequence, target, settings),
+    ]
     if width > HARDWARE_H264_WIDTH_PX and "264" in encoding.codec:
         warn(
             f"{width} pixels wide: hardware decoders of H.264 end at {HARDWARE_H264_WIDTH_PX}; "
@@ -212,10 +275,12 @@ def make_plan(
         )
     return Plan(
         source=info,
-        output=output,
+        sequence=sequence,
+        output=target.path,
+        images=target.images,
         settings=settings,
         checkpoint=checkpoint,
-        network=network,
+        network=loaded.network,
         compute=compute,
         tile=settings.tile or choose_tile(
             info.height, info.width, halo(checkpoint.num_block), compute

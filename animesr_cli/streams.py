@@ -6,13 +6,13 @@ kind; what it cannot hold at all is named to the user and left out. It does not 
 are made or written.
 
 Whether a container holds a stream is asked of FFmpeg itself: a file with that stream alone is begun
-on the null device.
+in memory.
 """
 
 from __future__ import annotations
 
+import io
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from fractions import Fraction
@@ -125,7 +125,7 @@ def _fits(stream: Stream, format_name: str) -> bool:
     """Whether FFmpeg begins a file of this container with this stream alone."""
     if isinstance(stream, AttachmentStream):
         return format_name == "matroska"
-    trial = open_output(Path(os.devnull), format_name=format_name)
+    trial = open_output(io.BytesIO(), format_name=format_name)
     try:
         trial.add_stream_from_template(stream, opaque=True)
         trial.start_encoding()
@@ -238,6 +238,30 @@ class _TextConversion(_Copy):
 
 
 # ---- all of them ---------------------------------------------------------------------------------
+
+
+class NoStreams:
+    """In place of a ``StreamCopier`` where the source is nothing but pictures."""
+
+    counts: Final[Mapping[int, int]] = {}
+    sizes: Final[Mapping[int, int]] = {}
+
+    def mux_until(self, until: Fraction | None) -> None:
+        """There is nothing to write."""
+
+    def finish(self, until: Fraction | None = None) -> None:
+        """There is nothing to write."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Nothing was opened."""
 
 
 class StreamCopier:

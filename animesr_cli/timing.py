@@ -26,9 +26,15 @@ FALLBACK_RATE: Final = Fraction(25)
 MIN_SPACING_SECONDS: Final = Fraction(1, 1000)
 """A repaired frame keeps this distance from its neighbours where there is room: the tick of MKV."""
 
+MAX_RATE: Final = 1000
+"""Frames per second above which a rate is taken for a mistake."""
+NTSC_ROUNDING: Final = Fraction(1, 200)
+"""How far people's 23.98 and 29.97 are from 24000/1001 and 30000/1001."""
+
 _CLOCK = re.compile(
     r"(?:(?P<hours>[0-9]+):)?(?P<minutes>[0-9]{1,2}):(?P<seconds>[0-9]{1,2}(?:\.[0-9]+)?)"
 )
+_RATE = re.compile(r"[0-9]+/0*[1-9][0-9]*|[0-9]+(?:\.[0-9]+)?")
 _SECONDS = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 
 
@@ -50,6 +56,19 @@ def parse_time(text: str) -> Fraction:
         f"{text!r} is not a time",
         "give seconds (12.5) or hours, minutes and seconds (1:02:03.250)",
     )
+
+
+def parse_rate(text: str) -> Fraction:
+    """Frames per second in ``24``, ``24000/1001`` or ``23.976``, which means the same as that."""
+    text = text.strip()
+    rate = Fraction(text) if _RATE.fullmatch(text) else Fraction(0)
+    if not 0 < rate <= MAX_RATE:
+        raise UsageError(
+            f"{text!r} is no number of frames per second",
+            "give for example 24, 23.976 or 24000/1001",
+        )
+    ntsc = Fraction(round(rate) * 1000, 1001)
+    return ntsc if "." in text and abs(rate - ntsc) < NTSC_ROUNDING else rate
 
 
 def format_time(time: Fraction | float) -> str:
@@ -77,6 +96,39 @@ def ticks(time: Fraction, time_base: Fraction) -> int:
 def rescale(pts: int, from_base: Fraction, to_base: Fraction) -> int:
     """``pts`` in another time base, to the nearest tick."""
     return ticks(pts * from_base, to_base)
+
+
+# Even rates --------------------------------------------------------------------------------------
+
+
+class Pace:
+    """How far frames stray from an even rate, for outputs that have no times of their own."""
+
+    def __init__(self, frame_rate: Fraction) -> None:
+        self.count = 0
+        self._rate = frame_rate
+        self._first = Fraction(0)
+        self._largest = Fraction(0)  # seconds
+
+    def add(self, time: Fraction) -> None:
+        """The next frame's time in seconds."""
+        if self.count == 0:
+            self._first = time
+        self._largest = max(self._largest, abs(time - self._first - self.count / self._rate))
+        self.count += 1
+
+    @property
+    def strays(self) -> bool:
+        """Whether some frame is more than its own length away from its even place."""
+        return self._largest > 1 / self._rate
+
+    def remark(self, output: str) -> str:
+        """A sentence about it; ``output`` is what has no times."""
+        return (
+            f"the frames of the input are not evenly spaced and {output} cannot say so: at "
+            f"{float(self._rate):.6g} a second some are up to {float(self._largest):.2f} s away "
+            "from their time"
+        )
 
 
 # Repair ------------------------------------------------------------------------------------------
@@ -183,6 +235,10 @@ class TimestampRepair(Generic[Picture]):
         )
 
 
+MAX_DECODER_DELAY: Final = 64
+"""Pictures that a decoder may hold: 16 for reordering, 16 threads, and room."""
+
+
 class LossTracker:
     """Tells which frames a damaged stream lost, from the timestamps of its packets.
 
@@ -190,8 +246,8 @@ class LossTracker:
     earlier timestamp has had its chance. Healthy streams have packets that are never shown, so a
     packet without a picture is only a loss after a decoding error, until a key frame later than
     the damage. Threads may report an error several packets late; this does not mind. An error
-    among the last packets may go unreported: in a stream that showed every packet until then,
-    those without a picture at its end are lost as well.
+    among the last packets may go unreported, and pictures behind it with it (``is_complete``): in
+    a stream that showed every packet until then, those without one at its end are lost as well.
     """
 
     def __init__(self) -> None:
@@ -199,13 +255,16 @@ class LossTracker:
         self._expected: list[int] = []  # heap of packet timestamps without a picture so far
         self._latest: int | None = None
         self._horizon: int | None = None  # losses are counted up to here, and to a key frame
+        self._failed_at_end = False
         self._untimed = 0  # errors on packets without a timestamp, since the last picture
+        self._pending = 0  # such packets without a picture or an error
         self._unshown = 0  # healthy packets without a picture
         self._given_up: set[int] = set()  # times of lost frames
 
     def submit(self, pts: int | None) -> None:
         """A packet goes to the decoder."""
         if pts is None:
+            self._pending += 1
             return
         heapq.heappush(self._expected, pts)
         self._latest = pts if self._latest is None else max(self._latest, pts)
@@ -215,8 +274,21 @@ class LossTracker:
         self.errors += 1
         if self._latest is None:
             self._untimed += 1
+            self._pending -= 1
         else:
             self._horizon = self._latest
+
+    def error_at_end(self) -> None:
+        """The decoder reported an error when it was asked for its last pictures."""
+        self._failed_at_end = True
+        self.error()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the decoder, asked for its last pictures, is likely to have given all of them."""
+        held = self._pending if self._latest is None else len(self._expected)
+        suspicious = 0 < held <= MAX_DECODER_DELAY and not self._unshown
+        return not (self._failed_at_end or suspicious)
 
     def is_late(self, pts: int | None) -> bool:
         """Whether this picture was given up: after damage, decoders lose the order of display."""
@@ -226,6 +298,7 @@ class LossTracker:
         """A picture came: the times of those lost before it (None: at unknown times)."""
         if pts is None:
             lost, self._untimed = [None] * self._untimed, 0
+            self._pending -= 1
             return list(lost)
         earlier = self._earlier_than(pts)
         if self._horizon is None:

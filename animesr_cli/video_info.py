@@ -18,6 +18,7 @@ from typing import Any, Final, cast
 import av
 import numpy as np
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 
 from animesr_cli import colour, containers
 from animesr_cli.colour import ColourSpec
@@ -35,7 +36,7 @@ AVFMT_TS_DISCONT: Final = 0x0200
 
 INTERLACED_FIELD_ORDERS: Final = (2, 3, 4, 5)
 """AVFieldOrder: top first, bottom first, and the two mixed ones."""
-CODEC_SITINGS: Final = {"mjpeg": 2, "mpeg1video": 2, "theora": 2, "vp3": 2, "dvvideo": 3}
+CODEC_SITINGS: Final = {"mjpeg": 2, "webp": 2, "mpeg1video": 2, "theora": 2, "vp3": 2, "dvvideo": 3}
 """AVCHROMA_LOC_* of the codecs that have only one; PyAV does not show what other streams say."""
 
 DECODING_ERRORS: Final[tuple[type[Exception], ...]] = (av.FFmpegError, ValueError)
@@ -116,10 +117,14 @@ def probe(path: Path | str, *, matrix: str | None = None) -> VideoInfo:
     Raises:
         InputError: it is missing, not a video, or nothing in it can be decoded.
     """
+    path = Path(path)
     with containers.open_input(path) as container:
-        stream = choose_stream(container, Path(path))
-        frame = _first_picture(container, stream, Path(path))
-        return _describe(container, stream, frame, Path(path), matrix)
+        stream = choose_stream(container, path)
+        try:
+            frame = _first_picture(container, stream, path)
+        except OSError as error:
+            raise InputError(f"{shown(path)} cannot be read: {error.strerror or error}") from error
+        return _describe(container, stream, frame, path, matrix)
 
 
 def choose_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
@@ -176,7 +181,9 @@ def demux(
                     failures = 0
                     yield packet
             return
-        except av.InvalidDataError as error:
+        except av.FFmpegError as error:
+            if isinstance(error, OSError):
+                raise  # the disk's fault, not the content's
             failures += 1
             logger.info("a packet cannot be read from the container: %s", error)
 
@@ -192,8 +199,7 @@ def _describe(
     matrix: str | None,
 ) -> VideoInfo:
     assert stream.time_base  # choose_stream made sure
-    tags = _colour_tags(stream, frame)
-    spec, note = _colour_spec(tags, frame, matrix)
+    tags, spec, note = describe_colour(stream.codec_context, frame, matrix)
     flags = container.format.flags
     return VideoInfo(
         path=path,
@@ -222,9 +228,16 @@ def _describe(
     )
 
 
-def _colour_tags(stream: av.VideoStream, frame: av.VideoFrame) -> ColourTags:
+def describe_colour(
+    context: VideoCodecContext, frame: av.VideoFrame, matrix: str | None
+) -> tuple[ColourTags, ColourSpec, str]:
+    """The tags of a picture, what it is taken for, and why."""
+    tags = _colour_tags(context, frame)
+    return tags, *colour_spec(tags, frame.format.name, frame.width, frame.height, matrix)
+
+
+def _colour_tags(context: VideoCodecContext, frame: av.VideoFrame) -> ColourTags:
     """The picture's own tags, and where it has none, the container's."""
-    context = stream.codec_context
     pairs = {
         "primaries": (frame.color_primaries, context.color_primaries, 2),
         "transfer": (frame.color_trc, context.color_trc, 2),
@@ -236,20 +249,21 @@ def _colour_tags(stream: av.VideoStream, frame: av.VideoFrame) -> ColourTags:
             name: int(from_frame if from_frame != unspecified else from_stream)
             for name, (from_frame, from_stream, unspecified) in pairs.items()
         },
-        siting=CODEC_SITINGS.get(codec_name(stream), 0),
+        siting=CODEC_SITINGS.get(str(context.codec.canonical_name), 0),
     )
 
 
-def _colour_spec(
-    tags: ColourTags, frame: av.VideoFrame, matrix: str | None
+def colour_spec(
+    tags: ColourTags, pix_fmt: str, width: int, height: int, matrix: str | None
 ) -> tuple[ColourSpec, str]:
-    pix_fmt = native_format(frame.format.name)
+    """What pictures of this format, with these tags and of this size, are taken for, and why."""
+    pix_fmt = native_format(pix_fmt)
     layout = layout_of(pix_fmt)
     assert layout is not None
     if layout.family == "rgb":
         return ColourSpec(layout=layout, full_range=True), "RGB"
     full_range = colour.full_range_of(tags.range, pix_fmt)
-    chosen, note = colour.choose_matrix(tags.matrix, frame.width, frame.height, matrix)
+    chosen, note = colour.choose_matrix(tags.matrix, width, height, matrix)
     spec = ColourSpec(
         layout=layout,
         matrix=chosen,
@@ -292,9 +306,11 @@ def _duration_tag(stream: av.stream.Stream) -> Fraction | None:
 
 def stream_duration(stream: av.stream.Stream) -> Fraction | None:
     """What the file says about the length of this one stream, in seconds."""
-    if stream.duration and stream.duration > 0 and stream.time_base:
+    # The tag first: of a short Matroska file FFmpeg guesses that each stream is as long as the whole.
+    tagged = _duration_tag(stream)
+    if tagged is None and stream.duration and stream.duration > 0 and stream.time_base:
         return stream.duration * Fraction(stream.time_base)
-    return _duration_tag(stream)
+    return tagged
 
 
 def _announced_duration(
@@ -315,7 +331,7 @@ def codec_name(stream: av.stream.Stream) -> str:
     """The codec, not the decoder that was chosen for it: av1, not libdav1d."""
     context: av.CodecContext | None = stream.codec_context
     if context is None:
-        return stream.name or "unknown"
+        return getattr(stream, "name", None) or "unknown"
     return str(context.codec.canonical_name)
 
 

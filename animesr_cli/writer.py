@@ -14,22 +14,19 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack, suppress
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeAlias
 
 import av
-import numpy as np
 from av.codec.context import ThreadType
-from av.container import InputContainer, OutputContainer
-from av.stream import Discard, Disposition, Stream
+from av.container import OutputContainer
 from torch import Tensor
 
 from animesr_cli.colour import ColourSpec
-from animesr_cli.containers import open_input, open_output, shown
+from animesr_cli.containers import open_output, shown
 from animesr_cli.encoders import (
     FORMATS,
     Encoding,
@@ -38,13 +35,16 @@ from animesr_cli.encoders import (
     format_of,
     open_encoder,
     output_tags,
+    stores_aspect,
 )
-from animesr_cli.errors import InputError, UsageError, VerificationError
+from animesr_cli.errors import UsageError
+from animesr_cli.mp4 import shorten_media
 from animesr_cli.part_file import PartFile, check_name, check_place, explained
-from animesr_cli.pixels import planes_of
-from animesr_cli.streams import StreamCopier, is_filler
+from animesr_cli.pixels import filled_frame
+from animesr_cli.streams import NoStreams, StreamCopier
 from animesr_cli.timing import seconds, ticks
-from animesr_cli.video_info import VideoInfo, demux, stream_duration
+from animesr_cli.verification import Tally, read_back, verify_copies, verify_video
+from animesr_cli.video_info import VideoInfo
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,9 @@ AVFMT_FLAG_BITEXACT: Final = 0x0400
 
 MAX_ENCODER_THREADS: Final = 16
 """More of them cost memory and quality, and gain nothing beside the network."""
+
+UNORDERED_FRAMES: Final = 2
+"""So few frames are never reordered; x265 makes up their decoding times from unset memory."""
 
 FALLBACK_FRAME_RATE: Final = Fraction(25)
 """Frames per second that the encoder's rate control assumes where the source does not say."""
@@ -82,101 +85,6 @@ def check_output(output: Path, source: Path, *, overwrite: bool) -> str:
         )
     check_place(output, source, overwrite=overwrite)
     return container.muxer
-
-
-# ---- verification --------------------------------------------------------------------------------
-
-
-@dataclass
-class Tally:
-    """What of one stream was handed to the muxer, or was found in a file."""
-
-    count: int = 0
-    bytes: int = 0
-    first: Fraction | None = None
-    """Seconds, of the earliest packet."""
-    last: Fraction | None = None
-    """Seconds, of the latest packet."""
-    end: Fraction | None = None
-    """Seconds, where the latest packet ends."""
-
-    def add(self, size: int, time: Fraction | None, duration: Fraction) -> None:
-        self.count += 1
-        self.bytes += size
-        if time is None:
-            return
-        self.first = time if self.first is None else min(self.first, time)
-        if self.last is None or time >= self.last:
-            self.last, self.end = time, time + duration
-
-
-@dataclass(frozen=True)
-class Track:
-    """One stream of a finished file."""
-
-    tally: Tally
-    tick: Fraction
-    """Seconds."""
-
-
-def read_back(path: Path) -> list[Track]:
-    """Demux a whole file: the tracks that were muxed packet by packet, in order."""
-    with open_input(path) as container:
-        streams = _tracks(container)
-        tallies = {stream.index: Tally() for stream in streams}
-        for packet in demux(container):
-            tally = tallies.get(packet.stream_index)
-            if tally is None or is_filler(packet.stream, packet.size):
-                continue
-            base = Fraction(packet.time_base)
-            time = None if packet.pts is None else seconds(packet.pts, base)
-            tally.add(packet.size, time, seconds(packet.duration or 0, base))
-        if container.format.name.startswith("matroska"):
-            for stream in streams:  # its packets have no durations of their own, the track has
-                tallies[stream.index].end = stream_duration(stream)
-        return [Track(tallies[s.index], Fraction(s.time_base or 1)) for s in streams]
-
-
-def _tracks(container: InputContainer) -> list[Stream]:
-    return [
-        stream
-        for stream in container.streams
-        if stream.type != "attachment"
-        and stream.discard != Discard.all  # the chapter titles of MP4
-        and not stream.disposition & Disposition.attached_pic
-    ]
-
-
-def _verify_video(written: Tally, track: Track) -> None:
-    found = track.tally
-    if found.count != written.count:
-        raise VerificationError(
-            f"the finished file holds {found.count} of the {written.count} frames written"
-        )
-    moments = {
-        "first frame": (written.first, found.first),
-        "last frame": (written.last, found.last),
-        "end": (written.end, found.end),
-    }
-    for name, (ours, theirs) in moments.items():
-        assert ours is not None
-        if theirs is None or abs(ours - theirs) > track.tick:
-            place = "nowhere" if theirs is None else f"at {float(theirs):.6f} s"
-            raise VerificationError(
-                f"the video's {name} is {place} in the finished file, "
-                f"and was written at {float(ours):.6f} s"
-            )
-
-
-def _verify_copies(copier: StreamCopier, tracks: Sequence[Track]) -> None:
-    """Muxers may cut PCM and AC-3 into other packets: their bytes are the same then."""
-    for index, count in copier.counts.items():
-        found = tracks[index].tally if index < len(tracks) else Tally()
-        if found.count != count and found.bytes != copier.sizes[index]:
-            raise VerificationError(
-                f"stream #{index} of the finished file holds {found.count} packets, "
-                f"and {count} were copied"
-            )
 
 
 # ---- the writer ----------------------------------------------------------------------------------
@@ -226,6 +134,8 @@ class Writer:
         self._warn = warn
         self._written = Tally()
         self._durations: dict[int, int] = {}  # by pts, of the frames inside the encoder
+        self._delay = Fraction(0)
+        """Seconds from decoding a frame to showing it, at most."""
         self._cleanup = ExitStack()
 
     # -- opening
@@ -240,14 +150,15 @@ class Writer:
                 cleanup.callback(self._close)
                 self._video = self._add_video()
                 open_encoder(self._video.codec_context, self._encoding)
-                self._copier = cleanup.enter_context(self._copy_streams())
+                self._copier = self._copy_streams()
+                cleanup.enter_context(self._copier)
                 self._write_header()
             self._cleanup = cleanup.pop_all()
         return self
 
     def _open_container(self) -> OutputContainer:
         format_name = self._encoding.format_name
-        output = open_output(self._part.path, format_name=format_name)
+        output = open_output(self._part.sink, format_name=format_name)
         output.flags |= AVFMT_FLAG_BITEXACT  # no "encoder" tag, no random identifiers
         if format_name in ("matroska", "webm"):
             # Sound may begin before the first picture; everything would move to make up for it.
@@ -264,6 +175,11 @@ class Writer:
         context.pix_fmt = encoding.pix_fmt
         stream.time_base = context.time_base = source.time_base
         context.sample_aspect_ratio = self._aspect
+        if self._aspect != 1 and not stores_aspect(encoding):
+            self._warn(
+                f"{format_named(encoding.format_name).title} keeps no pixel aspect ratio with "
+                f"{encoding.codec}, and players will show the wrong shape; .mp4 keeps it"
+            )
         context.thread_type = ThreadType.AUTO  # PyAV's SLICE makes x264 cut pictures into bands
         context.thread_count = min(os.cpu_count() or 1, MAX_ENCODER_THREADS)
         if encoding.codec_tag:
@@ -275,8 +191,10 @@ class Writer:
         stream.set_display_matrix(source.display_matrix)
         return stream
 
-    def _copy_streams(self) -> StreamCopier:
+    def _copy_streams(self) -> StreamCopier | NoStreams:
         source = self._source
+        if not source.streams:
+            return NoStreams()
         chapters_end = self._end
         if self._frames is not None and source.frame_rate is not None:
             last = (self._start or 0) + self._frames / source.frame_rate
@@ -327,11 +245,8 @@ class Writer:
 
     def _filled(self, planes: Sequence[Tensor]) -> av.VideoFrame:
         """A new frame for each picture: the encoder goes on looking at those it was given."""
-        frame = av.VideoFrame(*self._size, self._encoding.frame_format)
-        _make_opaque(frame)
-        for view, plane in zip(planes_of(frame), planes, strict=True):
-            assert view.shape == plane.shape, (view.shape, plane.shape)
-            view[:] = plane.numpy()
+        frame = filled_frame(planes, self._encoding.frame_format)
+        assert (frame.width, frame.height) == self._size  # PyAV would resize it
         return frame
 
     def _mux(self, packets: Sequence[Packet]) -> None:
@@ -339,8 +254,17 @@ class Writer:
             assert packet.pts is not None
             packet.duration = self._durations.pop(packet.pts)
             time = packet.pts if packet.dts is None else packet.dts
-            self._copier.mux_until(seconds(time, self._source.time_base))
+            base = self._source.time_base
+            self._delay = max(self._delay, seconds(packet.pts - time, base))
+            self._copier.mux_until(seconds(time, base))
             self._output.mux_one(packet)
+
+    def _last_packets(self) -> list[Packet]:
+        packets = self._video.encode(None)
+        if self._written.count <= UNORDERED_FRAMES:
+            for packet in packets:
+                packet.dts = packet.pts
+        return packets
 
     @property
     def bytes_written(self) -> int:
@@ -356,17 +280,18 @@ class Writer:
             DiskFullError, OutputError: it could not be written, or not renamed.
             VerificationError: it is not what was handed in.
         """
-        assert self._written.count, "finish() before the first frame"
+        written = self._written
+        assert written.first is not None, "finish() before the first frame"
+        assert written.end is not None
         with self._explained():
-            self._mux(self._video.encode(None))
-            self._copier.finish(self._written.end if self._frames is not None else None)
+            self._mux(self._last_packets())
+            self._copier.finish(written.end if self._frames is not None else None)
             self._output.close()
-        try:
-            tracks = read_back(self._part.path)
-        except (av.FFmpegError, InputError) as error:
-            raise VerificationError(f"the finished file cannot be read: {error}") from error
-        _verify_video(self._written, tracks[self._video.index])
-        _verify_copies(self._copier, tracks)
+            if self._encoding.format_name in ("mp4", "mov"):
+                shorten_media(self._part.path, written.end - written.first, at_most=self._delay)
+        tracks = read_back(self._part.path)
+        verify_video(written, tracks[self._video.index])
+        verify_copies(self._copier.counts, self._copier.sizes, tracks)
         self._part.publish(overwrite=self._overwrite)
 
     def __exit__(
@@ -378,9 +303,9 @@ class Writer:
         self._cleanup.close()
 
     def _close(self) -> None:
-        """Free the encoder and the file; of a run that failed, its trailer goes with the file."""
-        with suppress(av.FFmpegError, ValueError):
-            self._output.close()
+        """Free the muxer; a sink that is closed keeps it from ending the file of a failed run."""
+        self._part.sink.close()
+        self._output.close()
 
     def _explained(self) -> AbstractContextManager[None]:
         return explained(self.path, self._missing_bytes)
@@ -396,12 +321,3 @@ class Writer:
             likely = max(likely, int(size / share))
         free = shutil.disk_usage(self._part.path.parent).free
         return likely - size - free
-
-
-def _make_opaque(frame: av.VideoFrame) -> None:
-    """Give the planes that hold alpha its highest value."""
-    for component in frame.format.components:
-        if component.is_alpha:
-            sample_type = np.uint8 if component.bits <= 8 else np.uint16
-            plane = memoryview(frame.planes[component.plane])
-            np.frombuffer(plane, dtype=sample_type)[:] = (1 << component.bits) - 1

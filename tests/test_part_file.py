@@ -6,6 +6,7 @@ import errno
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -118,27 +119,25 @@ def test_a_missing_folder_is_named(source: Path, tmp_path: Path) -> None:
         check_place(source / "out.mp4", source, overwrite=False)
 
 
-def test_a_folder_that_cannot_be_written(source: Path, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written() -> None:
     """A read-only folder is noticed by writing to it: root may write where the mode says no."""
-    folder = tmp_path / "closed"
-    folder.mkdir()
-    folder.chmod(0o500)
     script = (
         "import os, sys; from pathlib import Path\n"
-        "from animesr_cli.errors import OutputError; from animesr_cli.part_file import check_place\n"
+        "from animesr_cli.errors import OutputError\n"
+        "from animesr_cli.part_file import check_place\n"
         "if os.geteuid() == 0: os.setegid(65534); os.seteuid(65534)\n"
         "try: check_place(Path(sys.argv[1]), Path(sys.argv[2]), overwrite=False)\n"
         "except OutputError as error: print(error.message)\n"
     )
-    for parent in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        if not os.path.samefile(parent, "/tmp"):
-            parent.chmod(0o755)
-    run = subprocess.run(
-        [sys.executable, "-c", script, str(folder / "out.mp4"), str(source)],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert "cannot be written: permission denied" in run.stdout
-    assert listing(folder) == []
+    with tempfile.TemporaryDirectory() as name:  # not tmp_path, which only its owner may enter
+        folder = Path(name)
+        folder.chmod(0o555)
+        run = subprocess.run(
+            [sys.executable, "-c", script, str(folder / "out.mp4"), str(folder / "in.mkv")],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert "cannot be written: permission denied" in run.stdout
+        assert listing(folder) == []
 
 
 # ---- the part file -------------------------------------------------------------------------------

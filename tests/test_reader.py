@@ -15,6 +15,7 @@ import pytest
 from torch import Tensor
 
 import media
+from animesr_cli import containers
 from animesr_cli import reader as reader_module
 from animesr_cli.errors import InputError, UsageError
 from animesr_cli.pixels import planes_of
@@ -563,6 +564,40 @@ def test_a_lost_picture_repeats_the_last_good_one(tmp_path: Path) -> None:
     assert clip.warnings == ["2 frames of 48 could not be decoded and repeat the one before"]
 
 
+@pytest.fixture
+def many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decode as on a machine with 16 processors, where a decoder holds 16 pictures."""
+    original = containers.open_input
+
+    def open_input(path: Path | str) -> av.container.InputContainer:
+        container = original(path)
+        for stream in container.streams.video:
+            stream.thread_count = 16
+        return container
+
+    monkeypatch.setattr(containers, "open_input", open_input)
+
+
+@pytest.mark.usefixtures("many_threads")
+@pytest.mark.parametrize("index", [0, 5, 22])
+def test_damage_near_the_end_costs_one_picture(tmp_path: Path, index: int) -> None:
+    """What frame threads hold behind an error at the end of the stream is not lost with it."""
+    path = media.write_video(tmp_path / "a.mkv", codec="ffv1", gop=1, frames=24)
+    clip = Clip(media.corrupt_blocks(path, [index]))
+    assert clip.reader.lost_frames == 1
+    stand_in = {index: index - 1 if index else 1}
+    assert all(drawn(frame, stand_in.get(i, i)) for i, frame in enumerate(clip.frames))
+
+
+@pytest.mark.usefixtures("many_threads")
+def test_untimed_damage_near_the_end_costs_one_picture(tmp_path: Path) -> None:
+    """The same in a raw stream, where pictures can only be counted."""
+    path = media.write_video(tmp_path / "a.h264", frames=24, gop=1)
+    clip = Clip(damage_raw_h264(path, 15))
+    assert (len(clip.frames), clip.reader.lost_frames) == (24, 1)
+    assert [index_of(frame) for frame in clip.frames] == [14 if i == 15 else i for i in range(24)]
+
+
 def test_a_lost_first_picture_takes_the_next(tmp_path: Path) -> None:
     """Where there is no picture before, the first good one stands in, from the same time on."""
     path = media.write_video(tmp_path / "a.mkv", codec="ffv1", gop=1, frames=12)
@@ -571,15 +606,20 @@ def test_a_lost_first_picture_takes_the_next(tmp_path: Path) -> None:
     assert all(drawn(frame, max(i, 2)) for i, frame in enumerate(clip.frames))
 
 
+def damage_raw_h264(path: Path, index: int) -> Path:
+    """Spoil picture ``index`` of a raw stream of key frames, from behind its slice's type on."""
+    content = bytearray(path.read_bytes())
+    headers = [i for i in range(len(content) - 4) if content[i : i + 5] == b"\0\0\0\1\x67"]
+    begin, end = content.index(b"\0\0\1\x65", headers[index]) + 4, headers[index + 1]
+    content[begin:end] = b"\xff" * (end - begin)
+    path.write_bytes(content)
+    return path
+
+
 def test_lost_pictures_without_timestamps_are_repeated(tmp_path: Path) -> None:
     """In a raw stream too a damaged frame is replaced, so that the length stays the same."""
     path = media.write_video(tmp_path / "a.h264", frames=24, gop=1)
-    content = bytearray(path.read_bytes())
-    starts = [i for i in range(len(content) - 4) if content[i : i + 5] == b"\0\0\0\1\x67"]
-    begin, end = starts[9] + 60, starts[10]
-    content[begin:end] = media.noise(end - begin).replace(b"\0", b"\1")
-    path.write_bytes(content)
-    clip = Clip(path)
+    clip = Clip(damage_raw_h264(path, 9))
     assert len(clip.frames) == 24
     assert clip.reader.lost_frames == 1
     assert [index_of(frame) for frame in clip.frames[8:12]] == [8, 8, 10, 11]

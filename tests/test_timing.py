@@ -276,6 +276,41 @@ def test_an_unreported_error_at_the_end_is_noticed() -> None:
     assert losses.finish() == [40, 80]
 
 
+def test_completeness_is_told_from_what_is_held() -> None:
+    """A few packets without a picture at the end, or an error there, are a reason to look again."""
+    losses = LossTracker()
+    for pts in (0, 40):
+        losses.submit(pts)
+    losses.picture(0, key=True)
+    told = [losses.is_complete]
+    losses.picture(40, key=False)
+    told.append(losses.is_complete)
+    losses.error_at_end()
+    assert [*told, losses.is_complete] == [False, True, False]
+
+
+def test_streams_with_hidden_packets_are_complete() -> None:
+    """Where packets went without a picture all along, those at the end are no reason."""
+    losses = LossTracker()
+    for pts in (0, 1, 40, 41):
+        losses.submit(pts)
+    for pts in (0, 40):
+        losses.picture(pts, key=False)
+    assert losses.is_complete
+
+
+def test_untimed_packets_are_counted() -> None:
+    """Without timestamps, pictures and errors are set against packets."""
+    losses = LossTracker()
+    for _ in range(3):
+        losses.submit(None)
+    losses.picture(None, key=True)
+    losses.error()
+    told = [losses.is_complete]
+    losses.picture(None, key=False)
+    assert [*told, losses.is_complete] == [False, True]
+
+
 def test_losses_without_timestamps_are_counted_by_errors() -> None:
     """Where packets have no time, each error is one frame, before the next picture."""
     losses = LossTracker()

@@ -1,0 +1,500 @@
+"""Still images as the frames of a video: which files they are, in which order, and their pictures.
+
+A sequence is a folder (natural order of the names) or a pattern such as ``frames/%06d.png``. Its
+reader is an iterator of ``Frame`` as that of a video file; all images come in one layout, also
+where tools have stored black ones as gray and flat ones with a palette. It does not know how
+images are written.
+
+Sources: ISO/IEC 15948 (PNG), section 11.2.2; RFC 9649 (WebP); ITU-T T.81 (JPEG), annex B.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import av
+import numpy as np
+from av.video.codeccontext import VideoCodecContext
+from torch import Tensor
+
+from animesr_cli.colour import ColourSpec, from_rgb, to_rgb
+from animesr_cli.containers import MAX_PIXELS, shown
+from animesr_cli.errors import InputError, UsageError
+from animesr_cli.pixels import Converter, has_alpha, layout_of, native_format, planes_of
+from animesr_cli.reader import Frame, tensor_of
+from animesr_cli.timing import format_time
+from animesr_cli.video_info import DECODING_ERRORS, VideoInfo, describe_colour, probe
+
+logger = logging.getLogger(__name__)
+
+Warn = Callable[[str], None]
+
+DEFAULT_RATE: Final = Fraction(24)
+"""Frames per second of images, which do not say: that of film and of most drawn animation."""
+
+SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+
+_SIGNATURES: Final = (
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"\xff\xd8\xff", "mjpeg"),
+    (b"BM", "bmp"),
+    (b"II*\0", "tiff"),
+    (b"MM\0*", "tiff"),
+)
+_HEAD_BYTES: Final = 32
+_JPEG_END: Final = b"\xff\xd9"
+_JPEG_PADDING_BYTES: Final = 4096
+"""How far before the end of a JPEG file its end marker is looked for."""
+_PNG_GRAY_TYPES: Final = (0, 4)
+_LISTED: Final = 3
+"""Files that a message names."""
+
+
+# Names -------------------------------------------------------------------------------------------
+
+_PLACEHOLDER = re.compile(r"(?P<before>(?:[^%]|%%)*)%(?P<digits>[0-9]{0,2})d(?P<after>(?:[^%]|%%)*)")
+_DIGITS = re.compile(r"([0-9]+)")
+_NUMBERED = re.compile(r"(?P<before>.*?)(?P<number>[0-9]+)(?P<after>[^0-9]*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """``frames/%06d.png``: one number in the names of one folder."""
+
+    folder: Path
+    before: str
+    digits: int
+    """Numbers are filled with zeros to this length."""
+    after: str
+
+    def path(self, number: int) -> Path:
+        return self.folder / f"{self.before}{number:0{self.digits}}{self.after}"
+
+    def number_of(self, name: str) -> int | None:
+        """The number in a file's name; None: it is no name of this pattern."""
+        middle = name.removeprefix(self.before).removesuffix(self.after)
+        if not _DIGITS.fullmatch(middle) or self.path(int(middle)).name != name:
+            return None
+        return int(middle)
+
+    def existing(self) -> dict[int, Path]:
+        """The files of this pattern that there are, by number, in order."""
+        found = {
+            number: self.folder / entry.name
+            for entry in _entries(self.folder)
+            if (number := self.number_of(entry.name)) is not None
+        }
+        return dict(sorted(found.items()))
+
+
+def parse_pattern(path: Path) -> Pattern | None:
+    """A name with one ``%d`` or ``%06d``; ``%%`` is a percent sign. None: it is a plain name."""
+    match = _PLACEHOLDER.fullmatch(path.name)
+    if match is None:
+        return None
+    before, after = (match[part].replace("%%", "%") for part in ("before", "after"))
+    return Pattern(path.parent, before, int(match["digits"] or 1), after)
+
+
+def natural_key(name: str) -> list[tuple[int, str]]:
+    """Sorts ``frame2`` before ``frame10``."""
+    return [(int(part), part) if part.isdecimal() else (-1, part) for part in _DIGITS.split(name)]
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if entry.is_file()]
+    except FileNotFoundError:
+        raise InputError(f"the folder {shown(folder)} does not exist") from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(f"the folder {shown(folder)} cannot be read: {reason}") from error
+
+
+# Finding the images ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSequence:
+    """The images that are taken, in order."""
+
+    path: Path
+    """The folder or the pattern, as it was given."""
+    pattern: Pattern | None
+    files: tuple[Path, ...]
+    numbers: tuple[int, ...] | None
+    """That in each file's name; None: the names are not one numbered series."""
+    remarks: tuple[str, ...] = ()
+    """What a person should know about the choice."""
+
+
+def find_sequence(path: Path) -> ImageSequence | None:
+    """The images of a folder or a pattern; None: the path is that of a file, or of nothing.
+
+    Raises:
+        InputError: there is no image, or the numbers of a pattern have a gap.
+    """
+    if path.is_dir():
+        return _images_of_folder(path)
+    pattern = parse_pattern(path)
+    if pattern is None or os.path.lexists(path):
+        return None
+    return _images_of_pattern(path, pattern)
+
+
+def _images_of_pattern(path: Path, pattern: Pattern) -> ImageSequence:
+    found = pattern.existing()
+    if not found:
+        raise InputError(
+            f"there is no file {shown(path)}, and no image of that pattern",
+            f"the first one could be {shown(pattern.path(1).name)}",
+        )
+    numbers = tuple(found)
+    missing = numbers[-1] - numbers[0] + 1 - len(numbers)
+    if missing:
+        gap = next(number for number in numbers if number + 1 not in found) + 1
+        raise InputError(
+            f"{shown(pattern.path(gap))} is missing: {_missing_of(missing, numbers)}",
+            f"give the folder {shown(pattern.folder)} to take the images that are there",
+        )
+    return ImageSequence(
+        path=path, pattern=pattern, files=tuple(found.values()), numbers=numbers
+    )
+
+
+def _missing_of(missing: int, numbers: Sequence[int]) -> str:
+    verb = "is" if missing == 1 else "are"
+    return f"{missing} of the numbers from {numbers[0]} to {numbers[-1]} {verb} not there"
+
+
+def _images_of_folder(folder: Path) -> ImageSequence:
+    names = sorted(
+        (
+            entry.name
+            for entry in _entries(folder)
+            if Path(entry.name).suffix.lower() in SUFFIXES and not entry.name.startswith(".")
+        ),
+        key=natural_key,
+    )
+    if not names:
+        raise InputError(
+            f"{shown(folder)} is a folder that holds no image",
+            f"images end in {', '.join(SUFFIXES)}",
+        )
+    _refuse_doubles(folder, names)
+    numbers, remarks = _numbers(names)
+    return ImageSequence(
+        path=folder,
+        pattern=None,
+        files=tuple(folder / name for name in names),
+        numbers=numbers,
+        remarks=remarks,
+    )
+
+
+def _refuse_doubles(folder: Path, names: Sequence[str]) -> None:
+    """Two kinds of the same frame would show everything twice."""
+    stems: dict[str, str] = {}
+    for name in names:
+        other = stems.setdefault(Path(name).stem, name)
+        if other != name:
+            raise InputError(
+                f"{shown(folder)} holds both {shown(other)} and {shown(name)}",
+                "move one kind away, or choose it with a pattern such as "
+                f"{shown(folder / '%06d')}{Path(name).suffix}",
+            )
+
+
+def _numbers(names: Sequence[str]) -> tuple[tuple[int, ...] | None, tuple[str, ...]]:
+    """The numbers of one series of names, and what is odd about them."""
+    matches = [_NUMBERED.fullmatch(Path(name).stem) for name in names]
+    series = Counter(match["before"] if match else None for match in matches)
+    if len(names) > 1 and len(series) > 1:
+        firsts = ", ".join(
+            shown(next(n for n, m in zip(names, matches, strict=True) if (m and m["before"]) == key))
+            for key in list(series)[:_LISTED]
+        )
+        return None, (f"the names are {len(series)} series, taken one after the other: {firsts}",)
+    numbers = tuple(int(match["number"]) for match in matches if match)
+    missing = numbers[-1] - numbers[0] + 1 - len(numbers) if numbers else 0
+    if len(numbers) < len(names) or len(set(numbers)) < len(numbers):
+        return None, ()
+    if not missing:
+        return numbers, ()
+    return numbers, (
+        f"{_missing_of(missing, numbers)}; the images there are follow one another directly",
+    )
+
+
+# What they are -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What the first bytes of an image tell."""
+
+    decoder: str
+    gray: bool
+    deep: bool
+    """More than 8 bits a sample, or perhaps more."""
+
+
+def _decoder_of(head: bytes) -> str | None:
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "webp"
+    return next((name for signature, name in _SIGNATURES if head.startswith(signature)), None)
+
+
+def _kind(path: Path) -> _Kind | None:
+    """None: the file is no image, or cannot be read; decoding it will tell."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError:
+        return None
+    decoder = _decoder_of(head)
+    if decoder == "png":  # IHDR: length, type, width, height, depth, colour type
+        depth, colour_type = head[24:25], head[25:26]
+        return _Kind("png", colour_type in [bytes([t]) for t in _PNG_GRAY_TYPES], depth == b"\x10")
+    return None if decoder is None else _Kind(decoder, False, decoder == "tiff")
+
+
+def probe_sequence(
+    sequence: ImageSequence, *, rate: Fraction | None = None, matrix: str | None = None
+) -> VideoInfo:
+    """What ``video_info.probe`` tells of a video; sizes and tags are those of the first image.
+
+    Raises:
+        InputError: the first image cannot be decoded.
+    """
+    info = probe(sequence.files[0], matrix=matrix)
+    rate = rate or DEFAULT_RATE
+    info = replace(
+        info,
+        path=sequence.path,
+        container="image sequence",
+        time_base=1 / rate,
+        frame_rate=rate,
+        duration_seconds=len(sequence.files) / rate,
+        frame_count=len(sequence.files),
+        clock_start=Fraction(0),
+        interlaced=False,
+        streams=(),
+        chapters=0,
+        size_bytes=sum(path.stat().st_size for path in sequence.files if path.exists()),
+    )
+    kinds = {kind for path in sequence.files if (kind := _kind(path)) is not None}
+    gray_by_chance = info.colour.layout.family == "gray" and info.codec != "png"
+    if len(kinds) == 1 and not (gray_by_chance and len(sequence.files) > 1):
+        return info
+    return _as_rgb(info, deep=any(kind.deep for kind in kinds))
+
+
+def _as_rgb(info: VideoInfo, *, deep: bool) -> VideoInfo:
+    """Images of several kinds: what holds all of them."""
+    pix_fmt = "rgb48le" if deep else "rgb24"
+    layout = layout_of(pix_fmt)
+    assert layout is not None
+    return replace(
+        info,
+        pix_fmt=pix_fmt,
+        tags=replace(info.tags, matrix=0, range=2, siting=0),
+        colour=ColourSpec(layout=layout, full_range=True),
+        colour_note="RGB",
+    )
+
+
+# Reading -----------------------------------------------------------------------------------------
+
+
+def decode_image(
+    content: bytes, *, max_pixels: int = MAX_PIXELS
+) -> tuple[VideoCodecContext, av.VideoFrame]:
+    """The picture of an image file, and the decoder, which knows its tags.
+
+    Raises:
+        ValueError, av.FFmpegError: it is no image of a known kind, or damaged.
+    """
+    decoder = _decoder_of(content[:_HEAD_BYTES])
+    if decoder is None:
+        raise ValueError("no kind of image is recognised")
+    context = av.CodecContext.create(decoder, "r")
+    assert isinstance(context, VideoCodecContext)
+    context.options = {"max_pixels": str(max_pixels)}
+    if decoder == "png":
+        context.options |= {"err_detect": "crccheck+explode"}
+    frames = [*context.decode(av.Packet(content)), *context.decode(None)]
+    if not frames:
+        raise ValueError("it holds no picture")
+    return context, frames[0]
+
+
+def _is_cut_off(content: bytes) -> bool:
+    """Whether a JPEG file has no end; its decoder would fill up what is missing with gray."""
+    return _decoder_of(content[:_HEAD_BYTES]) == "mjpeg" and (
+        _JPEG_END not in content[-_JPEG_PADDING_BYTES:]
+    )
+
+
+class SequenceReader:
+    """The images of a sequence as frames, one tick apart; the same interface as ``Reader``.
+
+    Args:
+        info: what ``probe_sequence`` said of it.
+        matrix: as in ``probe_sequence``.
+        start, end: seconds, the first image being at 0; frames from ``start`` on, before ``end``.
+        frames: at most this many.
+    """
+
+    def __init__(
+        self,
+        sequence: ImageSequence,
+        *,
+        info: VideoInfo,
+        matrix: str | None = None,
+        start: Fraction | None = None,
+        end: Fraction | None = None,
+        frames: int | None = None,
+        warn: Warn = logger.warning,
+    ) -> None:
+        self.info = info
+        self.frames = 0
+        """Frames handed out so far."""
+        self._files = sequence.files
+        self._matrix = matrix
+        self._range = chosen(len(sequence.files), info.time_base, start, end, frames)
+        self.origin = self._range.start * info.time_base if start is not None else Fraction(0)
+        """Seconds to subtract from the times of the frames."""
+        self._warn = warn
+        self._converters: dict[str, Converter] = {}
+        self._lost: list[Path] = []
+        self._cut_off: list[Path] = []
+        self._warned: set[str] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """No file is open between two frames."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        planes: tuple[Tensor, ...] | None = None
+        for index in self._range:
+            planes = self._planes(self._files[index]) or planes
+            if planes is None:
+                raise InputError(f"{shown(self._files[index])} cannot be decoded")
+            self.frames += 1
+            yield Frame(planes, index, 1)
+        self._report()
+
+    def _planes(self, path: Path) -> tuple[Tensor, ...] | None:
+        """None: the image is damaged."""
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise InputError(f"{shown(path)} cannot be read: {reason}") from error
+        try:
+            context, picture = decode_image(content)
+            _, spec, _ = describe_colour(context, picture, self._matrix)
+        except (*DECODING_ERRORS, InputError) as error:
+            logger.info("%s cannot be decoded: %s", shown(path), error)
+            self._lost.append(path)
+            return None
+        if _is_cut_off(content):
+            self._cut_off.append(path)
+        self._look_at(picture, path)
+        return self._in_layout(picture, spec)
+
+    def _look_at(self, picture: av.VideoFrame, path: Path) -> None:
+        info = self.info
+        if (picture.width, picture.height) != (info.width, info.height):
+            self._warn_once(
+                "size",
+                f"{shown(path)} is {picture.width}x{picture.height}; images that are not as large "
+                f"as the first are scaled to its {info.width}x{info.height}",
+            )
+        if "alpha" not in self._warned and self._is_transparent(picture):
+            self._warn_once(
+                "alpha",
+                f"the transparency of the images is dropped (the first is {shown(path)}): every "
+                "pixel is shown in the colour that it has there",
+            )
+
+    def _in_layout(self, picture: av.VideoFrame, spec: ColourSpec) -> tuple[Tensor, ...]:
+        """The planes as ``info.colour`` says, whatever this one image is."""
+        converted = self._converted(picture, native_format(picture.format.name))
+        planes = tuple(tensor_of(view) for view in planes_of(converted))
+        if spec == self.info.colour:
+            return planes
+        return from_rgb(to_rgb(planes, spec), self.info.colour)
+
+    def _is_transparent(self, picture: av.VideoFrame) -> bool:
+        """Whether any pixel is; most images with alpha are opaque."""
+        if not has_alpha(picture.format.name):
+            return False
+        plane = self._converted(picture, "rgba").planes[0]
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+        return bool(rows[:, 3 : 4 * plane.width : 4].min() < 255)
+
+    def _converted(self, picture: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
+        if pix_fmt not in self._converters:
+            self._converters[pix_fmt] = Converter(self.info.width, self.info.height, pix_fmt)
+        return self._converters[pix_fmt].convert(picture)
+
+    def _report(self) -> None:
+        if self._lost:
+            self._warn(
+                f"{_images(self._lost)} could not be decoded and "
+                f"{'repeats' if len(self._lost) == 1 else 'repeat'} the one before"
+            )
+        if self._cut_off:
+            verb = "is" if len(self._cut_off) == 1 else "are"
+            self._warn(f"{_images(self._cut_off)} {verb} cut off: the lower part is made up")
+
+    def _warn_once(self, matter: str, text: str) -> None:
+        if matter not in self._warned:
+            self._warned.add(matter)
+            self._warn(text)
+
+
+def chosen(
+    count: int, tick: Fraction, start: Fraction | None, end: Fraction | None, frames: int | None
+) -> range:
+    """The indices of ``count`` frames, ``tick`` apart, that lie in [start, end).
+
+    Raises:
+        UsageError: none does.
+    """
+    first = math.ceil((start or 0) / tick)
+    last = count if end is None else min(math.ceil(end / tick), count)
+    last = last if frames is None else min(last, first + frames)
+    if first >= last:
+        raise UsageError(
+            "the chosen part of the images holds no frame",
+            f"the last one ends at {format_time(count * tick)}",
+        )
+    return range(first, last)
+
+
+def _images(paths: Sequence[Path]) -> str:
+    """``2 images (a.png, b.png)``."""
+    names = ", ".join(shown(path.name) for path in paths[:_LISTED])
+    more = " and others" if len(paths) > _LISTED else ""
+    return f"{len(paths)} image{'' if len(paths) == 1 else 's'} ({names}{more})"
