@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from animesr_cli.config import UpscaleSettings
-from animesr_cli.containers import shown
+from animesr_cli.containers import IMAGE_SUFFIXES, shown
 from animesr_cli.encoders import format_of, holds, named_codec
 from animesr_cli.errors import (
     AnimesrError,
@@ -36,6 +35,8 @@ from animesr_cli.part_file import explained
 from animesr_cli.pipeline import Observer, UpscaleResult, run
 from animesr_cli.plan import LoadedNetwork, Plan, check_settings, ready_network
 from animesr_cli.routes import size_label
+from animesr_cli.sequence import natural_key
+from animesr_cli.y4m import PIPE
 
 log = logging.getLogger(__name__)
 
@@ -160,12 +161,8 @@ def _is_video(name: str) -> bool:
 
 def _in_order(names: Iterable[str]) -> list[str]:
     """Without the hidden ones, episode 2 before episode 10."""
-
-    def key(name: str) -> tuple[list[int | str], str]:
-        parts = re.split(r"(\d+)", name.casefold())  # text and digits take turns
-        return [int(part) if part.isdecimal() else part for part in parts], name
-
-    return sorted((name for name in names if not name.startswith(".")), key=key)
+    shown_names = (name for name in names if not name.startswith("."))
+    return sorted(shown_names, key=lambda name: (natural_key(name.casefold()), name))
 
 
 class _Walk:
@@ -245,6 +242,10 @@ def _outputs(names: Sequence[Path], codec: str | None) -> dict[Path, Path]:
 # ---- the folders ---------------------------------------------------------------------------------
 
 
+def _names_a_file(path: Path) -> bool:
+    return _is_video(path.name) or path.suffix.lower() in IMAGE_SUFFIXES
+
+
 def _output_folder(folder: Path, output: Path | None, settings: UpscaleSettings) -> Path:
     """Where the outputs go, checked; it need not exist, only the folder that it is in."""
     if output is None:
@@ -261,9 +262,10 @@ def _output_folder(folder: Path, output: Path | None, settings: UpscaleSettings)
                     f"{size_label(settings)}",
                 )
             return output
-        if output.exists() or _is_video(output.name):
+        if output == PIPE or os.path.lexists(output) or _names_a_file(output):
+            what = "standard output" if output == PIPE else shown(output)
             raise UsageError(
-                f"{shown(output)} names a file, and {shown(folder)} is a folder with videos",
+                f"{what} is no folder, and {shown(folder)} is a folder with videos",
                 "name a folder for the output, or one file of the input",
             )
         if not output.absolute().parent.is_dir():
@@ -492,6 +494,10 @@ def run_batch(
     """
     started = time.perf_counter()
     check_settings(settings)
+    if settings.fps is not None:
+        raise UsageError(
+            f"--fps is for images, and {shown(folder)} is a folder with videos", "leave it out"
+        )
     batch = find_batch(folder, output, settings)
     observer = observer or BatchObserver()
     work = _Work(batch, settings, observer)

@@ -33,10 +33,12 @@ from animesr_cli.options import (
     long_names,
     option_kinds,
 )
-from animesr_cli.timing import parse_time
+from animesr_cli.timing import parse_rate, parse_time
 from animesr_cli.user_config import file_in_force, read_values
 
 DEFAULTS = UpscaleSettings()
+PIPE = Path("-")
+"""Standard input as IN, standard output as OUT."""
 
 app = typer.Typer(
     name="animesr",
@@ -163,13 +165,17 @@ class _Configured(TyperCommand):
 def upscale(
     input_path: Annotated[
         Path | None,
-        typer.Argument(metavar="IN", help="A video, or a folder of them.", show_default=False),
+        typer.Argument(
+            metavar="IN",
+            help="A video, a folder of videos or of images, a pattern such as in/%06d.png, or -.",
+            show_default=False,
+        ),
     ] = None,
     output_path: Annotated[
         Path | None,
         typer.Argument(
             metavar="OUT",
-            help="Where to write; a folder, or nothing, names it IN_x4.",
+            help="Where to write: a file, out/%06d.png, or -; a folder, or nothing, names it IN_x4.",
             show_default=False,
         ),
     ] = None,
@@ -222,6 +228,13 @@ def upscale(
         int | None,
         typer.Option(help="At most this many frames.", rich_help_panel="Part of the input"),
     ] = DEFAULTS.frames,
+    fps: Annotated[
+        str | None,
+        typer.Option(
+            help="Frames per second of images: 24, 23.976 or 24000/1001.",
+            rich_help_panel="Part of the input",
+        ),
+    ] = None,
     model: Annotated[
         str,
         typer.Option(
@@ -293,7 +306,7 @@ def upscale(
     verbose: VerboseOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Enlarge a video, or every video of a folder.
+    """Enlarge a video, every video of a folder, a sequence of images, or what is piped in.
 
     An output is complete and verified, or it does not exist.
 
@@ -304,6 +317,10 @@ def upscale(
     animesr upscale dvd.mkv --height 1080 --start 10:00 --end 10:20 -c libx265 --crf 16
 
     animesr upscale season1 season1_4k
+
+    animesr upscale frames/%06d.png out/%06d.png
+
+    ffmpeg -i old.avi -f yuv4mpegpipe - | animesr upscale - new.mkv
     """
     with _errors_shown(debug=debug, json_events=json_events), _stoppable():
         _set_up_logging(verbose=verbose, debug=debug)
@@ -326,13 +343,20 @@ def upscale(
             start=_time(start),
             end=_time(end),
             frames=frames,
+            fps=None if fps is None else parse_rate(fps),
             scenes=not no_scenes,
             matrix=matrix,
             overwrite=overwrite,
             strict=strict,
         )
         output = _one("output", output_path, output_option)
+        if json_events and output == PIPE:
+            raise UsageError(
+                "--json and OUT - both write to standard output", "name a file, or leave --json out"
+            )
         if os.path.isdir(source) and _holds_videos(source, output):
+            if output == PIPE:
+                raise UsageError("a folder of videos cannot go through one pipe", "name a folder")
             return _upscale_folder(source, output, settings, json_events, quiet, debug)
         _upscale(source, output, settings, json_events, quiet)
 

@@ -247,9 +247,11 @@ class RunDisplay:
             emit("done", self._file | asdict(result) | {"output": str(result.output)})
         if not self._quiet:
             fps = result.frames / max(result.seconds, 1e-9)
+            piped = result.output.name == "-"
+            name, done = ("standard output", "written") if piped else (result.output, "verified")
             err.print(
                 Text(
-                    f"{result.output}: {result.frames} frames verified, "
+                    f"{name}: {result.frames} frames {done}, "
                     f"{format_time(result.seconds)}, {fps:.2f} fps, {result.cuts} scene cuts"
                 )
             )
@@ -410,6 +412,7 @@ def show_info(info: VideoInfo, *, as_json: bool) -> None:
         ("clock", f"ticks of {info.time_base} s"),
         ("colour", f"{info.colour_note}, {'full' if info.colour.full_range else 'limited'} range"),
         ("tags", f"primaries {tags.primaries}, transfer {tags.transfer}, matrix {tags.matrix}"),
+        *([("dynamic range", str(info.hdr))] if info.hdr else []),
         ("interlaced", "yes" if info.interlaced else "no"),
         ("chapters", str(info.chapters)),
     ]

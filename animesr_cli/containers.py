@@ -44,6 +44,9 @@ INPUT_FORMATS: Final = (
 MAX_PIXELS: Final = 1 << 28
 """A picture larger than this (16384 x 16384) is refused before it is allocated."""
 
+IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+LARGEST_IMAGE_BYTES: Final = 1 << 30
+
 _SNIFFED_BYTES: Final = 4096
 _LISTED_NAMES: Final = 10_000
 _STILL_NEAR: Final = 0.6
@@ -121,7 +124,7 @@ def open_input(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> av.containe
     limit = {"max_pixels": str(max_pixels)}
     try:
         container = av.open(
-            "file:" + os.path.abspath(path),
+            _image_content(path) or "file:" + os.path.abspath(path),
             mode="r",
             metadata_errors="surrogateescape",
             options={
@@ -140,6 +143,13 @@ def open_input(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> av.containe
         if stream.codec_context is not None:
             stream.codec_context.options = limit
     return container
+
+
+def _image_content(path: Path) -> io.BytesIO | None:
+    """An image without its name, by which FFmpeg would take image2 for it; None: go by the name."""
+    if path.suffix.lower() not in IMAGE_SUFFIXES or path.stat().st_size > LARGEST_IMAGE_BYTES:
+        return None
+    return io.BytesIO(path.read_bytes())
 
 
 _SIGNATURES: Final = (
@@ -192,6 +202,11 @@ def _is_text(head: bytes) -> bool:
     text = head.decode(errors="replace")
     broken = "\ufffd" in text[:-1]
     return not broken and all(c.isprintable() or c.isspace() for c in text[:-1])
+
+
+def open_made(content: io.BytesIO, *, format_name: str) -> av.container.InputContainer:
+    """Open what the package itself has just put together, in memory."""
+    return av.open(content, mode="r", format=format_name)
 
 
 # Output ------------------------------------------------------------------------------------------

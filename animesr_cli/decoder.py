@@ -20,13 +20,14 @@ import av
 from animesr_cli import containers
 from animesr_cli.containers import shown
 from animesr_cli.errors import InputError
-from animesr_cli.timing import LossTracker, ticks
+from animesr_cli.timing import ContinuousClock, LossTracker, ticks
 from animesr_cli.video_info import (
     AVFMT_NOTIMESTAMPS,
     AVFMT_TS_DISCONT,
     DECODING_ERRORS,
     MICROSECOND,
     VideoInfo,
+    continuous,
     demux,
     stream_duration,
 )
@@ -65,6 +66,7 @@ class Decoder:
         self._threads = "AUTO"
         self._opened: tuple[av.container.InputContainer, av.VideoStream] | None = None
         self._losses = LossTracker()
+        self._clock = ContinuousClock()
 
     def close(self) -> None:
         """Close the file; pictures that were handed out stay valid."""
@@ -120,7 +122,7 @@ class Decoder:
     def _can_seek(self) -> bool:
         """Whether frames can be told by their timestamps alone."""
         container, _ = self._container()
-        return not container.format.flags & AVFMT_NOTIMESTAMPS
+        return not (container.format.flags & AVFMT_NOTIMESTAMPS or self._clock.jumps)
 
     def _from_key_frame(self, pts: int) -> Iterator[Decoded]:
         """From some key frame, if possible not later than ``pts``."""
@@ -189,8 +191,11 @@ class Decoder:
     def _packets(
         self, container: av.container.InputContainer, streams: tuple[av.stream.Stream, ...]
     ) -> Iterator[av.Packet[Any]]:
+        if container.format.flags & AVFMT_TS_DISCONT:
+            streams = ()
+        self._clock = ContinuousClock()
         try:
-            yield from demux(container, *streams)
+            yield from continuous(container, demux(container, *streams), self._clock)
         except OSError as error:
             self.check_unchanged()
             raise InputError(
@@ -252,7 +257,8 @@ class Ends:
         if container.format.flags & (AVFMT_NOTIMESTAMPS | AVFMT_TS_DISCONT):
             self.video_alone = True
         elif own is not None:
-            begin = stream.start_time if stream.duration else None  # a tag tells the end itself
+            # What Matroska tells of a length is the time of the end.
+            begin = None if container.format.name.startswith("matroska") else stream.start_time
             self._announced = own + (begin or 0) * Fraction(stream.time_base or 0)
         elif container.duration:
             self._announced = (container.duration + (container.start_time or 0)) * MICROSECOND

@@ -37,6 +37,13 @@ from animesr_cli.colour import (
 from animesr_cli.config import UpscaleSettings
 from animesr_cli.containers import open_output
 from animesr_cli.errors import DeviceError, InputError, UsageError
+from animesr_cli.hdr import (
+    LEAST_DEPTH,
+    check_carrier,
+    container_keeps,
+    losses,
+    with_metadata,
+)
 from animesr_cli.pixels import has_alpha, layout_of, native_format
 from animesr_cli.video_info import ColourTags, VideoInfo
 
@@ -150,7 +157,11 @@ _NEEDS: Final = {
     "_vaapi": "pictures would have to be uploaded to the GPU, which is not supported",
 }
 
+FORMATS_WITH_ASPECT: Final = frozenset({"mp4", "mov", "png", "yuv4mpegpipe"})
 CODECS_WITH_ASPECT: Final = frozenset({"h264", "hevc", "mpeg4", "mpeg2video"})
+
+SHALLOW_CODECS: Final = frozenset({"libvpx-vp9", "mpeg4"})
+"""Encoders of the table of containers with 8 bits alone; PyAV's build of VP9 is one."""
 
 LARGEST_DEFAULT_DEPTH: Final = 10
 """Bits a sample of lossy output by default: 12-bit HEVC plays in few devices."""
@@ -213,7 +224,7 @@ def stores_aspect(encoding: Encoding) -> bool:
     in their own headers.
     """
     codec = av.codec.Codec(encoding.codec, "w").canonical_name
-    return encoding.format_name in ("mp4", "mov") or codec in CODECS_WITH_ASPECT
+    return encoding.format_name in FORMATS_WITH_ASPECT or codec in CODECS_WITH_ASPECT
 
 
 # ---- opening encoders ----------------------------------------------------------------------------
@@ -377,7 +388,13 @@ def _wished_format(source: VideoInfo, lossless: bool) -> str:
     shifts = (layout.chroma_shift_x, layout.chroma_shift_y)
     kept = {(0, 0): "444", (0, 1): "444", (1, 0): "422"}
     subsampling = kept.get(shifts, "420") if layout.family == "yuv" else "420"
-    return f"yuv{subsampling}p" + ("" if layout.depth == 8 else f"{LARGEST_DEFAULT_DEPTH}le")
+    return f"yuv{subsampling}p" + ("" if _depth_of(source) == 8 else f"{LARGEST_DEFAULT_DEPTH}le")
+
+
+def _depth_of(source: VideoInfo) -> int:
+    """Bits a sample that the output should have, at the least."""
+    is_hdr = source.hdr is not None and source.hdr.curve is not None
+    return max(source.colour.layout.depth, LEAST_DEPTH if is_hdr else 0)
 
 
 def default_pix_fmt(codec: str, source: VideoInfo, lossless: bool) -> str:
@@ -451,11 +468,13 @@ def output_tags(source: VideoInfo, colour: ColourSpec) -> ColourTags:
 # ---- the choice ----------------------------------------------------------------------------------
 
 
-def _codec_for(format_name: str, wish: str, deep: bool, warn: Warn) -> str:
+def _codec_for(format_name: str, wish: str, source: VideoInfo, warn: Warn) -> str:
     if wish != "auto":
         return _held_codec(format_name, named_codec(wish))
     container = format_named(format_name)
-    first, *others = container.deep_codecs if deep else container.codecs
+    first, *others = container.deep_codecs if _depth_of(source) > 8 else container.codecs
+    if source.hdr is not None and source.hdr.curve is not None and first in SHALLOW_CODECS:
+        first, *others = others
     if (why := probe_encoder(first)) is None:
         return first
     for codec in others:
@@ -544,7 +563,7 @@ def choose_encoding(
         UsageError: the container cannot hold it, or it has no such pixel format, crf or preset.
     """
     depth = source.colour.layout.depth
-    codec = _codec_for(format_name, settings.codec, depth > 8, warn)
+    codec = _codec_for(format_name, settings.codec, source, warn)
     properties = av.codec.Codec(codec, "w")
     lossless = properties.lossless and not properties.lossy
     if settings.pix_fmt:
@@ -554,13 +573,33 @@ def choose_encoding(
     encoding = Encoding(
         codec=codec,
         pix_fmt=pix_fmt,
-        options=_options(codec, settings),
+        options=with_metadata(_options(codec, settings), codec, source.hdr),
         format_name=format_name,
         lossless=lossless,
     )
+    _check_hdr(encoding, source, warn)
     if depth > 8 and encoding.layout.depth == 8 and not settings.pix_fmt:
         warn(f"the input has {depth} bits a sample and {codec} keeps 8; -c libsvtav1 keeps 10")
     return encoding
+
+
+def _check_hdr(encoding: Encoding, source: VideoInfo, warn: Warn) -> None:
+    """Refuse to wash out HDR, and say what of it is lost."""
+    codec, hdr = encoding.codec, source.hdr
+    check_carrier(
+        hdr,
+        codec=codec,
+        pix_fmt=encoding.pix_fmt,
+        depth=encoding.layout.depth,
+        format_name=encoding.format_name,
+    )
+    for sentence in losses(hdr):
+        warn(sentence)
+    if hdr is not None and hdr.is_static and not container_keeps(codec):
+        warn(
+            f"{codec} does not keep the mastering display and content light level; "
+            "-c libx265 keeps them"
+        )
 
 
 def choose_image_encoding(
@@ -581,6 +620,7 @@ def choose_image_encoding(
         format_name="png",
         lossless=True,
     )
+    _check_hdr(encoding, source, warn)
     depth = source.colour.layout.depth
     if depth > 8 and encoding.layout.depth == 8 and not settings.pix_fmt:
         warn(f"the input has {depth} bits a sample and the images 8; --pix-fmt rgb48be keeps more")
@@ -607,10 +647,12 @@ def choose_pipe_encoding(
         pix_fmt = _wished_format(source, lossless=False)
         if source.colour.layout.family == "gray":
             pix_fmt = pix_fmt.replace("yuv420p", "gray")
-    return Encoding(
+    encoding = Encoding(
         codec="rawvideo",
         pix_fmt=pix_fmt,
         options=_options("rawvideo", settings),
         format_name="yuv4mpegpipe",
         lossless=True,
     )
+    _check_hdr(encoding, source, log.warning)
+    return encoding

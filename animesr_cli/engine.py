@@ -125,9 +125,9 @@ def free_memory(device: torch.device) -> int | None:
 
 
 def choose_tile(height: int, width: int, margin: int, compute: Compute) -> int:
-    """The largest tile side that fits free memory; the frame's longer side if all of it does."""
+    """The largest tile side that fits free memory; the longer side of the padded frame if all does."""
     free = free_memory(compute.device)
-    whole = max(height, width)
+    whole = max(-(-max(height, width) // MULTIPLE) * MULTIPLE, MIN_TILE)
     if free is None:
         return min(whole, 1024)
     budget = free * FREE_MEMORY_SHARE - height * width * FRAME_BYTES_PER_PIXEL
@@ -140,7 +140,7 @@ def choose_tile(height: int, width: int, margin: int, compute: Compute) -> int:
 
 def seconds_per_pixel(net: RecurrentUpscaler, compute: Compute, side: int) -> float:
     """What one input pixel of one frame costs here, from the second of two trial steps."""
-    engine = Engine(net, side, side, compute, tile=side)
+    engine = Engine(net, side, side, compute, tile=max(side + MULTIPLE, MIN_TILE))
     frame = torch.zeros(3, side, side, device=compute.device)
     for _ in range(2):
         start = time.perf_counter()

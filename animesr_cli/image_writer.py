@@ -85,9 +85,7 @@ def image_names(
     return ImageNames(folder=folder, pattern=pattern, known=known)
 
 
-def check_images(
-    images: ImageNames, sequence: ImageSequence | None, *, overwrite: bool
-) -> None:
+def check_images(images: ImageNames, sequence: ImageSequence | None, *, overwrite: bool) -> None:
     """Raise where the images must not or cannot be written; nothing is left behind.
 
     Raises:
@@ -266,8 +264,8 @@ def _verify(path: Path, planes: tuple[Tensor, ...]) -> None:
     try:
         _, picture = decode_image(path.read_bytes())
     except DECODING_ERRORS as error:
-        raise VerificationError(f"the finished image {shown(path.name)} cannot be decoded") from error
+        raise VerificationError(f"the image {shown(path.name)} cannot be decoded") from error
     converter = Converter(picture.width, picture.height, native_format(picture.format.name))
     found = planes_of(converter.convert(picture))
     if len(found) != len(planes) or not all(map(np.array_equal, found, planes)):
-        raise VerificationError(f"the finished image {shown(path.name)} is not what was made")
+        raise VerificationError(f"the image {shown(path.name)} is not what was written")

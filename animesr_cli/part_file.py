@@ -16,15 +16,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import Any, Final, Self
 
 import av
 
 from animesr_cli.containers import shown
 from animesr_cli.errors import AnimesrError, DiskFullError, OutputError, UsageError
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
 if sys.platform != "win32":
     import fcntl
@@ -140,7 +137,7 @@ def _explanation(
 class Sink(io.FileIO):
     """An open file for FFmpeg: writes all or raises, where a plain one may write a part."""
 
-    def write(self, data: Buffer) -> int:
+    def write(self, data: Any) -> int:
         rest = memoryview(data)
         while rest:
             rest = rest[super().write(rest) :]

@@ -28,7 +28,7 @@ from animesr_cli.colour import from_rgb, to_rgb
 from animesr_cli.config import Precision, UpscaleSettings
 from animesr_cli.crew import Crew
 from animesr_cli.engine import Engine, upscale_frames
-from animesr_cli.errors import InputError
+from animesr_cli.errors import InputError, UsageError
 from animesr_cli.image_writer import SequenceWriter
 from animesr_cli.plan import LoadedNetwork, Plan, make_plan
 from animesr_cli.reader import Frame, Reader
@@ -234,7 +234,7 @@ class Upscaling:
         self.warnings = warnings
         self.cuts = 0
         self.frames = 0
-        self._media = 0  # length of what is done, in ticks of the source
+        self._first_pts: int | None = None
         self._window: deque[Frame] = deque()  # decoded, not yet super-resolved
 
     def warn(self, message: str) -> None:
@@ -310,12 +310,14 @@ class Upscaling:
 
     def _report(self, writer: AnyWriter, frame: Frame, started: float) -> None:
         self.frames += 1
-        self._media += frame.duration
+        if self._first_pts is None:
+            self._first_pts = frame.pts
+        media = frame.pts + frame.duration - self._first_pts
         self.observer.on_progress(
             Progress(
                 frames=self.frames,
                 total_frames=self.plan.frames,
-                media_seconds=float(self._media * self.plan.source.time_base),
+                media_seconds=float(media * self.plan.source.time_base),
                 bytes_written=writer.bytes_written,
                 elapsed_seconds=time.perf_counter() - started,
             )
@@ -339,6 +341,14 @@ def run(
     plan = make_plan(source, output, settings, warn=warn, loaded=loaded)
     observer.on_plan(plan)
     return Upscaling(plan, observer, warnings).run()
+
+
+def _moment(time: float | str | Fraction) -> Fraction:
+    if isinstance(time, str):
+        return parse_time(time)
+    if not 0 <= time < float("inf"):
+        raise UsageError(f"{time} is not a time", "give seconds, from 0 on")
+    return Fraction(str(time))  # 0.1 is meant to be a tenth
 
 
 def upscale(
@@ -399,8 +409,8 @@ def upscale(
         preset=preset,
         pix_fmt=pix_fmt,
         encoder_options=dict(encoder_options or {}),
-        start=None if start is None else parse_time(str(start)),
-        end=None if end is None else parse_time(str(end)),
+        start=None if start is None else _moment(start),
+        end=None if end is None else _moment(end),
         frames=frames,
         fps=None if fps is None else parse_rate(str(fps)),
         scenes=scenes,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from animesr_cli.checkpoints import LoadedCheckpoint, load_checkpoint
-from animesr_cli.colour import MATRICES, ColourSpec, PixelLayout
+from animesr_cli.colour import MATRICES, ColourSpec, Matrix, PixelLayout
 from animesr_cli.config import UpscaleSettings
 from animesr_cli.encoders import (
     Encoding,
@@ -22,6 +22,7 @@ from animesr_cli.encoders import (
     choose_image_encoding,
     choose_pipe_encoding,
     size_multiple,
+    stores_aspect,
 )
 from animesr_cli.engine import Compute, choose_compute, choose_tile, seconds_per_pixel
 from animesr_cli.errors import DiskFullError, UsageError
@@ -109,21 +110,27 @@ class Plan:
 
 
 def output_size(
-    source: VideoInfo, settings: UpscaleSettings, multiple: tuple[int, int]
+    source: VideoInfo, settings: UpscaleSettings, encoding: Encoding
 ) -> tuple[int, int, Fraction]:
     """Width, height and sample aspect ratio of the output, on the coded (unrotated) picture.
 
     A factor, or one side alone, keeps the sample aspect ratio; where both sides are given, it
-    takes up the difference, so that the picture is shown in the same shape.
+    takes up the difference, so that the picture is shown in the same shape. Where the file cannot
+    store it, pixels are made square.
     """
+    stored = stores_aspect(encoding)
+    shape = source.width * (1 if stored else source.sample_aspect_ratio), source.height
     width, height = settings.width, settings.height
     if source.rotation % 180:  # the wish is about the picture as shown
         width, height = height, width
     scale = Fraction(settings.scale).limit_denominator(10_000)
     if width or height:
-        scale = Fraction(width, source.width) if width else Fraction(height or 0, source.height)
-    exact = (width or source.width * scale, height or source.height * scale)
-    out_w, out_h = (_nearest(size, step) for size, step in zip(exact, multiple, strict=True))
+        scale = width / Fraction(shape[0]) if width else Fraction(height or 0, shape[1])
+    exact = (width or shape[0] * scale, height or shape[1] * scale)
+    steps = size_multiple(encoding)
+    out_w, out_h = (_nearest(size, step) for size, step in zip(exact, steps, strict=True))
+    if not stored:
+        return out_w, out_h, Fraction(1)
     aspect = source.sample_aspect_ratio
     if width and height:
         aspect *= Fraction(source.width * out_h, source.height * out_w)
@@ -146,7 +153,9 @@ def output_colour(source: VideoInfo, encoding: Encoding) -> ColourSpec:
 def _colour_in(source: VideoInfo, layout: PixelLayout) -> ColourSpec:
     colour = source.colour
     if colour.layout.family == "rgb":  # computer graphics: tagged, so that nobody has to guess
-        return ColourSpec(layout=layout, matrix="bt709", full_range=False)
+        is_hdr = source.hdr is not None and source.hdr.curve is not None
+        matrix: Matrix = "bt2020" if is_hdr else "bt709"
+        return ColourSpec(layout=layout, matrix=matrix, full_range=False)
     return ColourSpec(
         layout=layout,
         matrix=colour.matrix,
@@ -159,11 +168,10 @@ def expected_frames(source: VideoInfo, settings: UpscaleSettings) -> int | None:
     """Frames within ``start``, ``end`` and ``frames``, as far as the container tells."""
     count = source.frame_count
     duration = source.duration_seconds
-    if duration and source.frame_rate:
-        if count is None or settings.start or settings.end:
-            end = min(settings.end or duration, duration)
-            seconds = max(end - (settings.start or 0), Fraction(0))
-            count = round(seconds * source.frame_rate)
+    if duration and source.frame_rate and (count is None or settings.start or settings.end):
+        end = min(settings.end or duration, duration)
+        seconds = max(end - (settings.start or 0), Fraction(0))
+        count = round(seconds * source.frame_rate)
     return min(count, settings.frames) if count and settings.frames else count or settings.frames
 
 
@@ -205,17 +213,20 @@ def check_settings(settings: UpscaleSettings) -> None:
         raise UsageError("--end must be later than --start")
 
 
-def _notes(source: VideoInfo, settings: UpscaleSettings, width: int, height: int) -> list[str]:
+def _notes(
+    source: VideoInfo, settings: UpscaleSettings, width: int, height: int, aspect: Fraction
+) -> list[str]:
     notes = []
-    factor = settings.scale
-    if settings.width is None and settings.height is None:
-        wish = (source.width * factor, source.height * factor)
-        if (width, height) != tuple(round(size) for size in wish):
-            notes.append(f"{wish[0]:g}x{wish[1]:g} made {width}x{height}, as the encoder needs")
-    elif (settings.width or width, settings.height or height) not in (
-        (width, height), (height, width)
-    ):  # fmt: skip
-        notes.append(f"size made {width}x{height}, as the encoder needs")
+    exact: tuple[float, float] = (source.width * settings.scale, source.height * settings.scale)
+    if source.sample_aspect_ratio != aspect == 1 and not (settings.width and settings.height):
+        notes.append("pixels made square: the output cannot store that they are not")
+        exact = (width, exact[1])
+    if settings.width or settings.height:
+        turned = source.rotation % 180
+        wished = (settings.height, settings.width) if turned else (settings.width, settings.height)
+        exact = (wished[0] or width, wished[1] or height)
+    if (width, height) != tuple(round(size) for size in exact):
+        notes.append(f"{exact[0]:g}x{exact[1]:g} made {width}x{height}, as the encoder needs")
     return notes
 
 
@@ -248,7 +259,7 @@ def make_plan(
     for sentence in (*(sequence.remarks if sequence else ()), *losses(info, target)):
         warn(sentence)
     encoding = _encoding(target, settings, info, warn)
-    width, height, aspect = output_size(info, settings, size_multiple(encoding))
+    width, height, aspect = output_size(info, settings, encoding)
     loaded = loaded or ready_network(settings, warn=warn)
     checkpoint, compute = loaded.checkpoint, loaded.compute
     frames = expected_frames(info, settings)
@@ -265,7 +276,7 @@ def make_plan(
                 "--end 10 tries the first seconds"
             )
     notes = [
-        *_notes(info, settings, width, height),
+        *_notes(info, settings, width, height, aspect),
         *remarks(info, sequence, target, settings),
     ]
     if width > HARDWARE_H264_WIDTH_PX and "264" in encoding.codec:

@@ -15,13 +15,12 @@ from pathlib import Path
 
 from animesr_cli.colour import MATRIX_TITLES
 from animesr_cli.config import UpscaleSettings
-from animesr_cli.containers import shown
+from animesr_cli.containers import IMAGE_SUFFIXES, shown
 from animesr_cli.encoders import format_of
 from animesr_cli.errors import UsageError
 from animesr_cli.image_writer import ImageNames, check_images, image_names
 from animesr_cli.sequence import (
     DEFAULT_RATE,
-    SUFFIXES,
     ImageSequence,
     Pattern,
     chosen,
@@ -133,7 +132,7 @@ def _is_new_folder(output: Path) -> bool:
 def _image_pattern(output: Path) -> Pattern | None:
     """The pattern of a name that ends as an image's; None: it does not."""
     suffix = output.suffix.lower()
-    if suffix not in SUFFIXES:
+    if suffix not in IMAGE_SUFFIXES:
         return None
     pattern = parse_pattern(output)
     if suffix != ".png":
@@ -175,9 +174,7 @@ def _images(
     frames = range(0)
     if sequence is not None:
         tick = 1 / (settings.fps or DEFAULT_RATE)
-        frames = chosen(
-            len(sequence.files), tick, settings.start, settings.end, settings.frames
-        )
+        frames = chosen(len(sequence.files), tick, settings.start, settings.end, settings.frames)
     images = image_names(folder, pattern, sequence, frames)
     check_images(images, sequence, overwrite=settings.overwrite)
     return Target(path=output, format_name="png", images=images)
@@ -190,13 +187,13 @@ def losses(source: VideoInfo, target: Target) -> Iterator[str]:
     """What the input has and pictures alone cannot hold, in sentences."""
     if target.images is None and target.path != PIPE:
         return
-    kind = "images" if target.images else "y4m"
-    others = Counter(s.kind for s in source.streams if s.index != source.stream_index)
-    if source.chapters:
-        others["chapter"] = source.chapters
+    kind = "images" if target.images else "y4m streams"
+    others = [s.kind for s in source.streams if s.index != source.stream_index]
+    if source.chapters:  # MP4 lists their titles as a stream besides
+        others = [other for other in others if other != "data"] + ["chapter"] * source.chapters
     if others:
-        counts = [f"{n} {name}{'' if n == 1 else 's'}" for name, n in others.items()]
-        yield f"{kind} cannot hold other streams: {', '.join(counts)} left out"
+        found = ", ".join(f"{count} {name}" for name, count in Counter(others).items())
+        yield f"{kind} hold nothing but pictures: what else there is ({found}) is left out"
     if source.rotation:
         yield (
             f"the input is shown turned by {source.rotation} degrees, which {kind} cannot say: "

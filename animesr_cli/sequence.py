@@ -14,7 +14,6 @@ import logging
 import math
 import os
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -28,7 +27,7 @@ from av.video.codeccontext import VideoCodecContext
 from torch import Tensor
 
 from animesr_cli.colour import ColourSpec, from_rgb, to_rgb
-from animesr_cli.containers import MAX_PIXELS, shown
+from animesr_cli.containers import IMAGE_SUFFIXES, MAX_PIXELS, shown
 from animesr_cli.errors import InputError, UsageError
 from animesr_cli.pixels import Converter, has_alpha, layout_of, native_format, planes_of
 from animesr_cli.reader import Frame, tensor_of
@@ -42,7 +41,7 @@ Warn = Callable[[str], None]
 DEFAULT_RATE: Final = Fraction(24)
 """Frames per second of images, which do not say: that of film and of most drawn animation."""
 
-SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+UNDECODABLE: Final[tuple[type[Exception], ...]] = (*DECODING_ERRORS, InputError)
 
 _SIGNATURES: Final = (
     (b"\x89PNG\r\n\x1a\n", "png"),
@@ -62,7 +61,9 @@ _LISTED: Final = 3
 
 # Names -------------------------------------------------------------------------------------------
 
-_PLACEHOLDER = re.compile(r"(?P<before>(?:[^%]|%%)*)%(?P<digits>[0-9]{0,2})d(?P<after>(?:[^%]|%%)*)")
+_PLACEHOLDER = re.compile(
+    r"(?P<before>(?:[^%]|%%)*)%0?(?P<digits>[1-9][0-9]?)?d(?P<after>(?:[^%]|%%)*)", re.DOTALL
+)
 _DIGITS = re.compile(r"([0-9]+)")
 _NUMBERED = re.compile(r"(?P<before>.*?)(?P<number>[0-9]+)(?P<after>[^0-9]*)", re.DOTALL)
 
@@ -106,9 +107,10 @@ def parse_pattern(path: Path) -> Pattern | None:
     return Pattern(path.parent, before, int(match["digits"] or 1), after)
 
 
-def natural_key(name: str) -> list[tuple[int, str]]:
-    """Sorts ``frame2`` before ``frame10``."""
-    return [(int(part), part) if part.isdecimal() else (-1, part) for part in _DIGITS.split(name)]
+def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
+    """Sorts ``frame2`` before ``Frame10``."""
+    parts = _DIGITS.split(name.casefold())  # text and digits take turns
+    return [(int(p), "") if _DIGITS.fullmatch(p) else (-1, p) for p in parts], name
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -168,9 +170,7 @@ def _images_of_pattern(path: Path, pattern: Pattern) -> ImageSequence:
             f"{shown(pattern.path(gap))} is missing: {_missing_of(missing, numbers)}",
             f"give the folder {shown(pattern.folder)} to take the images that are there",
         )
-    return ImageSequence(
-        path=path, pattern=pattern, files=tuple(found.values()), numbers=numbers
-    )
+    return ImageSequence(path=path, pattern=pattern, files=tuple(found.values()), numbers=numbers)
 
 
 def _missing_of(missing: int, numbers: Sequence[int]) -> str:
@@ -183,14 +183,14 @@ def _images_of_folder(folder: Path) -> ImageSequence:
         (
             entry.name
             for entry in _entries(folder)
-            if Path(entry.name).suffix.lower() in SUFFIXES and not entry.name.startswith(".")
+            if Path(entry.name).suffix.lower() in IMAGE_SUFFIXES and not entry.name.startswith(".")
         ),
         key=natural_key,
     )
     if not names:
         raise InputError(
             f"{shown(folder)} is a folder that holds no image",
-            f"images end in {', '.join(SUFFIXES)}",
+            f"images end in {', '.join(IMAGE_SUFFIXES)}",
         )
     _refuse_doubles(folder, names)
     numbers, remarks = _numbers(names)
@@ -219,21 +219,23 @@ def _refuse_doubles(folder: Path, names: Sequence[str]) -> None:
 def _numbers(names: Sequence[str]) -> tuple[tuple[int, ...] | None, tuple[str, ...]]:
     """The numbers of one series of names, and what is odd about them."""
     matches = [_NUMBERED.fullmatch(Path(name).stem) for name in names]
-    series = Counter(match["before"] if match else None for match in matches)
-    if len(names) > 1 and len(series) > 1:
-        firsts = ", ".join(
-            shown(next(n for n, m in zip(names, matches, strict=True) if (m and m["before"]) == key))
-            for key in list(series)[:_LISTED]
+    firsts: dict[str | None, str] = {}  # of each series
+    for name, match in zip(names, matches, strict=True):
+        firsts.setdefault(match["before"] if match else None, name)
+    if len(firsts) > 1:
+        listed = ", ".join(map(shown, list(firsts.values())[:_LISTED]))
+        return None, (
+            f"the images have {len(firsts)} kinds of names, taken in natural order; the first of "
+            f"each: {listed}{' ...' if len(firsts) > _LISTED else ''}",
         )
-        return None, (f"the names are {len(series)} series, taken one after the other: {firsts}",)
     numbers = tuple(int(match["number"]) for match in matches if match)
-    missing = numbers[-1] - numbers[0] + 1 - len(numbers) if numbers else 0
-    if len(numbers) < len(names) or len(set(numbers)) < len(numbers):
+    if not numbers or len(set(numbers)) < len(numbers):
         return None, ()
+    missing = numbers[-1] - numbers[0] + 1 - len(numbers)
     if not missing:
         return numbers, ()
     return numbers, (
-        f"{_missing_of(missing, numbers)}; the images there are follow one another directly",
+        f"{_missing_of(missing, numbers)}; the images that are follow one another directly",
     )
 
 
@@ -413,7 +415,7 @@ class SequenceReader:
         try:
             context, picture = decode_image(content)
             _, spec, _ = describe_colour(context, picture, self._matrix)
-        except (*DECODING_ERRORS, InputError) as error:
+        except UNDECODABLE as error:
             logger.info("%s cannot be decoded: %s", shown(path), error)
             self._lost.append(path)
             return None

@@ -12,6 +12,7 @@ in memory.
 from __future__ import annotations
 
 import io
+import itertools
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -21,14 +22,15 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeAlias
 
 import av
-from av.container import InputContainer, OutputContainer
+from av.audio.codeccontext import AudioCodecContext
+from av.container import OutputContainer
 from av.stream import AttachmentStream, Discard, Disposition, Stream
 from av.subtitles.codeccontext import SubtitleCodecContext
 
 from animesr_cli.containers import open_input, open_output
 from animesr_cli.errors import OutputError
-from animesr_cli.timing import seconds, ticks
-from animesr_cli.video_info import codec_name, demux
+from animesr_cli.timing import ContinuousClock, seconds, ticks
+from animesr_cli.video_info import AVFMT_TS_DISCONT, codec_name, continuous, demux
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +61,12 @@ COVER_FILES: Final = {
 
 INTERLEAVE: Final = Fraction(10)
 """Seconds that the packets of one moment lie apart in a file, at most."""
+
+FIRST_PACKETS: Final = 500
+"""Packets of a file among which the first of each stream is looked for."""
+
+UNNAMED_LAYOUTS: Final = {"1 channels": "mono", "2 channels": "stereo"}
+"""FFmpeg's names of layouts that a file does not tell -> what they are."""
 
 MAX_LOST_PACKETS: Final = 100
 """Damaged packets of one stream that are left out before the run is given up."""
@@ -121,26 +129,51 @@ def cut_chapters(
 # ---- what a container holds ----------------------------------------------------------------------
 
 
-def _fits(stream: Stream, format_name: str) -> bool:
-    """Whether FFmpeg begins a file of this container with this stream alone."""
+def _fits(stream: Stream, format_name: str, first: bytes | None = None) -> bool:
+    """Whether FFmpeg makes a file of this container with this stream and its first packet alone."""
     if isinstance(stream, AttachmentStream):
         return format_name == "matroska"
     trial = open_output(io.BytesIO(), format_name=format_name)
     try:
-        trial.add_stream_from_template(stream, opaque=True)
+        target = _add_copy(trial, stream)
         trial.start_encoding()
+        if first is not None:
+            packet: Packet = av.Packet(first)
+            packet.stream, packet.pts, packet.dts, packet.duration = target, 0, 0, 1
+            with suppress(av.FFmpegError):  # damaged: that says nothing of the container
+                trial.mux_one(packet)
+        trial.close()  # MP4 describes its streams at the end
     except (av.FFmpegError, ValueError):
         return False
-    finally:
-        with suppress(av.FFmpegError):
-            trial.close()
     return True
+
+
+def _add_copy(output: OutputContainer, stream: Stream) -> Stream:
+    target = output.add_stream_from_template(stream, opaque=True)
+    context = target.codec_context
+    if isinstance(context, AudioCodecContext) and context.layout.name in UNNAMED_LAYOUTS:
+        # As AVI and Matroska leave PCM; MP4 refuses it, at the very end of the file.
+        context.layout = UNNAMED_LAYOUTS[context.layout.name]
+    return target
 
 
 def _cover_fits(stream: Stream, format_name: str) -> bool:
     if format_name == "matroska":
         return "mimetype" in stream.metadata or codec_name(stream) in COVER_FILES
     return format_name == "mp4" and _fits(stream, format_name)
+
+
+def _first_packets(source: Path) -> dict[int, bytes]:
+    """The first packet of each stream that has one soon; covers come before anything else."""
+    found: dict[int, bytes] = {}
+    with open_input(source) as container:
+        wanted = sum(stream.type not in ("attachment", "data") for stream in container.streams)
+        for packet in itertools.islice(demux(container), FIRST_PACKETS):
+            if packet.size and packet.stream_index not in found:
+                found[packet.stream_index] = bytes(packet)
+            if len(found) >= wanted:
+                break
+    return found
 
 
 def _is_text(stream: Stream) -> bool:
@@ -208,6 +241,8 @@ class _Copy:
             if self.last_dts is not None and dts <= self.last_dts:
                 dts = self.last_dts + 1  # no muxer takes times that do not rise
                 pts = max(pts, dts) if pts is not None else None
+            if not packet.duration and self.last_dts is not None and self.source.type == "audio":
+                packet.duration = dts - self.last_dts  # the last would not be played without one
             self.last_dts = dts
         packet.pts, packet.dts = pts, dts
         return packet
@@ -291,6 +326,7 @@ class StreamCopier:
         chapters_end: Fraction | None = None,
         warn: Warn = log.warning,
     ) -> None:
+        self._source = source
         self._output = output
         self._format = format_name
         self._origin = origin
@@ -319,27 +355,33 @@ class StreamCopier:
 
     def _add_streams(self) -> None:
         """Tracks in the source's order; covers and attachments behind, as demuxers list them."""
+        first = _first_packets(self._source)
         streams = [s for s in self._input.streams if s.index != self._video.index]
         covers = [s for s in streams if _is_cover(s)]
         attachments = [s for s in streams if isinstance(s, AttachmentStream)]
         for stream in streams:
             if stream not in covers and stream not in attachments:
-                self._add_track(stream)
-        for stream, picture in zip(covers, _pictures(self._input, covers), strict=True):
-            self._add_cover(stream, picture)
+                self._add_track(stream, first.get(stream.index))
+        for stream in covers:
+            self._add_cover(stream, first.get(stream.index))
         for stream in attachments:
             self._add_attachment(stream)
         for stream in self._input.streams:
-            if stream.index not in self._copies:
+            if stream.index not in self._copies and not self._may_jump:
                 stream.discard = Discard.all
 
-    def _add_track(self, stream: Stream) -> None:
+    @property
+    def _may_jump(self) -> bool:
+        """Whether every packet is needed, to follow the clock of the pictures."""
+        return bool(self._input.format.flags & AVFMT_TS_DISCONT)
+
+    def _add_track(self, stream: Stream, first: bytes | None) -> None:
         if _is_chapter_list(stream) or _is_timecode(stream):
             return
         if not stream.time_base:
             self._leave_out(stream)
-        elif _fits(stream, self._format):
-            target = self._output.add_stream_from_template(stream, opaque=True)
+        elif _fits(stream, self._format, first):
+            target = _add_copy(self._output, stream)
             self._copies[stream.index] = _Copy(stream, target, self._origin)
             _describe(target, stream, statistics=not self._cut)
         elif _is_text(stream):
@@ -445,7 +487,7 @@ class StreamCopier:
             return
         if self._start is not None:
             self._seek(self._start - INTERLEAVE)
-        for packet in demux(self._input):
+        for packet in continuous(self._input, demux(self._input), ContinuousClock()):
             if packet.size == 0 or packet.stream_index not in self._copies:
                 continue
             time = self._time(packet)
@@ -504,17 +546,3 @@ class StreamCopier:
         else:
             copy.count += 1
             copy.bytes += converted.size
-
-
-def _pictures(container: InputContainer, covers: list[Stream]) -> list[bytes | None]:
-    """The picture of each cover; FFmpeg hands them out before anything else of a file."""
-    pictures: dict[int, bytes] = {}
-    if covers:
-        with open_input(Path(container.name.removeprefix("file:"))) as again:
-            wanted = {cover.index for cover in covers}
-            for packet in demux(again):
-                if packet.stream_index in wanted and packet.size:
-                    pictures[packet.stream_index] = bytes(packet)
-                if len(pictures) == len(wanted):
-                    break
-    return [pictures.get(cover.index) for cover in covers]

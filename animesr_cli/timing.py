@@ -131,6 +131,72 @@ class Pace:
         )
 
 
+# Jumps -------------------------------------------------------------------------------------------
+
+
+JUMP_AHEAD_SECONDS: Final = 10
+"""A packet this much later than all before it is on another clock; so FFmpeg's own tool has it."""
+JUMP_BACK_SECONDS: Final = 1
+"""And so is one this much earlier than the one before it in its own stream."""
+SPLICE_SECONDS: Final = 10
+"""Around a jump, packets of the streams may come on the old and the new clock in turn, so long."""
+
+
+class ContinuousClock:
+    """Joins the pieces of a file whose clock jumps, as it does where recordings were spliced.
+
+    All streams of a file share its clock, so one offset holds for all of them and keeps sound and
+    picture together. Packets must be told in the order of the file.
+    """
+
+    def __init__(self) -> None:
+        self.jumps = 0
+        self._offset = Fraction(0)
+        self._before = Fraction(0)  # the offset of the clock before
+        self._jumped_at: Fraction | None = None
+        self._front: Fraction | None = None  # the latest end of a packet so far
+        self._due: dict[int, Fraction] = {}  # by stream, where its next packet is due
+
+    def offset(self, stream: int, time: Fraction, duration: Fraction, *, leads: bool) -> Fraction:
+        """Seconds to add to the times of this packet.
+
+        Args:
+            time: when it is decoded, on the file's clock.
+            leads: whether its stream goes on without gaps, as sound and pictures do; others only
+                follow the clock that those tell.
+        """
+        due = self._due.get(stream, self._front) if leads else self._front
+        if due is not None and self._front is not None:
+            if leads and self._is_jump(time, due):
+                self._jump(due - time)
+            offset = min(self._candidates(), key=lambda each: abs(time + each - due))
+        else:
+            offset = self._offset
+        if leads:
+            end = time + offset + duration
+            self._due[stream] = end
+            self._front = end if self._front is None else max(self._front, end)
+        return offset
+
+    def _candidates(self) -> tuple[Fraction, ...]:
+        near = self._jumped_at is not None and self._front is not None and (
+            self._front - self._jumped_at < SPLICE_SECONDS
+        )
+        return (self._offset, self._before) if near else (self._offset,)
+
+    def _is_jump(self, time: Fraction, due: Fraction) -> bool:
+        assert self._front is not None
+        return all(
+            time + offset < due - JUMP_BACK_SECONDS or time + offset > self._front + JUMP_AHEAD_SECONDS
+            for offset in self._candidates()
+        )
+
+    def _jump(self, offset: Fraction) -> None:
+        logger.info("the clock jumps by %.3f s", float(self._offset - offset))
+        self.jumps += 1
+        self._before, self._offset, self._jumped_at = self._offset, offset, self._front
+
+
 # Repair ------------------------------------------------------------------------------------------
 
 

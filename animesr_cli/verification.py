@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Final
 
 import av
 from av.container import InputContainer
@@ -22,6 +23,9 @@ from animesr_cli.mp4 import media_lengths
 from animesr_cli.streams import is_filler
 from animesr_cli.timing import seconds
 from animesr_cli.video_info import demux, stream_duration
+
+LATE_START_TOLERANCE: Final = Fraction(1, 1000)
+"""Seconds. MP4 may count the gap before a video that does not begin at 0 in milliseconds."""
 
 
 @dataclass
@@ -110,9 +114,10 @@ def verify_video(written: Tally, track: Track) -> None:
         "last frame": (written.last, found.last),
         "end": (written.end, found.end),
     }
+    tolerance = max(track.tick, LATE_START_TOLERANCE) if written.first else track.tick
     for name, (ours, theirs) in moments.items():
         assert ours is not None
-        if theirs is None or abs(ours - theirs) > track.tick:
+        if theirs is None or abs(ours - theirs) > tolerance:
             place = "nowhere" if theirs is None else f"at {float(theirs):.6f} s"
             raise VerificationError(
                 f"the video's {name} is {place} in the finished file, "

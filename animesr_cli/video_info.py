@@ -9,11 +9,11 @@ from __future__ import annotations
 import itertools
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import av
 import numpy as np
@@ -24,7 +24,9 @@ from animesr_cli import colour, containers
 from animesr_cli.colour import ColourSpec
 from animesr_cli.containers import shown
 from animesr_cli.errors import InputError
+from animesr_cli.hdr import CURVES, HdrMetadata, check_base_layer, read_hdr, side_data
 from animesr_cli.pixels import layout_of, native_format
+from animesr_cli.timing import ContinuousClock, ticks
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +107,8 @@ class VideoInfo:
     """What the reader's planes are taken for."""
     colour_note: str
     """Why, such as ``BT.601 (untagged, by size)``."""
+    hdr: HdrMetadata | None = None
+    """None: standard dynamic range."""
     interlaced: bool
     streams: tuple[StreamInfo, ...]
     chapters: int
@@ -115,7 +119,8 @@ def probe(path: Path | str, *, matrix: str | None = None) -> VideoInfo:
     """Open a file, decode its first picture and tell what it is; ``matrix`` overrides its tag.
 
     Raises:
-        InputError: it is missing, not a video, or nothing in it can be decoded.
+        InputError: it is missing, not a video, nothing in it can be decoded, or what is decoded
+            is no picture without Dolby Vision.
     """
     path = Path(path)
     with containers.open_input(path) as container:
@@ -188,6 +193,34 @@ def demux(
             logger.info("a packet cannot be read from the container: %s", error)
 
 
+def continuous(
+    container: av.container.InputContainer,
+    packets: Iterable[av.Packet[Any]],
+    clock: ContinuousClock,
+) -> Iterator[av.Packet[Any]]:
+    """The same packets on a clock without jumps; they must be those of all streams.
+
+    Only formats for broadcasting have a clock that may jump: elsewhere a gap is meant.
+    """
+    if not container.format.flags & AVFMT_TS_DISCONT:
+        yield from packets
+        return
+    for packet in packets:
+        time = packet.dts if packet.dts is not None else packet.pts
+        if time is not None and packet.time_base:
+            base = Fraction(packet.time_base)
+            offset = clock.offset(
+                packet.stream_index,
+                time * base,
+                (packet.duration or 0) * base,
+                leads=packet.stream.type in ("video", "audio"),
+            )
+            if offset:
+                packet.pts = None if packet.pts is None else packet.pts + ticks(offset, base)
+                packet.dts = None if packet.dts is None else packet.dts + ticks(offset, base)
+        yield packet
+
+
 # Describing --------------------------------------------------------------------------------------
 
 
@@ -199,6 +232,8 @@ def _describe(
     matrix: str | None,
 ) -> VideoInfo:
     assert stream.time_base  # choose_stream made sure
+    hdr = read_hdr(frame, _colour_tags(stream.codec_context, frame).transfer, stream)
+    check_base_layer(hdr, shown(path))
     tags, spec, note = describe_colour(stream.codec_context, frame, matrix)
     flags = container.format.flags
     return VideoInfo(
@@ -220,6 +255,7 @@ def _describe(
         tags=tags,
         colour=spec,
         colour_note=note,
+        hdr=hdr,
         interlaced=frame.interlaced_frame
         or stream.codec_context.field_order in INTERLACED_FIELD_ORDERS,
         streams=tuple(describe_streams(container)),
@@ -263,7 +299,11 @@ def colour_spec(
     if layout.family == "rgb":
         return ColourSpec(layout=layout, full_range=True), "RGB"
     full_range = colour.full_range_of(tags.range, pix_fmt)
-    chosen, note = colour.choose_matrix(tags.matrix, width, height, matrix)
+    by_curve = matrix is None and tags.matrix in colour.NO_MATRIX_TAGS and tags.transfer in CURVES
+    tag = colour.MATRIX_TAGS["bt2020"] if by_curve else tags.matrix
+    chosen, note = colour.choose_matrix(tag, width, height, matrix)
+    if by_curve:
+        note = "BT.2020 (untagged, as HDR is)"
     spec = ColourSpec(
         layout=layout,
         matrix=chosen,
@@ -274,11 +314,16 @@ def colour_spec(
 
 
 def _display_matrix(frame: av.VideoFrame) -> tuple[int, ...] | None:
-    try:
-        data = cast(Any, frame.side_data)["DISPLAYMATRIX"]
-    except KeyError:
-        return None
-    return tuple(int(value) for value in np.frombuffer(bytes(data), dtype=np.int32))
+    data = side_data(frame, "DISPLAYMATRIX")
+    if data is None:
+        return _turned_by(frame.rotation) if frame.rotation else None
+    return tuple(int(value) for value in np.frombuffer(data, dtype=np.int32))
+
+
+def _turned_by(degrees: int) -> tuple[int, ...]:
+    """The matrix of a quarter turn counter-clockwise, where PyAV does not show the matrix."""
+    cosine, sine = {0: (1, 0), 90: (0, 1), 180: (-1, 0), 270: (0, -1)}[degrees // 90 % 4 * 90]
+    return (cosine << 16, -sine << 16, 0, sine << 16, cosine << 16, 0, 0, 0, 1 << 30)
 
 
 def _frame_rate(stream: av.VideoStream, format_flags: int) -> Fraction | None:

@@ -10,7 +10,9 @@ and WebM round to their millisecond.
 
 from __future__ import annotations
 
+import io
 import logging
+import math
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -38,6 +40,7 @@ from animesr_cli.encoders import (
     stores_aspect,
 )
 from animesr_cli.errors import UsageError
+from animesr_cli.hdr import add_described_stream, container_keeps
 from animesr_cli.mp4 import shorten_media
 from animesr_cli.part_file import PartFile, check_name, check_place, explained
 from animesr_cli.pixels import filled_frame
@@ -58,6 +61,10 @@ MAX_ENCODER_THREADS: Final = 16
 
 UNORDERED_FRAMES: Final = 2
 """So few frames are never reordered; x265 makes up their decoding times from unset memory."""
+
+MILLISECONDS: Final = 1000
+LARGEST_MOVIE_TIMESCALE: Final = 90_000
+"""Ticks a second; a film of 13 hours still has a length of 32 bits, which every player reads."""
 
 FALLBACK_FRAME_RATE: Final = Fraction(25)
 """Frames per second that the encoder's rate control assumes where the source does not say."""
@@ -81,7 +88,7 @@ def check_output(output: Path, source: Path, *, overwrite: bool) -> str:
         what = f"of the type {shown(output.suffix)}" if output.suffix else "without a suffix"
         raise UsageError(
             f"{shown(output)}: files {what} are not written",
-            f"supported are {', '.join(FORMATS)}; .mkv holds every kind of stream",
+            f"supported are {', '.join(FORMATS)}; .mkv keeps the most",
         )
     check_place(output, source, overwrite=overwrite)
     return container.muxer
@@ -128,7 +135,7 @@ class Writer:
         self._aspect = sample_aspect_ratio
         self._encoding = encoding
         self._origin = origin
-        self._colour = colour
+        self._tags = output_tags(source, colour)
         self._start, self._end, self._frames = start, end, frames
         self._overwrite = overwrite
         self._warn = warn
@@ -148,8 +155,9 @@ class Writer:
             with self._explained():
                 self._output = self._open_container()
                 cleanup.callback(self._close)
+                self._encoder = self._add_encoder()
+                open_encoder(self._encoder.codec_context, self._encoding)
                 self._video = self._add_video()
-                open_encoder(self._video.codec_context, self._encoding)
                 self._copier = self._copy_streams()
                 cleanup.enter_context(self._copier)
                 self._write_header()
@@ -163,12 +171,18 @@ class Writer:
         if format_name in ("matroska", "webm"):
             # Sound may begin before the first picture; everything would move to make up for it.
             output.container_options["avoid_negative_ts"] = "disabled"
+        else:
+            timescale = _movie_timescale(self._source.time_base)
+            output.container_options["movie_timescale"] = str(timescale)
         return output
 
-    def _add_video(self) -> av.VideoStream:
+    def _add_encoder(self) -> av.VideoStream:
         source, encoding = self._source, self._encoding
         rate = (source.frame_rate or FALLBACK_FRAME_RATE).limit_denominator(1_000_000)
-        stream = self._output.add_stream(encoding.codec, rate=rate)
+        output = self._output
+        if self._is_described:
+            output = open_output(io.BytesIO(), format_name=encoding.format_name)
+        stream = output.add_stream(encoding.codec, rate=rate)
         assert isinstance(stream, av.VideoStream)
         context = stream.codec_context
         context.width, context.height = self._size
@@ -184,11 +198,25 @@ class Writer:
         context.thread_count = min(os.cpu_count() or 1, MAX_ENCODER_THREADS)
         if encoding.codec_tag:
             context.codec_tag = encoding.codec_tag
-        tags = output_tags(source, self._colour)
+        tags = self._tags
         context.color_primaries, context.color_trc = tags.primaries, tags.transfer
         context.colorspace, context.color_range = tags.matrix, tags.range
         context.options = {"chroma_sample_location": str(tags.siting), **encoder_options(encoding)}
-        stream.set_display_matrix(source.display_matrix)
+        return stream
+
+    @property
+    def _is_described(self) -> bool:
+        """Whether the stream gets metadata that an encoder's own stream cannot be given."""
+        hdr = self._source.hdr
+        return hdr is not None and hdr.is_static and container_keeps(self._encoding.codec)
+
+    def _add_video(self) -> av.VideoStream:
+        stream = self._encoder
+        if self._is_described:
+            assert self._source.hdr is not None
+            hdr, siting = self._source.hdr, self._tags.siting
+            stream = add_described_stream(self._output, stream, hdr, siting)
+        stream.set_display_matrix(self._source.display_matrix)
         return stream
 
     def _copy_streams(self) -> StreamCopier | NoStreams:
@@ -238,20 +266,26 @@ class Writer:
         frame = self._filled(planes)
         frame.pts = pts = pts - ticks(self._origin, base)
         frame.time_base = base
+        if duration <= 0:  # the muxer would guess one
+            duration = ticks(1 / (self._source.frame_rate or FALLBACK_FRAME_RATE), base) or 1
         frame.duration = self._durations[pts] = duration
         self._written.add(0, seconds(pts, base), seconds(duration, base))
         with self._explained():
-            self._mux(self._video.encode(frame))
+            self._mux(self._encoder.encode(frame))
 
     def _filled(self, planes: Sequence[Tensor]) -> av.VideoFrame:
         """A new frame for each picture: the encoder goes on looking at those it was given."""
         frame = filled_frame(planes, self._encoding.frame_format)
         assert (frame.width, frame.height) == self._size  # PyAV would resize it
+        tags = self._tags  # ProRes takes them from each picture
+        frame.color_primaries, frame.color_trc = tags.primaries, tags.transfer
+        frame.colorspace, frame.color_range = tags.matrix, tags.range
         return frame
 
     def _mux(self, packets: Sequence[Packet]) -> None:
         for packet in packets:
             assert packet.pts is not None
+            packet.stream = self._video
             packet.duration = self._durations.pop(packet.pts)
             time = packet.pts if packet.dts is None else packet.dts
             base = self._source.time_base
@@ -260,7 +294,7 @@ class Writer:
             self._output.mux_one(packet)
 
     def _last_packets(self) -> list[Packet]:
-        packets = self._video.encode(None)
+        packets = self._encoder.encode(None)
         if self._written.count <= UNORDERED_FRAMES:
             for packet in packets:
                 packet.dts = packet.pts
@@ -321,3 +355,9 @@ class Writer:
             likely = max(likely, int(size / share))
         free = shutil.disk_usage(self._part.path.parent).free
         return likely - size - free
+
+
+def _movie_timescale(time_base: Fraction) -> int:
+    """Ticks a second in which MP4 counts a late start: milliseconds, or also the video's ticks."""
+    both = math.lcm(MILLISECONDS, time_base.denominator)
+    return both if both <= LARGEST_MOVIE_TIMESCALE else MILLISECONDS

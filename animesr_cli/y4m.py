@@ -32,7 +32,7 @@ from animesr_cli.colour import ColourSpec, PixelLayout
 from animesr_cli.containers import MAX_PIXELS
 from animesr_cli.errors import InputError, UsageError
 from animesr_cli.part_file import explained
-from animesr_cli.pixels import SUBSAMPLING, has_alpha, layout_of
+from animesr_cli.pixels import SUBSAMPLING, has_alpha
 from animesr_cli.reader import Frame
 from animesr_cli.timing import FALLBACK_RATE, Pace, format_time, seconds
 from animesr_cli.video_info import ColourTags, VideoInfo, colour_spec
@@ -64,19 +64,24 @@ _FORMATS: Final = {
     **dict.fromkeys(_SITINGS, "yuv420p"),
     "411": "yuv411p", "422": "yuv422p", "444": "yuv444p", "444alpha": "yuva444p", "mono": "gray",
     **{f"mono{depth}": f"gray{depth}le" for depth in _DEPTHS},
-    **{f"{sub}p{depth}": f"yuv{sub}p{depth}le" for sub in ("420", "422", "444") for depth in _DEPTHS},
+    **{f"{subsampling}p{depth}": f"yuv{subsampling}p{depth}le"
+       for subsampling in ("420", "422", "444") for depth in _DEPTHS},
 }  # fmt: skip
 """The C parameter -> FFmpeg's name of the pixel format."""
 _TITLES: Final = {"left": "420mpeg2", "center": "420jpeg", "topleft": "420paldv"}
 
-OUTPUT_FORMATS: Final = tuple(dict.fromkeys(f for f in _FORMATS.values() if not f.startswith("yuva")))
+OUTPUT_FORMATS: Final = tuple(
+    dict.fromkeys(name for name in _FORMATS.values() if not name.startswith("yuva"))
+)
 """FFmpeg's names of what can be written."""
 
 
 # The header --------------------------------------------------------------------------------------
 
 
-def parse_header(line: bytes, *, rate: Fraction | None = None, matrix: str | None = None) -> VideoInfo:
+def parse_header(
+    line: bytes, *, rate: Fraction | None = None, matrix: str | None = None
+) -> VideoInfo:
     """What the first line of a stream tells; ``rate`` and ``matrix`` override it.
 
     Raises:
@@ -308,6 +313,8 @@ class PipeReader:
 
     def __iter__(self) -> Iterator[Frame]:
         tick = self.info.time_base
+        if has_alpha(self.info.pix_fmt):
+            self._warn("the transparency of standard input is dropped")
         for index in itertools.count():
             if self._end is not None and index * tick >= self._end:
                 break
@@ -328,22 +335,26 @@ class PipeReader:
 
     def _picture(self) -> tuple[Tensor, ...] | None:
         """The planes of the next frame; None: there is none."""
-        marker = _read(self._descriptor, len(FRAME) + 1, self._stopped)
+        marker = bytes(_read(self._descriptor, len(FRAME) + 1, self._stopped))
         if marker[-1:] not in (b"\n", b""):  # parameters of this frame alone
             marker += _read_line(self._descriptor, self._stopped)
         if not marker.startswith(FRAME) or not marker.endswith(b"\n"):
-            if marker and not self._stopped():
-                self._warn(f"{self._place()} something that is no frame: it is read up to there")
+            if marker:
+                self._warn_of("something that is no frame")
             return None
         content = _read(self._descriptor, self._bytes, self._stopped)
         if len(content) < self._bytes:
-            if not self._stopped():
-                self._warn(f"{self._place()} only a part of a frame: it is cut off, and the part is dropped")
+            self._warn_of("only a part of a frame")
             return None
         return self._planes(content)
 
-    def _place(self) -> str:
-        return f"behind frame {self.frames + self.skipped} of standard input comes"
+    def _warn_of(self, what: str) -> None:
+        if not self._stopped():
+            count = self.frames + self.skipped
+            self._warn(
+                f"standard input is cut off or damaged: behind frame {count} comes {what}, and "
+                "nothing is read from there on"
+            )
 
     def _planes(self, content: bytearray) -> tuple[Tensor, ...]:
         deep = self.info.colour.layout.depth > 8

@@ -9,6 +9,10 @@ import pytest
 
 TESTS = Path(__file__).parent
 
+# Before torch is imported, here and in every child: on pictures as small as those of the tests
+# threads wait for each other longer than they work, ten times so on a machine that is busy.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip the tests that need CUDA where there is none; torch is loaded only to find that out."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,7 @@ from animesr_cli.errors import (
     WeightsError,
 )
 from animesr_cli.pipeline import Observer, UpscaleResult
+from animesr_cli.plan import ready_network
 from command import animesr, environment, snapshot, start
 
 UNIX = pytest.mark.skipif(sys.platform == "win32", reason="a Unix matter")
@@ -87,14 +90,14 @@ def files(folder: Path) -> set[str]:
 
 
 def test_the_tree_and_the_names_are_kept(tmp_path: Path) -> None:
-    """Inputs in the order of their names, numbers by value; the suffix stays where it is written."""
+    """Inputs in the order of their names, numbers by value; a suffix stays if it is written."""
     folder = touch(
-        tmp_path / "in", "ep10.mkv", "ep2.MP4", "b/x.webm", "b/c/y.avi", "ep1.m2ts", "ep٣.mkv"
+        tmp_path / "in", "ep10.mkv", "ep2.MP4", "b/x.webm", "b/c/y.avi", "Ep1.m2ts", "ep3.mkv"
     )
     assert list(pairs(find_batch(folder, tmp_path / "out", UpscaleSettings())).items()) == [
-        ("ep1.m2ts", "ep1.mkv"),
+        ("Ep1.m2ts", "Ep1.mkv"),
         ("ep2.MP4", "ep2.MP4"),
-        ("ep٣.mkv", "ep٣.mkv"),
+        ("ep3.mkv", "ep3.mkv"),
         ("ep10.mkv", "ep10.mkv"),
         ("b/x.webm", "b/x.webm"),
         ("b/c/y.avi", "b/c/y.mkv"),
@@ -147,17 +150,20 @@ def test_outputs_are_never_inputs(tmp_path: Path) -> None:
 @UNIX
 def test_links_are_followed_once_and_never_in_circles(tmp_path: Path) -> None:
     """Every video is met once, by its own name where it has one in the tree."""
-    folder = touch(tmp_path / "in", "a/v.mkv", "z/w.mkv")
+    folder = touch(tmp_path / "in", "a/v.mkv", "z/deep/w.mkv")
+    touch(tmp_path, "neighbour/x.mkv")
     elsewhere = touch(tmp_path / "elsewhere", "u.mkv", "deep/t.mkv")
     (folder / "a" / "loop").symlink_to(folder)
     (folder / "a" / "above").symlink_to(tmp_path)
-    (folder / "a" / "sibling").symlink_to(folder / "z")
+    (folder / "a" / "aside").symlink_to(folder / "z" / "deep")
     (folder / "b").symlink_to(elsewhere)
     (folder / "c").symlink_to(elsewhere)
     (elsewhere / "deep" / "circle").symlink_to(elsewhere)
     (folder / "v2.mkv").symlink_to(folder / "a" / "v.mkv")
     found = find_batch(folder, tmp_path / "out", UpscaleSettings())
-    assert list(pairs(found)) == ["v2.mkv", "a/v.mkv", "b/u.mkv", "b/deep/t.mkv", "z/w.mkv"]
+    assert list(pairs(found)) == [
+        "v2.mkv", "a/v.mkv", "b/u.mkv", "b/deep/t.mkv", "z/deep/w.mkv",
+    ]  # fmt: skip
 
 
 def test_is_batch_asks_for_a_video_at_any_depth(tmp_path: Path) -> None:
@@ -201,9 +207,11 @@ def test_the_folder_one_is_in_has_a_name_too(
     [
         ("in", UsageError, "is the input folder itself"),
         ("link", UsageError, "is the input folder itself"),
-        ("file", UsageError, "names a file"),
-        ("new.mp4", UsageError, "names a file"),
-        ("in/a/a.mkv", UsageError, "names a file"),
+        ("file", UsageError, "is no folder"),
+        ("new.mp4", UsageError, "is no folder"),
+        ("%06d.png", UsageError, "is no folder"),
+        ("-", UsageError, "standard output is no folder"),
+        ("in/a/a.mkv", UsageError, "is no folder"),
         ("none/out", OutputError, "none does not exist"),
         ("in/a", UsageError, r"output of .*a\.mkv would be the input .*a/a\.mkv"),
     ],
@@ -222,7 +230,7 @@ def test_places_that_cannot_be_are_refused(
         output = "out"
     before = snapshot(tmp_path)
     with pytest.raises(error, match=message):
-        run_batch(folder, tmp_path / output, UpscaleSettings())
+        run_batch(folder, Path("-") if output == "-" else tmp_path / output, UpscaleSettings())
     assert snapshot(tmp_path) == before
 
 
@@ -235,7 +243,13 @@ def test_a_folder_without_a_video_left_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "code"),
-    [({"scale": -1.0}, 2), ({"codec": "libx26"}, 7), ({"model": "none.pth"}, 6), ({"device": "x"}, 2)],
+    [
+        ({"scale": -1.0}, 2),
+        ({"fps": Fraction(24)}, 2),
+        ({"codec": "libx26"}, 7),
+        ({"model": "none.pth"}, 6),
+        ({"device": "x"}, 2),
+    ],
 )
 def test_what_no_file_can_do_is_said_once(
     season: Path, changes: dict[str, Any], code: int
@@ -274,7 +288,7 @@ def test_the_network_is_loaded_once_and_only_if_needed(
 ) -> None:
     """One checkpoint for all files; none where all are finished."""
     loads: list[UpscaleSettings] = []
-    load = batch.ready_network
+    load = ready_network
 
     def counted(settings: UpscaleSettings, *, warn: Callable[[str], None]) -> Any:
         loads.append(settings)
@@ -418,7 +432,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, errors: dict[str, tuple[bool, Excep
 def test_a_full_disk_in_the_middle_ends_the_batch(
     tmp_path: Path, settings: UpscaleSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before the work it is that file's matter: a smaller one may fit. During it, all would fail."""
+    """Before the work it is that file's matter: another may fit. During it, all would fail."""
     folder = touch(tmp_path / "in", "1.mkv", "2.mkv", "3.mkv", "4.mkv")
     full = DiskFullError("the disk is full")
     failing(monkeypatch, {"1.mkv": (False, full), "3.mkv": (True, full)})
@@ -563,16 +577,16 @@ def test_json_events_carry_the_file(season: Path, zero_checkpoint: Path) -> None
     events = [json.loads(line) for line in animesr(*arguments).stdout.splitlines()]
     first, *middle, last = events
     assert (first["event"], first["files"], first["others"]) == ("batch", 3, 1)
-    kinds = {(event["event"], Path(event["file"]).name) for event in middle}
+    kinds = {(Path(event["file"]).name, event["event"]) for event in middle}
     assert kinds == {
-        ("error", "bad.mkv"),
-        *((kind, name) for kind in ("plan", "progress", "done") for name in ("ep1.mkv", "trailer.avi")),
-    }  # fmt: skip
+        ("bad.mkv", "error"),
+        *itertools.product(("ep1.mkv", "trailer.avi"), ("plan", "progress", "done")),
+    }
     counts = {name: last[name] for name in ("event", "done", "failed", "skipped", "left")}
     assert counts == {"event": "summary", "done": 2, "failed": 1, "skipped": 0, "left": 0}
     assert last["exit_code"] == 3
-    again = [json.loads(line) for line in animesr(*arguments).stdout.splitlines()]
-    assert [event["event"] for event in again] == ["batch", "error", "skipped", "skipped", "summary"]
+    again = [json.loads(line)["event"] for line in animesr(*arguments).stdout.splitlines()]
+    assert again == ["batch", "error", "skipped", "skipped", "summary"]
 
 
 def test_debug_shows_the_traceback_of_a_file(
@@ -588,10 +602,10 @@ def test_debug_shows_the_traceback_of_a_file(
 
 
 @pytest.fixture
-def long_season(season: Path) -> Iterator[Path]:
+def long_season(season: Path) -> Path:
     """The second video takes seconds, so that a signal finds it in work."""
     media.write_video(season / "ep2.mkv", frames=1500)
-    yield season
+    return season
 
 
 @UNIX

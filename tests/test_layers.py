@@ -22,6 +22,7 @@ LAYERS = (
     ("errors", "config", "user_config", "timing", "tiles", "crew"),
     ("containers", "colour", "pixels", "network", "scenes"),
     (
+        "hdr",
         "video_info",
         "decoder",
         "reader",
@@ -31,6 +32,8 @@ LAYERS = (
         "part_file",
         "part_folder",
         "y4m",
+        "mp4",
+        "verification",
         "writer",
         "image_writer",
         "checkpoints",
@@ -42,7 +45,18 @@ LAYERS = (
 ROOMS = tuple(room for layer in LAYERS for room in layer)
 
 # Package -> the only rooms that may import it. Nothing else but the standard library is imported.
-MEDIA = {"video_info", "decoder", "reader", "sequence", "streams", "encoders", "part_file", "verification", "writer"}
+MEDIA = {
+    "hdr",
+    "video_info",
+    "decoder",
+    "reader",
+    "sequence",
+    "streams",
+    "encoders",
+    "part_file",
+    "verification",
+    "writer",
+}
 USERS = {
     "av": {"containers", "pixels", *MEDIA},
     "huggingface_hub": {"checkpoints"},

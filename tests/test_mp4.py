@@ -41,7 +41,7 @@ def announced(path: Path) -> Fraction:
 
 
 @pytest.mark.parametrize("muxer", ["mp4", "mov"])
-@pytest.mark.parametrize("steps", [[42, 41, 41], [40] * 24, [40, 1, 500, 17, 33, 2000, 20, 20]])
+@pytest.mark.parametrize("steps", [[42, 41, 41], [40, 500, 20]])
 def test_what_the_muxer_added_is_taken_away(steps: list[int], muxer: str, tmp_path: Path) -> None:
     """Track and movie are as long as their frames are shown; the pictures stay where they were."""
     path = tmp_path / "in.mp4"

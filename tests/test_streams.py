@@ -224,6 +224,38 @@ def test_gap_marks_of_mp4_text_do_not_multiply(tmp_path: Path) -> None:
     assert samples(made.path) == samples(source)
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+@pytest.mark.parametrize(
+    ("first", "codec"),
+    [
+        (".avi", "pcm_s16le"), (".mkv", "pcm_s24le"), (".mkv", "alac"), (".ts", "aac"),
+        (".flv", "aac"), (".mkv", "ac3"), (".mkv", "eac3"), (".mov", "pcm_s16le"), (".mkv", "mp2"),
+    ],
+)  # fmt: skip
+def test_sound_of_other_containers_is_complete(
+    first: str, codec: str, suffix: str, tmp_path: Path
+) -> None:
+    """Every byte of it is there to its end, though each container tells other things about it."""
+    source = write_video(
+        tmp_path / f"in{first}", frames=24, audio_tracks=[Audio(codec=codec)], audio_seconds=1.5
+    )
+    made = rewrite(source, tmp_path / f"out{suffix}")
+    assert made.warnings == []
+    before, after = facts_of(source)[1], facts_of(made.path)[1]
+    if first == ".ts":  # ADTS headers in TS, none elsewhere: AAC is repacked
+        assert len(after.times) == len(before.times)
+    else:
+        assert after.payload == before.payload
+    assert abs(after.times[0] - before.times[0]) <= MILLISECOND / 2
+
+
+def test_what_even_matroska_does_not_take_has_no_advice(tmp_path: Path) -> None:
+    """WMA is named as left out, and .mkv is not promised to keep it."""
+    source = write_video(tmp_path / "in.wmv", frames=24, audio_tracks=1)
+    made = rewrite(source, tmp_path / "out.mp4")
+    assert made.warnings == ["MP4 cannot hold audio stream #1 (wmav2): it is left out"]
+
+
 # ---- times ---------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from animesr_cli.errors import UsageError
 from animesr_cli.timing import (
+    ContinuousClock,
     LossTracker,
     Stamped,
     TimestampRepair,
@@ -321,3 +322,37 @@ def test_losses_without_timestamps_are_counted_by_errors() -> None:
     assert losses.picture(None, key=False) == []
     losses.error()
     assert losses.finish() == [None]
+
+
+# Jumps -------------------------------------------------------------------------------------------
+
+
+def joined(*packets: tuple[int, float]) -> list[float]:
+    """Times of packets of 40 ms, given as (stream, time) in the order of the file."""
+    clock = ContinuousClock()
+    length = Fraction(1, 25)
+    times = [Fraction(str(time)) for _, time in packets]
+    return [
+        float(time + clock.offset(stream, time, length, leads=stream < 9))
+        for (stream, _), time in zip(packets, times, strict=True)
+    ]
+
+
+def test_a_clock_without_jumps_is_left_alone() -> None:
+    """Gaps and steps back that packets of several streams have anyway are no jumps."""
+    packets = [(0, 100.0), (1, 99.5), (0, 100.04), (1, 99.54), (0, 105.0), (9, 300.0), (0, 105.04)]
+    assert joined(*packets) == [time for _, time in packets]
+
+
+@pytest.mark.parametrize("begin", [0.0, 0.5, 95.0, 5000.0])
+def test_a_jump_moves_every_stream_by_the_same(begin: float) -> None:
+    """After a jump in either direction all go on where they were, as far apart as before."""
+    before = [(0, 100.0), (1, 99.5), (0, 100.04), (1, 99.54)]
+    after = [(0, begin + 1), (1, begin + 0.5), (0, begin + 1.04), (9, begin + 1)]
+    assert joined(*before, *after)[4:] == pytest.approx([100.08, 99.58, 100.12, 100.08])
+
+
+def test_a_late_packet_of_the_old_clock_keeps_its_place() -> None:
+    """Where streams change clocks one after another, packets of both clocks are told apart."""
+    packets = [(0, 100.0), (1, 100.0), (0, 0.0), (1, 100.04), (0, 0.04), (1, 0.04), (1, 0.08)]
+    assert joined(*packets) == pytest.approx([100, 100, 100.04, 100.04, 100.08, 100.08, 100.12])

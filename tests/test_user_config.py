@@ -198,6 +198,16 @@ def test_the_help_needs_no_file(config: Path) -> None:
     assert animesr("upscale", "--help") == outcome
 
 
+def test_completion_needs_no_file(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the user is typing, a broken file changes nothing."""
+    monkeypatch.setenv("_ANIMESR_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "animesr upscale in.mkv --ma")
+    monkeypatch.setenv("COMP_CWORD", "3")
+    config.write_text("broken")
+    outcome = animesr()
+    assert (outcome.stdout.strip(), outcome.stderr) == ("--matrix", "")
+
+
 # ---- what is refused -----------------------------------------------------------------------------
 
 

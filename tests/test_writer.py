@@ -113,6 +113,46 @@ def test_every_encoder_keeps_variable_times(codec: str, tmp_path: Path) -> None:
     assert read_back(made.path)[0].tally.end == sum(steps) * MILLISECOND
 
 
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "libsvtav1", "libvpx-vp9", "ffv1"])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_video_of_hardly_any_frames(codec: str, suffix: str, count: int, tmp_path: Path) -> None:
+    """Clips shorter than what an encoder looks ahead come out whole."""
+    source = write_video(tmp_path / "in.mp4", frames=3)
+    frames = video_times(probe(source))[:count]
+    made = rewrite(
+        source, tmp_path / f"out{suffix}", times=frames, settings=UpscaleSettings(codec=codec),
+        width=128, height=96,
+    )  # fmt: skip
+    assert len(video_packets(made.path)) == count
+
+
+def test_a_frame_without_a_length_gets_the_usual_one(tmp_path: Path) -> None:
+    """The last frame of many files has no duration: it is shown as long as the others."""
+    source = write_video(tmp_path / "in.mp4", frames=3, rate=25)
+    for suffix in (".mp4", ".mkv"):
+        made = rewrite(source, tmp_path / f"out{suffix}", times=[(0, 512), (512, 512), (1024, 0)])
+        assert abs((read_back(made.path)[0].tally.end or 0) - Fraction(3, 25)) <= MILLISECOND
+
+
+@pytest.mark.parametrize(
+    ("time_base", "error"),
+    [(Fraction(1, 90_000), 0), (Fraction(1001, 24_000), 0), (Fraction(1, 12_288), MILLISECOND)],
+)
+def test_a_late_start_in_mp4(time_base: Fraction, error: Fraction, tmp_path: Path) -> None:
+    """The gap before the first frame is exact on the usual clocks, and else to a millisecond."""
+    source = write_video(tmp_path / "in.mp4", frames=3)
+    info = replace(probe(source), time_base=time_base)
+    frames = [(1921 + 3000 * number, 3000) for number in range(3)]
+    made = rewrite(source, tmp_path / "out.mp4", times=frames, info=info)
+    differences = {
+        time - pts * time_base
+        for time, (pts, _) in zip(video_packets(made.path), frames, strict=True)
+    }
+    assert len(differences) == 1
+    assert abs(differences.pop()) <= error
+
+
 def test_a_late_first_frame_stays_late(tmp_path: Path) -> None:
     """A video that begins after its sound does not begin earlier in the output."""
     source = write_video(

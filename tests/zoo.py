@@ -37,7 +37,7 @@ PALETTE = np.array(
 )  # fmt: skip
 """RGB of the blocks; in frame i they move on by i places."""
 
-MATRICES = {1: Colorspace.ITU709, 6: Colorspace.ITU601, 9: Colorspace.bt2020}
+MATRICES = {1: Colorspace.ITU709, 5: Colorspace.ITU601, 6: Colorspace.ITU601, 9: Colorspace.bt2020}
 UNDEFINED = Fraction(0)
 
 Make = Callable[[Path], Path]
@@ -229,22 +229,24 @@ def resized(folder: Path) -> Path:
     return path
 
 
-def spliced_ts(folder: Path) -> Path:
-    """An MPEG-TS whose clock falls back by an hour in the middle, as at the splice of two recordings."""
-    hour = 90_000 * 3600
-    step = 90_000 // 25
-    parts = []
-    for name, begin in (("a.ts", hour), ("b.ts", 0)):
-        parts.append(
+def spliced_ts(*begins: int) -> Make:
+    """An MPEG-TS of pieces of ten frames with sound, whose clock begins anew at these seconds."""
+    def make(folder: Path) -> Path:
+        parts = [
             video(
-                name, rate=25, pts=[begin + i * step for i in range(10)],
-                time_base=Fraction(1, 90_000), gop=1, b_frames=0,
+                f"{number}.ts", rate=25, gop=1, b_frames=0, codec="mpeg2video",
+                pts=[25 * second + i for i in range(10)],
+                audio_tracks=[Audio(codec="mp2", start_seconds=Fraction(second))],
             )(folder)
-        )  # fmt: skip
-    path = _concatenated(folder / "spliced.ts", *parts)
-    for part in parts:
-        part.unlink()
-    return path
+            for number, second in enumerate(begins)
+        ]  # fmt: skip
+        path = folder / "spliced.ts"
+        path.write_bytes(b"".join(part.read_bytes() for part in parts))
+        for part in parts:
+            part.unlink()
+        return path
+
+    return make
 
 
 def two_videos(name: str, *, default: int | None = None) -> Make:
@@ -299,6 +301,11 @@ def patched(name: str, times_ms: dict[int, int]) -> Make:
     )
 
 
+# Sound begins 10 ms before the picture, and outlasts it by 8 ms more than that at the splice.
+SPLICED = tuple(Fraction(10 + 40 * i + 8 * (i >= 10), 1000) for i in range(20))
+AT_SPLICE = "1 frame of 20 came from damaged data"  # packets are numbered, and the numbers jump
+
+
 # The zoo -----------------------------------------------------------------------------------------
 
 MP4_HOLDS_NO = "MP4 cannot hold"
@@ -313,7 +320,10 @@ CONTAINERS: dict[str, Specimen] = {
     "mpg": Specimen(make=video("in.mpg", rate=25, audio_tracks=1), tolerance=12),
     "flv": Specimen(make=video("in.flv", audio_tracks=1)),
     "nut": Specimen(make=video("in.nut", audio_tracks=1)),
-    "wmv": Specimen(make=video("in.wmv", audio_tracks=1)),
+    "wmv": Specimen(
+        make=video("in.wmv", audio_tracks=1),
+        warns=("Matroska cannot hold audio stream #1 (wmav2)",), lost_streams=("audio",),
+    ),
     "wtv": Specimen(make=video("in.wtv", rate=25, audio_tracks=1), tolerance=12),
     "mxf": Specimen(make=video("in.mxf", rate=25, audio_tracks=1), tolerance=12),
     "raw h264": Specimen(make=video("in.h264"), times=_even(FRAMES)),
@@ -351,8 +361,20 @@ TIMES: dict[str, Specimen] = {
     "two frames": Specimen(make=video("in.mkv", frames=2), frames=2),
     "duplicate times": Specimen(make=patched("in.mkv", {2: 40}), times=_ms(0, 40, 41, 120, 160)),
     "backward times": Specimen(make=patched("in.mkv", {3: 60}), times=_ms(0, 40, 80, 81, 160)),
+    "missing times": Specimen(make=patched("in.mkv", {2: -40}), times=_ms(0, 40, 80, 120, 160)),
+    "a clock that falls back": Specimen(
+        make=spliced_ts(3600, 10), times=SPLICED, frames=20, blocks=False, warns=(AT_SPLICE,)
+    ),
+    "a clock that leaps ahead": Specimen(
+        make=spliced_ts(10, 7200), times=SPLICED, frames=20, blocks=False, warns=(AT_SPLICE,)
+    ),
+    "far from zero": Specimen(
+        make=spliced_ts(90_000), times=SPLICED[:10], frames=10, tolerance=12
+    ),
     "negative times": Specimen(
-        make=patched("in.mkv", {0: -40, 1: -20}), times=_ms(0, 20, 120, 160, 200)
+        make=video("in.mkv", pts=[40 * i - 80 for i in range(FRAMES)], time_base=media.MILLISECOND,
+                   container_options={"avoid_negative_ts": "disabled"}, codec="mpeg4", rate=25),
+        times=_ms(0, 40, 80, 120, 160),
     ),
 }  # fmt: skip
 
@@ -400,16 +422,15 @@ PIXELS: dict[str, Specimen] = {
     "12 bit hevc 4:4:4": Specimen(make=video("in.mkv", codec="libx265", pix_fmt="yuv444p12le")),
     "16 bit": Specimen(make=video("in.mkv", codec="ffv1", pix_fmt="yuv444p16le")),
     "v210": Specimen(make=video("in.mov", codec="v210", pix_fmt="yuv422p10le")),
-    "rgb": Specimen(make=video("in.mkv", codec="png", pix_fmt="rgb24")),
+    "rgb": Specimen(make=video("in.mov", codec="png", pix_fmt="rgb24")),
     "rgb in h264": Specimen(make=video("in.mp4", codec="libx264rgb", pix_fmt="bgr24")),
     "rgb555": Specimen(make=video("in.mov", codec="qtrle", pix_fmt="rgb555be")),
-    "rgb 16 bit": Specimen(make=video("in.mkv", codec="png", pix_fmt="rgb48be")),
-    "gbrp": Specimen(make=video("in.mkv", codec="utvideo", pix_fmt="gbrp")),
+    "rgb 16 bit": Specimen(make=video("in.mov", codec="png", pix_fmt="rgb48be")),
+    "gbrp": Specimen(make=video("in.avi", codec="utvideo", pix_fmt="gbrp"), times=_even(FRAMES)),
     "gbrp 10 bit": Specimen(make=video("in.mkv", codec="ffv1", pix_fmt="gbrp10le")),
     "pal8": Specimen(make=video("in.avi", codec="png", pix_fmt="pal8"), times=_even(FRAMES)),
     "yuyv": Specimen(make=video("in.nut", codec="rawvideo", pix_fmt="yuyv422")),
     "nv12": Specimen(make=video("in.nut", codec="rawvideo", pix_fmt="nv12")),
-    "p010": Specimen(make=video("in.nut", codec="rawvideo", pix_fmt="p010le")),
     "old codecs: mpeg1": Specimen(
         make=video("in.mpg", codec="mpeg1video", rate=25), tolerance=12
     ),
