@@ -547,24 +547,30 @@ def _network_size(tensors: Mapping[str, Tensor], path: Path) -> tuple[int, tuple
     return shape[0], num_block
 
 
+def check_tensors(
+    tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path, network: str
+) -> None:
+    """Name the first tensor that is missing, of another shape, or not the network's."""
+    for key, wanted in expected.items():
+        if key not in tensors:
+            raise WeightsError(f"{path} is not of {network}: it has no tensor {key}")
+        shape, fits = tuple(tensors[key].shape), tuple(wanted.shape)
+        if shape != fits:
+            raise WeightsError(f"{path} is not of {network}: {key} is {shape}, not {fits}")
+    if unknown := sorted(set(tensors) - set(expected)):
+        raise WeightsError(f"{path} is not of {network}: it has a tensor {unknown[0]}")
+
+
 def _check_shapes(
     tensors: Mapping[str, Tensor], num_feat: int, num_block: tuple[int, int, int], path: Path
 ) -> None:
-    """Name the first tensor that is missing, of another shape, or not the network's."""
     import torch
 
     from animesr_cli.network import RecurrentUpscaler
 
     with torch.device("meta"):
         expected = RecurrentUpscaler(num_feat, num_block).state_dict()
-    for key, wanted in expected.items():
-        if key not in tensors:
-            raise WeightsError(f"{path} is not of this network: it has no tensor {key}")
-        shape, fits = tuple(tensors[key].shape), tuple(wanted.shape)
-        if shape != fits:
-            raise WeightsError(f"{path} is not of this network: {key} is {shape}, not {fits}")
-    if unknown := sorted(set(tensors) - set(expected)):
-        raise WeightsError(f"{path} is not of this network: it has a tensor {unknown[0]}")
+    check_tensors(tensors, expected, path, "this network")
 
 
 def _to_float32(key: str, tensor: Tensor, path: Path) -> Tensor:
@@ -591,6 +597,20 @@ def _read(path: Path) -> bytes:
         raise WeightsError(f"{path} cannot be read: {error.strerror}") from error
 
 
+def _tensors_of(data: bytes, path: Path) -> dict[str, Tensor]:
+    parse = _parse_safetensors if path.suffix.lower() == ".safetensors" else _parse_pickle
+    return _unwrap(parse(data, path), path)
+
+
+def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], str]:
+    """Every tensor of a file by name, fp32, finite and on the CPU; and the file's sha256."""
+    path = locate(Path(path))
+    data = _read(path)
+    tensors = _tensors_of(data, path)
+    floats = {key: _to_float32(key, tensor, path) for key, tensor in tensors.items()}
+    return floats, hashlib.sha256(data).hexdigest()
+
+
 def load_checkpoint(
     name_or_path: str | Path,
     *,
@@ -607,8 +627,7 @@ def load_checkpoint(
         name = str(name_or_path)
         if sha256 != find(name).sha256:
             raise WeightsError(f"{path} changed while it was read", "try again")
-    parse = _parse_safetensors if path.suffix.lower() == ".safetensors" else _parse_pickle
-    tensors = _unwrap(parse(data, path), path)
+    tensors = _tensors_of(data, path)
     num_feat, num_block = _network_size(tensors, path)
     _check_shapes(tensors, num_feat, num_block, path)
     return LoadedCheckpoint(

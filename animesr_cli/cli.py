@@ -175,7 +175,7 @@ def upscale(
         Path | None,
         typer.Argument(
             metavar="OUT",
-            help="Where to write: a file, out/%06d.png, or -; a folder, or nothing, names it IN_x4.",
+            help="Where to write: a file, out/%06d.png or -; a folder, or nothing, names it IN_x4.",
             show_default=False,
         ),
     ] = None,
@@ -207,6 +207,24 @@ def upscale(
             rich_help_panel="Picture",
         ),
     ] = DEFAULTS.matrix,
+    stream: Annotated[
+        int | None,
+        typer.Option(
+            help="Which video stream, by its number in `animesr info`; others are copied.",
+            rich_help_panel="Picture",
+        ),
+    ] = DEFAULTS.stream,
+    deinterlace: Annotated[
+        bool,
+        typer.Option(
+            "--deinterlace", help="Make whole frames of interlaced ones first (bwdif).",
+            rich_help_panel="Picture",
+        ),
+    ] = DEFAULTS.deinterlace,
+    max_pixels: Annotated[
+        int,
+        typer.Option(help="Refuse frames of more pixels.", rich_help_panel="Picture"),
+    ] = DEFAULTS.max_pixels,
     no_scenes: Annotated[
         bool,
         typer.Option(
@@ -346,6 +364,9 @@ def upscale(
             fps=None if fps is None else parse_rate(fps),
             scenes=not no_scenes,
             matrix=matrix,
+            stream=stream,
+            deinterlace=deinterlace,
+            max_pixels=max_pixels,
             overwrite=overwrite,
             strict=strict,
         )
@@ -421,11 +442,13 @@ def _upscale(
 
 @app.command()
 def info(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A video file.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="IN", help="A video, a folder or pattern of images, or -.")
+    ],
     json_output: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Show what the reader sees in a file.
+    """Show what the reader sees in a file, in a sequence of images, or in what is piped in.
 
     [bold]Examples[/bold]
 
@@ -434,9 +457,9 @@ def info(
     animesr info episode.mkv --json
     """
     with _errors_shown(debug=debug):
-        from animesr_cli.video_info import probe
+        from animesr_cli.routes import images_of, look_at
 
-        console.show_info(probe(file), as_json=json_output)
+        console.show_info(look_at(file, images_of(file), DEFAULTS), as_json=json_output)
 
 
 @app.command()
@@ -537,3 +560,98 @@ def bench(
             device=device, precision=precision, model=model, tile=tile, frames=frames  # type: ignore[arg-type]
         )
         console.show_figures(measure(clip, settings, repeats=repeats), as_json=json_output)
+
+
+@app.command()
+def evaluate(
+    sr: Annotated[Path, typer.Argument(metavar="SR", help="The video to judge.")],
+    hr: Annotated[Path, typer.Argument(metavar="HR", help="What it should be.")],
+    crop: Annotated[int, typer.Option(min=0, help="Leave out this many pixels at each side.")] = 0,
+    frames: Annotated[int | None, typer.Option(min=1, help="At most this many frames.")] = None,
+    per_frame: Annotated[bool, typer.Option("--per-frame", help="A line for each frame.")] = False,
+    json_output: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Measure how near a video is to its original of the same size, in luma.
+
+    [bold]Examples[/bold]
+
+    animesr evaluate upscaled.mkv original.mkv
+
+    animesr evaluate upscaled.mkv original.mkv --crop 4 --json
+    """
+    with _errors_shown(debug=debug), _stoppable():
+        from animesr_cli.evaluate import evaluate as measure
+
+        with console.err.status("reading") as status:  # nothing where stderr is no terminal
+            result = measure(
+                sr,
+                hr,
+                crop=crop,
+                frames=frames,
+                on_frame=lambda each: status.update(f"frame {each.index + 1}"),
+                warn=console.show_warning,
+            )
+        console.show_evaluation(result, as_json=json_output, per_frame=per_frame)
+
+
+@app.command()
+def degrade(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A clean video.")],
+    output: Annotated[
+        Path, typer.Argument(metavar="OUT", help="A .mp4, .mov or .mkv file, for its H.264.")
+    ],
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Draw the plan from this number.")
+    ] = None,
+    lbo: Annotated[
+        list[Path] | None,
+        typer.Option("--lbo", metavar="FILE", help="A learned operator to draw from; repeatable."),
+    ] = None,
+    plan: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Follow this plan; draw nothing.")
+    ] = None,
+    plan_out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where the plan is written, instead of OUT.plan.json."),
+    ] = None,
+    device: Annotated[
+        str, typer.Option("-g", "--device", help="auto, cpu, cuda, cuda:1 or mps.")
+    ] = DEFAULTS.device,
+    overwrite: Annotated[
+        bool, typer.Option("-y", "--overwrite", help="Replace OUT and its plan.")
+    ] = DEFAULTS.overwrite,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Make a low-quality copy, a quarter as wide and high, by the paper's degradation model.
+
+    Blur, noise, two downscales or learned operators, H.264; the plan is written beside OUT.
+
+    [bold]Examples[/bold]
+
+    animesr degrade clean.mkv poor.mp4 --seed 7 -v
+
+    animesr degrade clean.mkv poor.mp4 --lbo dvd.safetensors --lbo web.safetensors
+
+    animesr degrade other.mkv other_poor.mp4 --plan poor.mp4.plan.json
+    """
+    with _errors_shown(debug=debug), _stoppable(), console.FrameCounter(quiet=quiet) as counter:
+        _set_up_logging(verbose=verbose, debug=debug)
+        from animesr_cli.degrade_video import degrade_video
+
+        result = degrade_video(
+            source,
+            output,
+            seed=seed,
+            lbo=lbo or [],
+            plan_path=plan,
+            plan_output=plan_out,
+            device=device,
+            overwrite=overwrite,
+            warn=(lambda _: None) if quiet else console.show_warning,
+            on_progress=counter.show,
+        )
+        if not quiet:
+            console.show_degraded(result)

@@ -14,6 +14,10 @@ NETWORK_SCALE = 4
 """The network multiplies width and height by this; other factors are resampled from its result."""
 
 
+MAX_PIXELS = 1 << 28
+"""Of one frame of the input: 16384 x 16384."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class UpscaleSettings:
     """Everything of ``animesr upscale`` that is not a file name."""
@@ -51,6 +55,12 @@ class UpscaleSettings:
     """Reset the recurrent state at scene cuts."""
     matrix: str | None = None
     """bt601, bt709 or bt2020: read the input so, whatever its tags say."""
+    stream: int | None = None
+    """Index of the video stream, as ``animesr info`` lists it; None is the default one."""
+    deinterlace: bool = False
+    """Make whole frames of interlaced ones first; one for each, at its own time."""
+    max_pixels: int = MAX_PIXELS
+    """Frames of more pixels are refused before they are allocated."""
     overwrite: bool = False
     strict: bool = False
     """End with exit code 10 where the run succeeded with warnings."""

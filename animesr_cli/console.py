@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from animesr_cli.batch import Batch, BatchResult, Item, Outcome
     from animesr_cli.bench import Figures
     from animesr_cli.checkpoints import Status
+    from animesr_cli.degrade_video import DegradeResult
     from animesr_cli.doctor import Finding
+    from animesr_cli.evaluate import Evaluation
     from animesr_cli.pipeline import Progress as RunProgress
     from animesr_cli.pipeline import UpscaleResult
     from animesr_cli.plan import Plan
@@ -477,3 +480,103 @@ def show_figures(figures: Figures, *, as_json: bool) -> None:
         f" {f.precision} beside fp32, {f.threads} threads, torch {f.torch}",
     )  # fmt: skip
     return None
+
+
+MEASURES: Final = {  # of ``evaluate.Scores``: title, where there is no value, what is best
+    "psnr_y": ("PSNR-Y, dB", "identical", "high"),
+    "ssim_y": ("SSIM-Y", "-", "1"),
+    "ms_ssim": ("MS-SSIM", "-", "1"),
+    "gmsd": ("GMSD", "-", "0"),
+    "gradient_ratio": ("gradient energy, SR/HR", "-", "1"),
+    "flicker": ("flicker, codes", "-", "0"),
+    "edge_f1": ("edge F1", "-", "1"),
+    "overshoot": ("overshoot, codes", "-", "0"),
+    "flat_noise": ("flat-area noise, codes", "-", "0"),
+}
+
+
+def _score(name: str, value: float | None) -> str:
+    return MEASURES[name][1] if value is None else f"{value:.{3 if name == 'psnr_y' else 4}f}"
+
+
+def show_evaluation(evaluation: Evaluation, *, as_json: bool, per_frame: bool) -> None:
+    """The scores of a clip, with the frames that are at the ends; or of each frame as well."""
+    pairs = [(each, asdict(each.scores)) for each in evaluation.frames]
+    if as_json:
+        frames = [{"index": each.index, "seconds": each.seconds} | row for each, row in pairs]
+        return show_json(asdict(evaluation) | {"frames": frames})
+    if per_frame:
+        rows = [
+            (
+                str(each.index),
+                f"{each.seconds:.3f}",
+                *(_score(name, value) for name, value in row.items()),
+            )
+            for each, row in pairs
+        ]
+        show_table(("frame", "seconds", *(title for title, _, _ in MEASURES.values())), rows)
+        out.print()
+    border = f" without a border of {evaluation.crop}" if evaluation.crop else ""
+    return show_table(
+        ("", "clip", "lowest", "frame", "highest", "frame", "best"),
+        [_score_row(evaluation, name) for name in MEASURES],
+        title=f"{evaluation.sr.name} beside {evaluation.hr.name}: {len(pairs)} frames, "
+        f"{evaluation.width}x{evaluation.height}{border}",
+    )
+
+
+def _score_row(evaluation: Evaluation, name: str) -> tuple[str, ...]:
+    title, _, best = MEASURES[name]
+    values = [
+        (value, str(each.index))
+        for each in evaluation.frames
+        if (value := getattr(each.scores, name)) is not None
+    ]
+    clip = _score(name, getattr(evaluation.clip, name))
+    if not values:
+        return (title, clip, "", "", "", "", best)
+    # min and max give the first of equals.
+    lowest, highest = min(values, key=itemgetter(0)), max(values, key=itemgetter(0))
+    ends = [text for value, index in (lowest, highest) for text in (_score(name, value), index)]
+    return (title, clip, *ends, best)
+
+
+class FrameCounter:
+    """Frames done, of how many: in place on a terminal, elsewhere a line now and then."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+        self._line_due = time.monotonic() + LINE_SECONDS
+
+    def __enter__(self) -> FrameCounter:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def show(self, frames: int, total: int | None) -> None:
+        line = f"frame {frames}" + (f"/{total}" if total else "")
+        if self._quiet:
+            return
+        if not err.is_terminal:
+            if time.monotonic() >= self._line_due:
+                self._line_due = time.monotonic() + LINE_SECONDS
+                err.print(Text(line))
+            return
+        if self._bar is None:
+            self._bar = Progress(BarColumn(24), TextColumn("{task.description}"), console=err)
+            self._task = self._bar.add_task(line, total=total)
+            self._bar.start()
+        self._bar.update(self._task, completed=frames, description=line)
+
+
+def show_degraded(result: DegradeResult) -> None:
+    err.print(
+        Text(
+            f"{result.output}: {result.frames} frames of {result.width}x{result.height} verified, "
+            f"plan in {result.plan_path}"
+        )
+    )

@@ -19,6 +19,7 @@ from typing import Final
 import av
 import av.container
 
+from animesr_cli.config import MAX_PIXELS
 from animesr_cli.errors import InputError, UsageError
 
 # Demuxers that read one self-contained file with moving pictures. Left out on purpose: hls, concat,
@@ -41,11 +42,16 @@ INPUT_FORMATS: Final = (
     "mp3", "aac", "flac", "wav",
 )  # fmt: skip
 
-MAX_PIXELS: Final = 1 << 28
-"""A picture larger than this (16384 x 16384) is refused before it is allocated."""
-
 IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 LARGEST_IMAGE_BYTES: Final = 1 << 30
+
+_DISK_FAULTS: Final = frozenset(
+    {
+        errno.EACCES, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENODEV, errno.ENOENT,
+        errno.ENOMEM, errno.ENXIO, errno.EPERM, errno.ESTALE, errno.ETIMEDOUT,
+    }
+)  # fmt: skip
+"""Other numbers come from FFmpeg, which adds to them over content that it does not like."""
 
 _SNIFFED_BYTES: Final = 4096
 _LISTED_NAMES: Final = 10_000
@@ -133,10 +139,10 @@ def open_input(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> av.containe
                 **limit,
             },
         )
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise InputError(f"{shown(path)} cannot be read: {reason}") from error
-    except (av.FFmpegError, ValueError) as error:
+    except (av.FFmpegError, OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in _DISK_FAULTS:
+            reason = (error.strerror or str(error)).lower()
+            raise InputError(f"{shown(path)} cannot be read: {reason}") from error
         what, hint = describe_content(path)
         raise InputError(f"{shown(path)} is not a video that can be read: {what}", hint) from error
     for stream in container.streams.video:
@@ -159,6 +165,7 @@ _SIGNATURES: Final = (
     (b"<mpd", "a DASH manifest, which only names other files"),
     (b"<!doctype html", "an HTML page"),
     (b"<html", "an HTML page"),
+    (b"YUV4MPEG2", "a y4m file whose header makes no sense"),
     (b"<?xml", "an XML file"),
     (b"PK\x03\x04", "a ZIP archive"),
     (b"Rar!", "a RAR archive"),

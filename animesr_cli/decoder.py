@@ -141,7 +141,7 @@ class Decoder:
 
     def _container(self) -> tuple[av.container.InputContainer, av.VideoStream]:
         if self._opened is None:
-            container = containers.open_input(self._path)
+            container = containers.open_input(self._path, max_pixels=self._info.max_pixels)
             stream = container.streams[self._info.stream_index]
             assert isinstance(stream, av.VideoStream)
             stream.thread_type = self._threads

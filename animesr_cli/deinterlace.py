@@ -9,17 +9,21 @@ Sources: FFmpeg, libavfilter/vf_idet.c and vf_bwdif.c.
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Final, Literal
 
 import av
 import av.filter
 
-from animesr_cli.decoder import Decoded
+from animesr_cli.decoder import Decoded, Decoder
 from animesr_cli.pixels import PACKED_RGB, layout_of
+from animesr_cli.timing import ticks
+from animesr_cli.video_info import MICROSECOND, VideoInfo
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +64,9 @@ class _Filter:
         self._graph = av.filter.Graph()
         self._graph.threads = 1
         source = self._graph.add_buffer(
-            width=like.width, height=like.height, format=like.format, time_base=like.time_base
-        )
+            width=like.width, height=like.height, format=like.format,
+            time_base=like.time_base or MICROSECOND,
+        )  # fmt: skip
         self._graph.link_nodes(
             source, self._graph.add(name, arguments), self._graph.add("buffersink")
         ).configure()
@@ -119,6 +124,37 @@ def judge(marks: list[dict[str, str]]) -> Verdict:
         frames=len(marks),
         top_first=fields["tff"] >= fields["bff"],
     )
+
+
+def look_into(info: VideoInfo, start: Fraction | None = None) -> Verdict:
+    """Look at the first pictures of a file, or at those from ``start`` on, in seconds."""
+    if info.height > TALLEST_INTERLACED or not can_be_filtered(info.pix_fmt):
+        return Verdict()
+    decoder = Decoder(info.path, info)
+    begin = None if start is None else ticks(start + info.clock_start, info.time_base)
+    try:
+        decoded = itertools.islice(decoder.pictures(begin), LOOKED_AT_FRAMES)
+        return look(each.picture for each in decoded)
+    finally:
+        decoder.close()
+
+
+def interlacing_remark(info: VideoInfo, verdict: Verdict, *, deinterlaced: bool) -> str | None:
+    """What a person should know, in a sentence."""
+    if verdict.kind == "telecined":
+        return (
+            "the video is telecined: two of every five frames are mixed from two pictures (3:2 "
+            "pulldown). Undo that first, for example with ffmpeg -vf fieldmatch,decimate; "
+            "--deinterlace only hides it"
+        )
+    if deinterlaced or not (info.interlaced or verdict.kind == "interlaced"):
+        return None
+    why = "says that it is interlaced"
+    if not info.interlaced:
+        why = f"is interlaced, to judge by its first {verdict.frames} frames"
+    elif verdict.frames >= FEWEST_JUDGED and verdict.kind == "progressive":
+        why += ", though its first frames do not look so"
+    return f"the video {why}: combed edges are enlarged like all others; --deinterlace removes them"
 
 
 # Deinterlacing -----------------------------------------------------------------------------------

@@ -41,6 +41,7 @@ from animesr_cli.hdr import (
     LEAST_DEPTH,
     check_carrier,
     container_keeps,
+    is_hdr,
     losses,
     with_metadata,
 )
@@ -158,6 +159,9 @@ _NEEDS: Final = {
 }
 
 FORMATS_WITH_ASPECT: Final = frozenset({"mp4", "mov", "png", "yuv4mpegpipe"})
+CODECS_WITH_ALPHA: Final = frozenset({"ffv1", "prores_ks", "qtrle"})
+"""Encoders that are given the transparency of the source; elsewhere few players show it."""
+
 CODECS_WITH_ASPECT: Final = frozenset({"h264", "hevc", "mpeg4", "mpeg2video"})
 
 SHALLOW_CODECS: Final = frozenset({"libvpx-vp9", "mpeg4"})
@@ -191,6 +195,11 @@ class Encoding:
         layout = layout_of(self.frame_format)
         assert layout is not None
         return layout
+
+    @property
+    def keeps_alpha(self) -> bool:
+        """Whether the planes are followed by one of transparency, where the source has it."""
+        return self.codec in CODECS_WITH_ALPHA and has_alpha(self.pix_fmt)
 
     @property
     def codec_tag(self) -> str | None:
@@ -393,14 +402,14 @@ def _wished_format(source: VideoInfo, lossless: bool) -> str:
 
 def _depth_of(source: VideoInfo) -> int:
     """Bits a sample that the output should have, at the least."""
-    is_hdr = source.hdr is not None and source.hdr.curve is not None
-    return max(source.colour.layout.depth, LEAST_DEPTH if is_hdr else 0)
+    return max(source.colour.layout.depth, LEAST_DEPTH if is_hdr(source.hdr) else 0)
 
 
 def default_pix_fmt(codec: str, source: VideoInfo, lossless: bool) -> str:
-    """The nearest format of the encoder to what the source asks for, never with alpha."""
+    """The nearest format of the encoder to what the source asks for; alpha if both have it."""
     wish = _wished_format(source, lossless)
-    formats = [name for name in fillable_formats(codec) if not has_alpha(name)]
+    alpha = codec in CODECS_WITH_ALPHA and has_alpha(native_format(source.pix_fmt))
+    formats = [name for name in fillable_formats(codec) if has_alpha(name) == alpha]
     if not formats or wish in formats:
         return wish
     nearest, _ = find_best_pix_fmt_of_list(formats, wish)
@@ -473,7 +482,7 @@ def _codec_for(format_name: str, wish: str, source: VideoInfo, warn: Warn) -> st
         return _held_codec(format_name, named_codec(wish))
     container = format_named(format_name)
     first, *others = container.deep_codecs if _depth_of(source) > 8 else container.codecs
-    if source.hdr is not None and source.hdr.curve is not None and first in SHALLOW_CODECS:
+    if is_hdr(source.hdr) and first in SHALLOW_CODECS:
         first, *others = others
     if (why := probe_encoder(first)) is None:
         return first

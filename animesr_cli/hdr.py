@@ -71,6 +71,8 @@ class HdrMetadata:
     light: ContentLight | None = None
     dolby_vision: int | None = None
     """Profile of its Dolby Vision; 0: it has one and does not say which."""
+    base_layer: bool = True
+    """Whether the picture is one without its Dolby Vision."""
     hdr10_plus: bool = False
 
     @property
@@ -92,11 +94,16 @@ class HdrMetadata:
         return ", ".join(parts)
 
 
+def is_hdr(metadata: HdrMetadata | None) -> bool:
+    """Whether the picture itself is HDR, and not only what enhances it."""
+    return metadata is not None and metadata.curve is not None
+
+
 # ---- reading -------------------------------------------------------------------------------------
 
 DOLBY_VISION_CODECS: Final = frozenset({"hevc", "av1", "h264"})
-NO_BASE_LAYER_PROFILE: Final = 5
-"""Its pictures are IPT-PQ-C2, which only a Dolby Vision decoder turns into colours."""
+NO_BASE_LAYER: Final = ((5, 0), (10, 0))
+"""Profile and compatibility, in HEVC and AV1: IPT-PQ-C2, which needs a Dolby Vision decoder."""
 
 _MASTERING: Final = struct.Struct("=20i2i")  # ten rationals, and whether each half of them is set
 _LIGHT: Final = struct.Struct("=2I")
@@ -106,19 +113,20 @@ def read_hdr(
     frame: av.VideoFrame, transfer: int, stream: av.VideoStream | None = None
 ) -> HdrMetadata | None:
     """What the first picture of a video, its transfer tag and its container say; None: nothing."""
-    profile = None
+    dolby_vision = None
     if stream is not None and stream.codec_context.codec.canonical_name in DOLBY_VISION_CODECS:
-        profile = _recorded_profile(stream)
-    if profile is None:
-        profile = _profile_of_rpu(side_data(frame, "DOVI_RPU_BUFFER"))
+        dolby_vision = _recorded_profile(stream)
+    if dolby_vision is None:
+        dolby_vision = _profile_of_rpu(side_data(frame, "DOVI_RPU_BUFFER"))
     curve = CURVES.get(transfer)
-    if curve is None and profile is None:
+    if curve is None and dolby_vision is None:
         return None
     return HdrMetadata(
         curve=curve,
         mastering=_mastering(side_data(frame, "MASTERING_DISPLAY_METADATA")),
         light=_light(side_data(frame, "CONTENT_LIGHT_LEVEL")),
-        dolby_vision=profile,
+        dolby_vision=dolby_vision[0] if dolby_vision else None,
+        base_layer=dolby_vision not in NO_BASE_LAYER,
         hdr10_plus=side_data(frame, "DYNAMIC_HDR_PLUS") is not None,
     )
 
@@ -156,8 +164,8 @@ def _light(data: bytes | None) -> ContentLight | None:
     return ContentLight(max_cll=max_cll, max_fall=max_fall) if max_cll or max_fall else None
 
 
-def _recorded_profile(stream: av.VideoStream) -> int | None:
-    """The profile in the Dolby Vision configuration record of the container.
+def _recorded_profile(stream: av.VideoStream) -> tuple[int, int] | None:
+    """Profile and compatibility in the Dolby Vision configuration record of the container.
 
     PyAV does not show the record, but hands it on to a copy of the stream, and the Matroska muxer
     writes it out as it is.
@@ -176,11 +184,11 @@ def _recorded_profile(stream: av.VideoStream) -> int | None:
         at = rest.find(_BLOCK_ADD_ID_EXTRA_DATA.to_bytes(2, "big"))
         if found and at >= 0:
             record = rest[at + 3 :]  # behind the identifier and a size of one byte
-            return record[2] >> 1  # two bytes of version, then seven bits
+            return record[2] >> 1, record[4] >> 4  # behind two bytes of version
     return None
 
 
-def _profile_of_rpu(rpu: bytes | None) -> int | None:
+def _profile_of_rpu(rpu: bytes | None) -> tuple[int, int] | None:
     """Dolby Vision without a record, as in a bare stream: 5 can be told from the first RPU."""
     if rpu is None:
         return None
@@ -192,23 +200,24 @@ def _profile_of_rpu(rpu: bytes | None) -> int | None:
     # 8 bits of prefix (25), 6 of type (2), 11 of format, 4 of profile, 4 of level, 1 of presence,
     # 1 of chroma resampling, 2 of coefficient type, (an exponential Golomb code), 2, 1 of range.
     if field(0, 8) != 25 or field(8, 6) != 2 or field(25, 4) != 0 or not field(33, 1):
-        return 0
+        return 0, 0
     offset = 37
     if field(35, 2) == 0:
         zeros = next((n for n in range(20) if field(offset + n, 1)), 20)
         offset += 2 * zeros + 1
-    return NO_BASE_LAYER_PROFILE if offset < 60 and field(offset + 2, 1) else 0
+    return (5, 0) if offset < 60 and field(offset + 2, 1) else (0, 0)
 
 
 def check_base_layer(metadata: HdrMetadata | None, name: str) -> None:
     """Refuse pictures that are none without their Dolby Vision enhancement.
 
     Raises:
-        InputError: it is of profile 5.
+        InputError: they are.
     """
-    if metadata is not None and metadata.dolby_vision == NO_BASE_LAYER_PROFILE:
+    if metadata is not None and not metadata.base_layer:
         raise InputError(
-            f"{name} is Dolby Vision of profile 5, whose colours only a Dolby Vision decoder knows",
+            f"{name} is Dolby Vision of profile {metadata.dolby_vision} without a base layer: only "
+            "a Dolby Vision decoder knows its colours",
             "convert it to HDR10 first, or take a file with an HDR10 base layer (profile 7 or 8)",
         )
 
@@ -310,6 +319,15 @@ def with_metadata(
         own.append("hdr10=1")
     given = options.get(option)
     return {**options, option: ":".join([*own, given] if given else own)}
+
+
+def is_replaced(options: Mapping[str, str], codec: str) -> bool:
+    """Whether parameters given with ``-e`` stand behind the source's metadata and replace it."""
+    if codec not in _OPTIONS:
+        return False
+    option, *names = _OPTIONS[codec]
+    keys = [part.partition("=")[0] for part in options.get(option, "").split(":")]
+    return any(keys.count(name) > 1 for name in names)
 
 
 # ---- writing: the container ----------------------------------------------------------------------

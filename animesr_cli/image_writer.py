@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -256,7 +257,15 @@ class SequenceWriter:
         self._cleanup.close()
 
     def _explained(self) -> AbstractContextManager[None]:
-        return explained(self._images.folder)
+        return explained(self._images.folder, self._missing_bytes)
+
+    def _missing_bytes(self) -> int:
+        """How much more room all images need, judged by those that are written."""
+        done = len(self._sizes)
+        if self._images.known is None or not done:
+            return 0
+        likely = self.bytes_written // done * (len(self._images.known) - done)
+        return likely - shutil.disk_usage(self._part.path.parent).free
 
 
 def _verify(path: Path, planes: tuple[Tensor, ...]) -> None:

@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from animesr_cli.colour import from_rgb, to_rgb
-from animesr_cli.config import Precision, UpscaleSettings
+from animesr_cli.config import MAX_PIXELS, Precision, UpscaleSettings
 from animesr_cli.crew import Crew
 from animesr_cli.engine import Engine, upscale_frames
 from animesr_cli.errors import InputError, UsageError
@@ -174,8 +174,9 @@ def open_reader(
             plan.source, start=start, end=end, frames=frames, warn=warn, stopped=stopped
         )
     return Reader(
-        plan.source.path, info=plan.source, start=start, end=end, frames=frames, warn=warn
-    )
+        plan.source.path, info=plan.source, start=start, end=end, frames=frames,
+        deinterlacer=plan.deinterlacer, warn=warn,
+    )  # fmt: skip
 
 
 def open_writer(
@@ -235,6 +236,7 @@ class Upscaling:
         self.cuts = 0
         self.frames = 0
         self._first_pts: int | None = None
+        self._transparent = False  # and that was said
         self._window: deque[Frame] = deque()  # decoded, not yet super-resolved
 
     def warn(self, message: str) -> None:
@@ -300,7 +302,26 @@ class Upscaling:
             with self.clock("colour"):
                 planes = from_rgb(resample(sr, plan.height, plan.width), plan.colour)
                 copies, wait = to_host(planes)
-            yield Picture(copies, self._window.popleft(), wait)
+            frame = self._window.popleft()
+            yield Picture((*copies, *self._alpha(frame)), frame, wait)
+
+    def _alpha(self, frame: Frame) -> tuple[Tensor, ...]:
+        """The transparency beside a picture, if the output has it; else a warning where it shows."""
+        if frame.alpha is None:
+            return ()
+        opacity = frame.alpha.to(torch.float32) / ((1 << self.plan.source.colour.layout.depth) - 1)
+        if self.plan.encoding.keeps_alpha:
+            depth = self.plan.colour.layout.depth
+            sized = resample(opacity[None], self.plan.height, self.plan.width)[0].clamp(0, 1)
+            codes = (sized * ((1 << depth) - 1)).round()
+            return (codes.to(torch.uint8 if depth == 8 else torch.uint16),)
+        if not self._transparent and bool((opacity < 1).any()):
+            self._transparent = True
+            self.warn(
+                "the video is transparent in places, which the output does not keep; -c prores_ks "
+                "in .mov and -c ffv1 in .mkv do"
+            )
+        return ()
 
     def _encode(self, writer: AnyWriter, picture: Picture) -> None:
         """In the encoding thread."""
@@ -373,6 +394,9 @@ def upscale(
     fps: float | str | Fraction | None = None,
     scenes: bool = True,
     matrix: str | None = None,
+    stream: int | None = None,
+    deinterlace: bool = False,
+    max_pixels: int = MAX_PIXELS,
     overwrite: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> UpscaleResult:
@@ -415,6 +439,9 @@ def upscale(
         fps=None if fps is None else parse_rate(str(fps)),
         scenes=scenes,
         matrix=matrix,
+        stream=stream,
+        deinterlace=deinterlace,
+        max_pixels=max_pixels,
         overwrite=overwrite,
     )
     observer = Observer(on_progress=on_progress or (lambda progress: None))

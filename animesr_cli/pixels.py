@@ -1,7 +1,7 @@
 """``av.VideoFrame`` <-> component planes, without a copy: where FFmpeg's pixel formats hold what.
 
 A picture is one or three 2-D arrays of uint8 or uint16 in the order Y, U, V or Y or R, G, B,
-whatever the order in memory; alpha is left out. Formats whose samples share bytes, are palette
+whatever the order in memory; ``alpha_of`` is apart. Formats whose samples share bytes, are palette
 entries or big-endian have no such view: ``native_format`` names the format they are converted to,
 and ``Converter`` converts. It does not know what the codes mean (matrix, range): colour.py does.
 
@@ -169,12 +169,32 @@ def has_alpha(pix_fmt: str) -> bool:
     return fmt.has_palette or any(component.is_alpha for component in fmt.components)
 
 
+def alpha_of(frame: av.VideoFrame) -> Plane | None:
+    """A view of a frame's transparency, as those of ``planes_of``; None: its format has none."""
+    name, layout = frame.format.name, layout_of(frame.format.name)
+    if layout is None or not any(component.is_alpha for component in frame.format.components):
+        return None
+    plane, offset, step = 3, 0, 1
+    if name in PACKED_RGB:
+        order = PACKED_RGB[name][0]
+        plane, offset, step = 0, order.index("a"), len(order)
+    elif layout.family == "gray":
+        plane, offset, step = 0, 1, 2
+    return _view(frame.planes[plane], frame.width, frame.height, layout.depth, offset, step)
+
+
 def filled_frame(planes: Sequence[Tensor], pix_fmt: str) -> av.VideoFrame:
-    """A new, opaque frame of a format with a direct view that holds copies of these planes."""
+    """A new frame of a format with a direct view that holds copies of these planes.
+
+    One plane more than the format has is its alpha; without it the frame is opaque.
+    """
     height, width = planes[0].shape
     frame = av.VideoFrame(width, height, pix_fmt)
     _make_opaque(frame)
-    for view, plane in zip(planes_of(frame), planes, strict=True):
+    views, alpha = planes_of(frame), alpha_of(frame)
+    if alpha is not None and len(planes) > len(views):
+        views = (*views, alpha)
+    for view, plane in zip(views, planes, strict=True):
         assert view.shape == plane.shape, (view.shape, plane.shape)
         view[:] = plane.numpy()
     return frame

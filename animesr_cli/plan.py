@@ -16,6 +16,7 @@ from typing import Final
 from animesr_cli.checkpoints import LoadedCheckpoint, load_checkpoint
 from animesr_cli.colour import MATRICES, ColourSpec, Matrix, PixelLayout
 from animesr_cli.config import UpscaleSettings
+from animesr_cli.deinterlace import Deinterlacer, Verdict, interlacing_remark, look_into
 from animesr_cli.encoders import (
     Encoding,
     choose_encoding,
@@ -26,6 +27,7 @@ from animesr_cli.encoders import (
 )
 from animesr_cli.engine import Compute, choose_compute, choose_tile, seconds_per_pixel
 from animesr_cli.errors import DiskFullError, UsageError
+from animesr_cli.hdr import is_hdr
 from animesr_cli.image_writer import ImageNames
 from animesr_cli.network import RecurrentUpscaler, halo
 from animesr_cli.routes import Target, choose_target, images_of, look_at, losses, remarks
@@ -94,6 +96,7 @@ class Plan:
     height: int
     sample_aspect_ratio: Fraction
     encoding: Encoding
+    deinterlacer: Deinterlacer | None = None
     colour: ColourSpec
     """Of the output."""
     frames: int | None
@@ -153,8 +156,7 @@ def output_colour(source: VideoInfo, encoding: Encoding) -> ColourSpec:
 def _colour_in(source: VideoInfo, layout: PixelLayout) -> ColourSpec:
     colour = source.colour
     if colour.layout.family == "rgb":  # computer graphics: tagged, so that nobody has to guess
-        is_hdr = source.hdr is not None and source.hdr.curve is not None
-        matrix: Matrix = "bt2020" if is_hdr else "bt709"
+        matrix: Matrix = "bt2020" if is_hdr(source.hdr) else "bt709"
         return ColourSpec(layout=layout, matrix=matrix, full_range=False)
     return ColourSpec(
         layout=layout,
@@ -205,6 +207,8 @@ def check_settings(settings: UpscaleSettings) -> None:
         raise UsageError(f"--scale must be above 0, not {settings.scale:g}")
     if settings.tile and settings.tile < 16:
         raise UsageError(f"--tile must be 0 (automatic) or at least 16, not {settings.tile}")
+    if settings.max_pixels < 1:
+        raise UsageError(f"--max-pixels must be at least 1, not {settings.max_pixels}")
     if settings.matrix not in (None, *MATRICES):
         raise UsageError(
             f"no colour matrix is named {settings.matrix!r}", f"one of {', '.join(MATRICES)}"
@@ -240,6 +244,28 @@ def _encoding(
     return choose_encoding(target.format_name, settings, info, warn=warn)
 
 
+FILES_ONLY: Final = ("stream", "deinterlace")
+"""Settings that only video files have a use for."""
+
+
+def _deinterlacer(
+    source: VideoInfo, settings: UpscaleSettings, *, is_file: bool, warn: Callable[[str], None]
+) -> Deinterlacer | None:
+    """What was asked for; where it was not, a warning if the pictures are interlaced."""
+    verdict = Verdict()
+    if is_file:
+        verdict = look_into(source, settings.start)
+    else:
+        for name in FILES_ONLY:
+            if getattr(settings, name) not in (None, False):
+                raise UsageError(f"--{name} is for video files", "leave it out")
+    if sentence := interlacing_remark(source, verdict, deinterlaced=settings.deinterlace):
+        warn(sentence)
+    if not settings.deinterlace:
+        return None
+    return Deinterlacer(flagged=source.interlaced, top_first=verdict.top_first)
+
+
 def make_plan(
     source: Path,
     output: Path | None,
@@ -255,9 +281,11 @@ def make_plan(
     check_settings(settings)
     sequence = images_of(source)
     target = choose_target(source, sequence, output, settings)
+    is_file = sequence is None and source != PIPE
     info = look_at(source, sequence, settings)
     for sentence in (*(sequence.remarks if sequence else ()), *losses(info, target)):
         warn(sentence)
+    deinterlacer = _deinterlacer(info, settings, is_file=is_file, warn=warn)
     encoding = _encoding(target, settings, info, warn)
     width, height, aspect = output_size(info, settings, encoding)
     loaded = loaded or ready_network(settings, warn=warn)
@@ -300,6 +328,7 @@ def make_plan(
         height=height,
         sample_aspect_ratio=aspect,
         encoding=encoding,
+        deinterlacer=deinterlacer,
         colour=output_colour(info, encoding),
         frames=frames,
         estimated_seconds=estimate,

@@ -16,14 +16,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import av
 import numpy as np
 import torch
 from torch import Tensor
 
 from animesr_cli.containers import shown
 from animesr_cli.decoder import Decoded, Decoder
+from animesr_cli.deinterlace import Deinterlacer
 from animesr_cli.errors import InputError, UsageError
-from animesr_cli.pixels import Converter, native_format, planes_of
+from animesr_cli.pixels import Converter, alpha_of, native_format, planes_of
 from animesr_cli.timing import Stamped, TimestampRepair, format_time, ticks
 from animesr_cli.video_info import ColourTags, StreamInfo, VideoInfo, probe
 
@@ -41,6 +43,8 @@ class Frame:
     pts: int
     """In ``VideoInfo.time_base``; strictly increasing."""
     duration: int
+    alpha: Tensor | None = None
+    """How opaque each pixel is, in the same depth; None: the format has no transparency."""
 
 
 class Reader:
@@ -55,6 +59,7 @@ class Reader:
         start, end: seconds on the clock that people see (``VideoInfo.clock_start`` is its zero);
             the frames from ``start`` on and before ``end``, exactly.
         frames: at most this many.
+        deinterlacer: makes whole frames of interlaced ones.
     """
 
     def __init__(
@@ -66,6 +71,7 @@ class Reader:
         start: Fraction | None = None,
         end: Fraction | None = None,
         frames: int | None = None,
+        deinterlacer: Deinterlacer | None = None,
         warn: Callable[[str], None] = logger.warning,
     ) -> None:
         if frames is not None and frames < 1:
@@ -89,6 +95,7 @@ class Reader:
         self._path = Path(path)
         self._start, self._end, self._limit = start, end, frames
         self._warn = warn
+        self._deinterlacer = deinterlacer
         self._decoder = Decoder(self._path, self.info)
         self._repair: TimestampRepair[Decoded] = TimestampRepair(
             self.info.time_base, self.info.frame_rate
@@ -133,7 +140,14 @@ class Reader:
                 self.frames += 1
                 self.lost_frames += stamped.picture.lost
                 self.damaged_frames += stamped.picture.damaged
-                yield Frame(self._planes(stamped), stamped.pts, stamped.duration)
+                picture = self._converted(stamped)
+                planes, alpha = planes_of(picture), alpha_of(picture)
+                yield Frame(
+                    tuple(tensor_of(view) for view in planes),
+                    stamped.pts,
+                    stamped.duration,
+                    None if alpha is None else tensor_of(alpha),
+                )
         finally:
             self.close()
         self._decoder.check_unchanged()
@@ -159,7 +173,10 @@ class Reader:
         start = None
         if self._start:
             start = ticks(self._start + self.info.clock_start, self.info.time_base)
-        for decoded in self._decoder.pictures(start):
+        pictures = self._decoder.pictures(start)
+        if self._deinterlacer is not None:
+            pictures = self._deinterlacer.process(pictures)
+        for decoded in pictures:
             stamped = self._repair.push(decoded, decoded.pts, decoded.duration)
             if stamped is not None:
                 yield stamped
@@ -167,7 +184,7 @@ class Reader:
         if last is not None:
             yield last
 
-    def _planes(self, stamped: Stamped[Decoded]) -> tuple[Tensor, ...]:
+    def _converted(self, stamped: Stamped[Decoded]) -> av.VideoFrame:
         picture = stamped.picture.picture
         if (picture.width, picture.height) != (self.info.width, self.info.height):
             self._warn_once(
@@ -182,7 +199,7 @@ class Reader:
                 f"the pixel format changes from {self.info.pix_fmt} to {picture.format.name}; "
                 f"those pictures are converted to {self._converter.pix_fmt}",
             )
-        return tuple(tensor_of(view) for view in planes_of(self._converter.convert(picture)))
+        return self._converter.convert(picture)
 
     def _settle_origin(self, first_pts: int) -> None:
         """The first frame, where the input is cut or begins before its clock does."""

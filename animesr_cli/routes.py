@@ -48,10 +48,17 @@ def look_at(source: Path, sequence: ImageSequence | None, settings: UpscaleSetti
         UsageError: ``--fps`` is given and the input is a video file.
     """
     if sequence is not None:
-        return probe_sequence(sequence, rate=settings.fps, matrix=settings.matrix)
+        return probe_sequence(
+            sequence, rate=settings.fps, matrix=settings.matrix, max_pixels=settings.max_pixels
+        )
     if source == PIPE:
-        return probe_pipe(rate=settings.fps, matrix=settings.matrix)
-    info = probe(source, matrix=settings.matrix)
+        return probe_pipe(rate=settings.fps, matrix=settings.matrix, max_pixels=settings.max_pixels)
+    info = probe(
+        source,
+        matrix=settings.matrix,
+        stream_index=settings.stream,
+        max_pixels=settings.max_pixels,
+    )
     if settings.fps is not None:
         raise UsageError(
             "--fps is for images and for standard input; a video file has its own times",

@@ -27,7 +27,8 @@ from av.video.codeccontext import VideoCodecContext
 from torch import Tensor
 
 from animesr_cli.colour import ColourSpec, from_rgb, to_rgb
-from animesr_cli.containers import IMAGE_SUFFIXES, MAX_PIXELS, shown
+from animesr_cli.config import MAX_PIXELS
+from animesr_cli.containers import IMAGE_SUFFIXES, shown
 from animesr_cli.errors import InputError, UsageError
 from animesr_cli.pixels import Converter, has_alpha, layout_of, native_format, planes_of
 from animesr_cli.reader import Frame, tensor_of
@@ -273,14 +274,18 @@ def _kind(path: Path) -> _Kind | None:
 
 
 def probe_sequence(
-    sequence: ImageSequence, *, rate: Fraction | None = None, matrix: str | None = None
+    sequence: ImageSequence,
+    *,
+    rate: Fraction | None = None,
+    matrix: str | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> VideoInfo:
     """What ``video_info.probe`` tells of a video; sizes and tags are those of the first image.
 
     Raises:
         InputError: the first image cannot be decoded.
     """
-    info = probe(sequence.files[0], matrix=matrix)
+    info = probe(sequence.files[0], matrix=matrix, max_pixels=max_pixels)
     rate = rate or DEFAULT_RATE
     info = replace(
         info,
@@ -413,7 +418,7 @@ class SequenceReader:
             reason = (error.strerror or str(error)).lower()
             raise InputError(f"{shown(path)} cannot be read: {reason}") from error
         try:
-            context, picture = decode_image(content)
+            context, picture = decode_image(content, max_pixels=self.info.max_pixels)
             _, spec, _ = describe_colour(context, picture, self._matrix)
         except UNDECODABLE as error:
             logger.info("%s cannot be decoded: %s", shown(path), error)

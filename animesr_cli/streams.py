@@ -228,6 +228,8 @@ class _Copy:
         self.count = 0
         self.bytes = 0
         self.lost = 0
+        self.is_certain = True
+        """Whether it is known how many packets are in the file."""
 
     def convert(self, packet: Packet) -> Packet | None:
         """The packet to write; None: there is nothing in it to write."""
@@ -460,8 +462,8 @@ class StreamCopier:
 
     @property
     def counts(self) -> dict[int, int]:
-        """Packets written so far, by index in the output."""
-        return {copy.target.index: copy.count for copy in self._copies.values()}
+        """Packets written so far, by index in the output; streams with a refused one are left out."""
+        return {c.target.index: c.count for c in self._copies.values() if c.is_certain}
 
     @property
     def sizes(self) -> dict[int, int]:
@@ -533,7 +535,9 @@ class StreamCopier:
             if converted is None:
                 return
             converted.stream = copy.target
+            copy.is_certain, before = False, copy.is_certain  # a muxer may keep what it refuses
             self._output.mux_one(converted)
+            copy.is_certain = before
         except (av.InvalidDataError, av.ArgumentError) as error:
             copy.lost += 1
             log.info("a packet of %s: %s", _name(copy.source), error)

@@ -10,7 +10,7 @@ import itertools
 import logging
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
@@ -22,8 +22,9 @@ from av.video.codeccontext import VideoCodecContext
 
 from animesr_cli import colour, containers
 from animesr_cli.colour import ColourSpec
+from animesr_cli.config import MAX_PIXELS
 from animesr_cli.containers import shown
-from animesr_cli.errors import InputError
+from animesr_cli.errors import InputError, UsageError
 from animesr_cli.hdr import CURVES, HdrMetadata, check_base_layer, read_hdr, side_data
 from animesr_cli.pixels import layout_of, native_format
 from animesr_cli.timing import ContinuousClock, ticks
@@ -107,6 +108,8 @@ class VideoInfo:
     """What the reader's planes are taken for."""
     colour_note: str
     """Why, such as ``BT.601 (untagged, by size)``."""
+    max_pixels: int = MAX_PIXELS
+    """Pictures of more are not decoded."""
     hdr: HdrMetadata | None = None
     """None: standard dynamic range."""
     interlaced: bool
@@ -115,31 +118,62 @@ class VideoInfo:
     size_bytes: int
 
 
-def probe(path: Path | str, *, matrix: str | None = None) -> VideoInfo:
-    """Open a file, decode its first picture and tell what it is; ``matrix`` overrides its tag.
+def probe(
+    path: Path | str,
+    *,
+    matrix: str | None = None,
+    stream_index: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> VideoInfo:
+    """Open a file, decode its first picture and tell what it is.
+
+    Args:
+        matrix: overrides the file's tag.
+        stream_index: which video stream; None is the one that a player would show.
+        max_pixels: a picture of more is refused before it is allocated.
 
     Raises:
+        UsageError: the stream is no video.
         InputError: it is missing, not a video, nothing in it can be decoded, or what is decoded
             is no picture without Dolby Vision.
     """
     path = Path(path)
-    with containers.open_input(path) as container:
-        stream = choose_stream(container, path)
+    with containers.open_input(path, max_pixels=max_pixels) as container:
+        stream = choose_stream(container, path, stream_index)
+        _check_size(stream, path, max_pixels)
         try:
-            frame = _first_picture(container, stream, path)
+            frame = _first_picture(container, stream, path, max_pixels)
         except OSError as error:
             raise InputError(f"{shown(path)} cannot be read: {error.strerror or error}") from error
-        return _describe(container, stream, frame, path, matrix)
+        info = _describe(container, stream, frame, path, matrix)
+    return replace(info, max_pixels=max_pixels)
 
 
-def choose_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
-    """The video that a player would show; never a cover picture."""
+def _check_size(stream: av.VideoStream, path: Path, max_pixels: int) -> None:
+    if stream.width * stream.height > max_pixels:
+        raise InputError(
+            f"{shown(path)}: its pictures of {stream.width}x{stream.height} are larger than "
+            f"{max_pixels:,} pixels",
+            "it may be damaged or malicious; --max-pixels raises the limit",
+        )
+
+
+def choose_stream(
+    container: av.container.InputContainer, path: Path, index: int | None = None
+) -> av.VideoStream:
+    """The stream of that index, or the video that a player would show; never a cover picture."""
     moving = [s for s in container.streams.video if not _is_still(s)]
     if not moving:
         found = ", ".join(f"{s.kind} ({s.detail})" for s in describe_streams(container))
         raise InputError(f"{shown(path)} has no video stream; it holds {found or 'no stream'}")
+    if index is not None and index not in [s.index for s in moving]:
+        raise UsageError(
+            f"{shown(path)}: stream #{index} is no video",
+            f"these are: {', '.join(f'#{s.index} ({_detail(s)})' for s in moving)}",
+        )
     best = container.streams.best("video")
-    stream = next((s for s in moving if best is not None and s.index == best.index), moving[0])
+    wanted = index if index is not None else best.index if best is not None else None
+    stream = next((s for s in moving if s.index == wanted), moving[0])
     # Without a decoder there is no codec context, and PyAV's properties would fail.
     if stream.codec_context is None:
         raise InputError(f"{shown(path)}: there is no decoder for its video stream")
@@ -153,7 +187,7 @@ def _is_still(stream: av.stream.Stream) -> bool:
 
 
 def _first_picture(
-    container: av.container.InputContainer, stream: av.VideoStream, path: Path
+    container: av.container.InputContainer, stream: av.VideoStream, path: Path, max_pixels: int
 ) -> av.VideoFrame:
     """The first picture that decodes; packets before it may be damaged."""
     count = 0
@@ -167,7 +201,11 @@ def _first_picture(
     size = f"{stream.width}x{stream.height} {codec_name(stream)}"
     raise InputError(
         f"{shown(path)}: no picture of its video stream ({size}) can be decoded; "
-        f"it holds {count} packets"
+        f"it holds {count} packets",
+        # The size of a single image is known only to its decoder, which keeps to the limit.
+        None
+        if stream.width
+        else f"are they larger than {max_pixels:,} pixels? --max-pixels raises this limit",
     )
 
 

@@ -40,7 +40,7 @@ from animesr_cli.encoders import (
     stores_aspect,
 )
 from animesr_cli.errors import UsageError
-from animesr_cli.hdr import add_described_stream, container_keeps
+from animesr_cli.hdr import add_described_stream, container_keeps, is_replaced
 from animesr_cli.mp4 import shorten_media
 from animesr_cli.part_file import PartFile, check_name, check_place, explained
 from animesr_cli.pixels import filled_frame
@@ -207,8 +207,10 @@ class Writer:
     @property
     def _is_described(self) -> bool:
         """Whether the stream gets metadata that an encoder's own stream cannot be given."""
-        hdr = self._source.hdr
-        return hdr is not None and hdr.is_static and container_keeps(self._encoding.codec)
+        hdr, codec = self._source.hdr, self._encoding.codec
+        if hdr is None or not hdr.is_static or is_replaced(self._encoding.options, codec):
+            return False
+        return container_keeps(codec)
 
     def _add_video(self) -> av.VideoStream:
         stream = self._encoder

@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 
 from animesr_cli.colour import ColourSpec, PixelLayout
-from animesr_cli.containers import MAX_PIXELS
+from animesr_cli.config import MAX_PIXELS
 from animesr_cli.errors import InputError, UsageError
 from animesr_cli.part_file import explained
 from animesr_cli.pixels import SUBSAMPLING, has_alpha
@@ -46,6 +46,8 @@ PIPE: Final = Path("-")
 """The name of standard input and of standard output."""
 STDIN: Final = 0
 STDOUT: Final = 1
+STDOUT_NAME: Final = Path("standard output")
+"""In messages."""
 
 MAGIC: Final = b"YUV4MPEG2"
 FRAME: Final = b"FRAME"
@@ -80,7 +82,11 @@ OUTPUT_FORMATS: Final = tuple(
 
 
 def parse_header(
-    line: bytes, *, rate: Fraction | None = None, matrix: str | None = None
+    line: bytes,
+    *,
+    rate: Fraction | None = None,
+    matrix: str | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> VideoInfo:
     """What the first line of a stream tells; ``rate`` and ``matrix`` override it.
 
@@ -94,8 +100,11 @@ def parse_header(
     extensions = dict(word[1:].decode("latin-1").split("=", 1) for word in words
                       if word.startswith(b"X") and b"=" in word)  # fmt: skip
     width, height = (_size(given.get(letter, "")) for letter in "WH")
-    if width * height > MAX_PIXELS:
-        raise InputError(f"pictures of {width}x{height} on standard input are too large")
+    if width * height > max_pixels:
+        raise InputError(
+            f"the pictures on standard input are {width}x{height}, more than {max_pixels:,} pixels",
+            "--max-pixels raises this limit",
+        )
     kind = given.get("C", "420jpeg")
     pix_fmt = _FORMATS.get(kind)
     if pix_fmt is None:
@@ -235,7 +244,11 @@ def _read_line(descriptor: int, stopped: Stopped) -> bytes:
 
 
 def probe_pipe(
-    *, rate: Fraction | None = None, matrix: str | None = None, descriptor: int = STDIN
+    *,
+    rate: Fraction | None = None,
+    matrix: str | None = None,
+    max_pixels: int = MAX_PIXELS,
+    descriptor: int = STDIN,
 ) -> VideoInfo:
     """Take the header from standard input; the frames behind it are left to a ``PipeReader``.
 
@@ -259,7 +272,7 @@ def probe_pipe(
         raise InputError(f"standard input cannot be read: {reason}") from error
     if not line.endswith(b"\n"):
         raise _not_y4m()
-    return parse_header(line, rate=rate, matrix=matrix)
+    return parse_header(line, rate=rate, matrix=matrix, max_pixels=max_pixels)
 
 
 class PipeReader:
@@ -385,7 +398,9 @@ def plane_shapes(layout: PixelLayout, width: int, height: int) -> list[tuple[int
 
 
 def check_pipe_output(descriptor: int = STDOUT) -> None:
-    """Raise ``UsageError`` where the pictures would run over a terminal."""
+    """Raise where the pictures would run over a terminal, or where nobody can take them."""
+    with explained(STDOUT_NAME):
+        os.fstat(descriptor)
     if os.isatty(descriptor):
         raise UsageError(
             "OUT is -, and standard output is the terminal", "pipe it on, or name a file"
@@ -446,7 +461,7 @@ class PipeWriter:
         except BrokenPipeError:
             raise  # nobody reads any more, which is no error of ours
         except OSError as error:
-            with explained(Path("standard output")):
+            with explained(STDOUT_NAME):
                 raise error
 
     def finish(self) -> None:

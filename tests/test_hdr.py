@@ -6,17 +6,14 @@ import json
 import shutil
 import struct
 import subprocess
-from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
 import pytest
-from command import Outcome, animesr
 from hypothesis import given
 from hypothesis import strategies as st
-from media import picture, still_picture, write_video
 
 from animesr_cli import hdr
 from animesr_cli.config import UpscaleSettings
@@ -25,6 +22,8 @@ from animesr_cli.errors import InputError, UsageError
 from animesr_cli.hdr import ContentLight, HdrMetadata, MasteringDisplay
 from animesr_cli.video_info import probe
 from animesr_cli.y4m import OUTPUT_FORMATS
+from command import Outcome, animesr
+from media import still_picture, write_video
 
 BT2020, PQ, HLG, BT2020_NC, LIMITED = 9, 16, 18, 9, 1
 
@@ -107,7 +106,8 @@ def add_to_sample_entry(path: Path, box: bytes) -> Path:
     """Append a box to the description of the first track's pictures, in an MP4 with moov last."""
     content = bytearray(path.read_bytes())
     begin, end, sizes = 0, len(content), []
-    for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"hev1"):
+    entry = b"av01" if b"av01" in content else b"hev1"
+    for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", entry):
         begin, end = find_box(content, begin, end, name)
         sizes.append(begin)
         begin += 16 if name == b"stsd" else 8
@@ -129,41 +129,47 @@ def find_box(content: bytes | bytearray, begin: int, end: int, name: bytes) -> t
 
 def dolby_vision(path: Path, profile: int, compatibility: int, **more: Any) -> Path:
     """An MP4 that says it is Dolby Vision."""
-    return add_to_sample_entry(
-        hdr_video(path, **more), dolby_vision_record(profile, compatibility)
-    )
+    return add_to_sample_entry(hdr_video(path, **more), dolby_vision_record(profile, compatibility))
 
 
-class Bits:
-    """Bits, most significant first."""
+def bits(*pairs: tuple[int, int]) -> str:
+    """Numbers of these many bits, most significant first."""
+    return "".join(f"{value:0{length}b}" for value, length in pairs)
 
-    def __init__(self) -> None:
-        self.text = ""
 
-    def add(self, *pairs: tuple[int, int]) -> Bits:
-        self.text += "".join(f"{value:0{length}b}" for value, length in pairs)
-        return self
+def golomb(*values: int) -> str:
+    """Unsigned exponential Golomb codes."""
+    return "".join("0" * (len(f"{v + 1:b}") - 1) + f"{v + 1:b}" for v in values)
 
-    def to_bytes(self) -> bytes:
-        text = self.text + "1"
-        text += "0" * (-len(text) % 8)
-        return int(text, 2).to_bytes(len(text) // 8, "big")
+
+def packed(text: str) -> bytes:
+    """Whole bytes, padded with zeroes."""
+    text += "0" * (-len(text) % 8)
+    return int(text, 2).to_bytes(len(text) // 8, "big")
 
 
 def hdr10_plus_unit() -> bytes:
     """An SEI of SMPTE ST 2094-40 in a NAL unit: one window, without a tone mapping curve."""
-    bits = Bits().add((1, 2), (4000, 27), (0, 1), (9000, 17), (9000, 17), (9000, 17), (500, 17))
-    bits.add((0, 4), (10, 10), (0, 1), (0, 1), (0, 1))
-    payload = bytes([0xB5, 0x00, 0x3C, 0x00, 0x01, 4, 1]) + bits.to_bytes()
+    window = bits((9000, 17), (9000, 17), (9000, 17), (500, 17), (0, 4), (10, 10))
+    content = packed(bits((1, 2), (4000, 27), (0, 1)) + window + bits((0, 1), (0, 1), (0, 1)))
+    payload = bytes([0xB5, 0x00, 0x3C, 0x00, 0x01, 4, 1]) + content
     message = bytes([4, len(payload)]) + payload + b"\x80"
     return b"\0\0\0\1" + bytes([39 << 1, 1]) + escaped(message)
 
 
-def rpu_unit(*, profile_of_rpu: int, full_range: bool) -> bytes:
-    """The beginning of a Dolby Vision RPU in a NAL unit of type 62."""
-    bits = Bits().add((25, 8), (2, 6), (18, 11), (profile_of_rpu, 4), (6, 4), (1, 1), (0, 1))
-    bits.add((0, 2), (0b00000000000010111, 17), (1, 2), (int(full_range), 1), (0xFF, 24))
-    return b"\0\0\0\1" + bytes([62 << 1, 1]) + escaped(bits.to_bytes()) + b"\x80"
+def rpu_unit(*, profile_of_rpu: int, full_range: bool, fixed_point: bool = True) -> bytes:
+    """A Dolby Vision RPU that changes nothing (ETSI GS CCM 001), in a NAL unit of type 62."""
+    text = bits((25, 8), (2, 6), (18, 11), (profile_of_rpu, 4), (6, 4), (1, 1), (0, 1))
+    text += bits((0, 2)) + golomb(23) if fixed_point else bits((1, 2))
+    text += bits((1, 2), (int(full_range), 1)) + golomb(2, 2, 4)  # 10, 10 and 12 bits
+    text += bits((0, 5), (1, 1), (0, 2))  # no residual, no display management, no predecessor
+    text += golomb(0, 0, 0) + 3 * (golomb(0) + bits((0, 10), (1023, 10))) + golomb(0, 0)
+    zero, one = ("1" + bits((0, 23)), "010" + bits((0, 23)))
+    if not fixed_point:
+        zero, one = bits((0, 32)), bits((0x3F800000, 32))
+    text += 3 * (golomb(0, 0) + "0" + zero + one)
+    content = packed(text)
+    return b"\0\0\0\1" + bytes([62 << 1, 1]) + escaped(content + bytes(4)) + b"\x80"
 
 
 def escaped(payload: bytes) -> bytes:
@@ -268,9 +274,7 @@ def test_dolby_vision_over_hdr10_is_dropped(
     """The profile is found in the container's record, and the warning names it."""
     info = probe(dolby_vision(tmp_path / "in.mp4", profile, compatibility))
     assert info.hdr is not None
-    assert info.hdr == HdrMetadata(
-        curve="PQ", mastering=DISPLAY, light=LIGHT, dolby_vision=profile
-    )
+    assert info.hdr == HdrMetadata(curve="PQ", mastering=DISPLAY, light=LIGHT, dolby_vision=profile)
     warnings: list[str] = []
     choose_encoding("matroska", UpscaleSettings(), info, warn=warnings.append)
     assert warnings == [
@@ -306,12 +310,21 @@ def test_dolby_vision_without_a_base_is_refused(tmp_path: Path) -> None:
         probe(copy)
 
 
-def test_a_bare_stream_tells_profile_5(tmp_path: Path) -> None:
+def test_profile_10_goes_by_its_base(tmp_path: Path) -> None:
+    """Dolby Vision in AV1 is refused or not by what its record says of the base layer."""
+    with pytest.raises(InputError, match="profile 10 without a base layer"):
+        probe(dolby_vision(tmp_path / "bare.mp4", 10, 0, codec="libsvtav1", static=False))
+    info = probe(dolby_vision(tmp_path / "hdr10.mp4", 10, 1, codec="libsvtav1", static=False))
+    assert info.hdr == HdrMetadata(curve="PQ", dolby_vision=10)
+
+
+@pytest.mark.parametrize("fixed_point", [True, False])
+def test_a_bare_stream_tells_profile_5(tmp_path: Path, fixed_point: bool) -> None:
     """Without a container the first RPU tells it: profile 0 of the RPU, and a full-range base."""
     path = hdr_video(tmp_path / "in.265", static=False, transfer=2, primaries=2, matrix=2)
-    with_unit(path, rpu_unit(profile_of_rpu=0, full_range=True), last=True)
+    rpu = rpu_unit(profile_of_rpu=0, full_range=True, fixed_point=fixed_point)
     with pytest.raises(InputError, match="profile 5"):
-        probe(path)
+        probe(with_unit(path, rpu, last=True))
 
 
 @pytest.mark.parametrize(("profile_of_rpu", "full_range"), [(1, False), (1, True), (0, False)])
@@ -372,7 +385,7 @@ def test_eight_bit_hdr_becomes_ten(tmp_path: Path) -> None:
         ("webm", {"codec": "libvpx-vp9"}),
     ],
 )
-def test_what_would_wash_out_is_refused(pq: Path, format_name: str, wish: dict[str, str]) -> None:
+def test_what_would_wash_out_is_refused(pq: Path, format_name: str, wish: dict[str, Any]) -> None:
     """Fewer than 10 bits, by an encoder or by a wish, are refused with what to use instead."""
     with pytest.raises(UsageError, match="HDR") as caught:
         choose_encoding(format_name, UpscaleSettings(**wish), probe(pq))
@@ -391,12 +404,25 @@ def test_what_cannot_say_hdr_is_refused(pq: Path) -> None:
         choose_pipe_encoding(UpscaleSettings(), probe(pq), OUTPUT_FORMATS)
 
 
-def test_own_parameters_win(pq: Path) -> None:
-    """Parameters given with -e stand behind the source's, so that the encoder takes those."""
-    own = UpscaleSettings(encoder_options={"x265-params": "max-cll=7,5"})
-    params = choose_encoding("mp4", own, probe(pq)).options["x265-params"]
-    assert params.endswith(":max-cll=7,5")
-    assert "max-cll=1000,400" in params
+@pytest.mark.parametrize(
+    ("codec", "option"),
+    [
+        ("libx265", "x265-params=max-cll=7,5"),
+        ("libsvtav1", "svtav1-params=content-light=7,5"),
+        ("libx264", "x264-params=cll=7,5"),
+    ],
+)
+def test_own_parameters_win(
+    pq: Path, tmp_path: Path, zero_checkpoint: Path, codec: str, option: str
+) -> None:
+    """Metadata given with -e replaces the source's, and no container contradicts it."""
+    output = tmp_path / "out.mp4"
+    assert upscaled(pq, output, zero_checkpoint, "-c", codec, "-e", option).exit_code == 0
+    info = probe(output)
+    assert info.hdr is not None
+    assert info.hdr.light == ContentLight(max_cll=7, max_fall=5)
+    assert near(info.hdr.mastering)
+    assert b"clli" not in output.read_bytes()
 
 
 def test_options_without_metadata_are_untouched(hlg: Path) -> None:
@@ -472,6 +498,51 @@ def test_the_container_says_it_too(
         assert luminance in content
 
 
+@pytest.mark.parametrize("codec", ["libx265", "libsvtav1", "libx264"])
+def test_the_pictures_say_it_too(
+    pq: Path, tmp_path: Path, zero_checkpoint: Path, codec: str
+) -> None:
+    """The metadata is in the coded pictures: a decoder that knows no container finds it."""
+    output = tmp_path / "out.mp4"
+    assert upscaled(pq, output, zero_checkpoint, "-c", codec).exit_code == 0
+    with av.open(str(output)) as container:
+        stream = container.streams.video[0]
+        bare = av.CodecContext.create(stream.codec_context.name, "r")
+        bare.extradata = stream.codec_context.extradata
+        packets = [packet for packet in container.demux(stream) if packet.size]
+    assert isinstance(bare, av.VideoCodecContext)
+    frames = [frame for packet in packets for frame in bare.decode(packet)] + bare.decode(None)
+    read = hdr.read_hdr(frames[0], PQ)
+    assert read is not None
+    assert near(read.mastering)
+    assert read.light == LIGHT
+
+
+def test_a_described_stream_is_like_any_other(tmp_path: Path, zero_checkpoint: Path) -> None:
+    """Turn, pixel aspect, frame rate, title, language and codec tag are kept with the metadata."""
+    source, output = tmp_path / "in.mp4", tmp_path / "out.mp4"
+    rate = Fraction(24000, 1001)
+    hdr_video(source, rotation=90, sar=Fraction(4, 3), rate=rate, video_language="jpn")
+    assert upscaled(source, output, zero_checkpoint).exit_code == 0
+    before, after = probe(source), probe(output)
+    assert after.hdr == before.hdr == HDR10
+    assert after.display_matrix == before.display_matrix is not None
+    assert (after.sample_aspect_ratio, after.frame_rate) == (Fraction(4, 3), rate)
+    assert (after.time_base, after.frame_count) == (before.time_base, 4)
+    assert after.streams[0].language == "jpn"
+    with av.open(str(output)) as container:
+        assert container.streams.video[0].codec_context.codec_tag == "hvc1"
+
+
+def test_rgb_of_ten_bits_is_kept(pq: Path, tmp_path: Path, zero_checkpoint: Path) -> None:
+    """HDR as RGB keeps its curve and metadata too."""
+    output = tmp_path / "out.mkv"
+    done = upscaled(pq, output, zero_checkpoint, "-c", "libx265", "--pix-fmt", "gbrp10le")
+    assert done.exit_code == 0, done.stderr
+    assert tags_of(output) == (BT2020, PQ, 0, 2)
+    assert probe(output).hdr == HDR10
+
+
 def test_hlg_is_kept(hlg: Path, tmp_path: Path, zero_checkpoint: Path) -> None:
     """HLG stays HLG, and gets no metadata that it did not have."""
     output = tmp_path / "out.mp4"
@@ -529,8 +600,18 @@ def ffprobe(path: Path, *arguments: str) -> Any:
     return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
 
 
-def ratios(values: dict[str, Any], names: Sequence[str]) -> list[Fraction]:
-    return [Fraction(values[name]) for name in names]
+def displayed(values: dict[str, str]) -> MasteringDisplay:
+    def point(name: str) -> tuple[Fraction, Fraction]:
+        return Fraction(values[f"{name}_x"]), Fraction(values[f"{name}_y"])
+
+    return MasteringDisplay(
+        red=point("red"),
+        green=point("green"),
+        blue=point("blue"),
+        white=point("white_point"),
+        min_luminance=Fraction(values["min_luminance"]),
+        max_luminance=Fraction(values["max_luminance"]),
+    )
 
 
 @pytest.mark.slow
@@ -547,6 +628,8 @@ def test_ffprobe_sees_it(
     assert stream["color_transfer"] == "smpte2084"
     assert stream["color_space"] == "bt2020nc"
     assert stream["color_range"] == "tv"
+    if codec != "prores_ks":
+        assert stream["chroma_location"] == "left"
     # No side data of pictures: those encoders have no headers for it, or ffprobe is too old.
     places = [stream["side_data_list"]]
     if codec in ("auto", "libsvtav1"):
@@ -556,16 +639,4 @@ def test_ffprobe_sees_it(
         (display,) = [d for d in found if d["side_data_type"] == "Mastering display metadata"]
         (light,) = [d for d in found if d["side_data_type"] == "Content light level metadata"]
         assert (light["max_content"], light["max_average"]) == (1000, 400)
-        assert near(
-            MasteringDisplay(
-                **{
-                    name: tuple(ratios(display, [f"{key}_x", f"{key}_y"]))
-                    for name, key in [
-                        ("red", "red"), ("green", "green"), ("blue", "blue"),
-                        ("white", "white_point"),
-                    ]
-                },
-                min_luminance=Fraction(display["min_luminance"]),
-                max_luminance=Fraction(display["max_luminance"]),
-            )  # fmt: skip
-        )
+        assert near(displayed(display))

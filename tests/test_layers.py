@@ -25,6 +25,7 @@ LAYERS = (
         "hdr",
         "video_info",
         "decoder",
+        "deinterlace",
         "reader",
         "sequence",
         "streams",
@@ -37,9 +38,12 @@ LAYERS = (
         "writer",
         "image_writer",
         "checkpoints",
+        "lbo",
+        "degrade",
         "engine",
+        "evaluate",
     ),
-    ("routes", "plan", "pipeline", "batch", "bench", "doctor"),
+    ("routes", "plan", "pipeline", "batch", "bench", "doctor", "degrade_video"),
     ("__init__", "console", "options", "cli", "__main__"),
 )
 ROOMS = tuple(room for layer in LAYERS for room in layer)
@@ -49,6 +53,7 @@ MEDIA = {
     "hdr",
     "video_info",
     "decoder",
+    "deinterlace",
     "reader",
     "sequence",
     "streams",
@@ -56,6 +61,7 @@ MEDIA = {
     "part_file",
     "verification",
     "writer",
+    "degrade",
 }
 USERS = {
     "av": {"containers", "pixels", *MEDIA},

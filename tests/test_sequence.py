@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
+import os
 import struct
 import zlib
 from collections.abc import Callable, Sequence
@@ -20,7 +23,7 @@ from numpy.typing import NDArray
 import media
 from animesr_cli.colour import from_rgb, to_rgb
 from animesr_cli.config import UpscaleSettings
-from animesr_cli.errors import InputError, OutputError, UsageError, VerificationError
+from animesr_cli.errors import DiskFullError, InputError, OutputError, UsageError, VerificationError
 from animesr_cli.image_writer import SequenceWriter
 from animesr_cli.part_folder import PartFolder
 from animesr_cli.pipeline import Observer, UpscaleResult, run, upscale
@@ -582,7 +585,8 @@ def test_images_become_a_video(tmp_path: Path, zero_checkpoint: Path) -> None:
     assert info.frame_rate == Fraction(24000, 1001)
     assert (info.width, info.height) == (4 * WIDTH, 4 * HEIGHT)
     with av.open(str(tmp_path / "a.mp4")) as container:
-        times = [frame.pts * frame.time_base for frame in container.decode(video=0)]
+        frames = list(container.decode(video=0))
+    times = [(frame.pts or 0) * Fraction(frame.time_base or 0) for frame in frames]
     assert times == [Fraction(1001 * n, 24000) for n in range(5)]
 
 
@@ -697,7 +701,7 @@ def test_the_input_is_never_replaced(output: str, tmp_path: Path, zero_checkpoin
         ("out/frame.png", UsageError, "is one image"),
         ("out/%d.jpg", UsageError, "not written"),
         ("out/%d_%d.png", UsageError, "is one image"),
-        ("out/" + "x" * 250 + "%d.png", UsageError, "too long"),
+        ("out/" + "x" * 252 + "%d.png", UsageError, "too long"),
         ("out.xyz", UsageError, "not written"),
     ],
 )
@@ -792,6 +796,25 @@ def test_an_image_that_is_not_what_was_handed_in_stops_the_run(
     assert {path.name for path in tmp_path.iterdir()} == {"in"}
 
 
+def test_a_full_disk_leaves_nothing(
+    tmp_path: Path, zero_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says how much room is missing, as far as that is known."""
+    flush, flushed = os.fsync, itertools.count()
+
+    def full(descriptor: int) -> None:
+        flush(descriptor)
+        if next(flushed) == 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("animesr_cli.image_writer.os.fsync", full)
+    frames_folder(tmp_path / "in", 12)
+    with pytest.raises(DiskFullError, match="the disk is full") as caught:
+        go(tmp_path / "in", tmp_path / "out", zero_checkpoint)
+    assert "free 0.1 GB" in str(caught.value.hint)
+    assert {path.name for path in tmp_path.iterdir()} == {"in"}
+
+
 def test_a_lost_file_is_noticed_at_the_end(
     tmp_path: Path, zero_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -875,6 +898,16 @@ def test_the_command_takes_images(tmp_path: Path, zero_checkpoint: Path) -> None
     assert "note: images have no times: 24 frames a second; --fps sets another" in outcome.stderr
     assert "a.mkv: 3 frames verified" in outcome.stderr
     animesr(*arguments, tmp_path / "b.mkv", "--fps", "x").refused(2, "'x' is no number of frames")
+
+
+def test_info_shows_images(tmp_path: Path) -> None:
+    """A folder and a pattern, as the reader sees them."""
+    frames_folder(tmp_path / "in", 48)
+    for path in (tmp_path / "in", tmp_path / "in" / "%04d.png"):
+        outcome = animesr("info", path)
+        assert outcome.exit_code == 0, outcome.stderr
+        assert "24x16" in outcome.stdout
+        assert "00:00:02, 24 fps, 48 frames" in outcome.stdout
 
 
 def test_planes_of_every_layout_reach_the_images(tmp_path: Path, zero_checkpoint: Path) -> None:

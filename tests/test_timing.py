@@ -13,9 +13,11 @@ from animesr_cli.errors import UsageError
 from animesr_cli.timing import (
     ContinuousClock,
     LossTracker,
+    Pace,
     Stamped,
     TimestampRepair,
     format_time,
+    parse_rate,
     parse_time,
     rescale,
     seconds,
@@ -356,3 +358,56 @@ def test_a_late_packet_of_the_old_clock_keeps_its_place() -> None:
     """Where streams change clocks one after another, packets of both clocks are told apart."""
     packets = [(0, 100.0), (1, 100.0), (0, 0.0), (1, 100.04), (0, 0.04), (1, 0.04), (1, 0.08)]
     assert joined(*packets) == pytest.approx([100, 100, 100.04, 100.04, 100.08, 100.08, 100.12])
+
+
+# Rates -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("24", 24),
+        (" 24000/1001 ", Fraction(24000, 1001)),
+        ("23.976", Fraction(24000, 1001)),
+        ("23.98", Fraction(24000, 1001)),
+        ("29.97", Fraction(30000, 1001)),
+        ("59.94", Fraction(60000, 1001)),
+        ("12.5", Fraction(25, 2)),
+        ("24.0", 24),
+        ("1000", 1000),
+    ],
+)
+def test_parse_rate_knows_what_people_round(text: str, expected: Fraction) -> None:
+    """Fractions are exact, and the decimals of NTSC mean its fractions."""
+    assert parse_rate(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "0", "-24", "24/0", "0/5", "1001", "fast", "1e3", "24/1.001"])
+def test_parse_rate_refuses_what_is_no_rate(text: str) -> None:
+    """As a usage error, whatever Python would have made of it."""
+    with pytest.raises(UsageError, match="frames per second"):
+        parse_rate(text)
+
+
+@given(
+    st.fractions(Fraction(1), 120, max_denominator=1001), st.integers(0, 10**6), st.integers(1, 300)
+)
+def test_even_frames_do_not_stray(rate: Fraction, first: int, count: int) -> None:
+    """Whatever the first one's time, and with times in milliseconds too."""
+    exact, rounded = Pace(rate), Pace(rate)
+    for index in range(count):
+        time = first + index / rate
+        exact.add(time)
+        rounded.add(ticks(time, MS) * MS)
+    assert exact.count == count
+    assert not exact.strays
+    assert not rounded.strays
+
+
+def test_a_frame_that_is_late_by_more_than_its_length_strays() -> None:
+    """By how much is said."""
+    pace = Pace(Fraction(25))
+    for time in (0, 40, 80, 161):
+        pace.add(time * MS)
+    assert pace.strays
+    assert "0.04 s" in pace.remark("images")

@@ -94,6 +94,9 @@ def check_video(specimen: Specimen, source: Path, output: Path) -> None:
     check_times(specimen, source, output)
     if specimen.blocks:
         check_colours(specimen, first, written)
+    if specimen in zoo.ALPHA.values() and specimen.options:
+        for frame in written:
+            assert np.abs(zoo.shown_alpha(frame) - zoo.ALPHAS).max() < 0.02
 
 
 def sample_aspect(path: Path, index: int) -> Fraction:
@@ -161,3 +164,20 @@ def test_sound_and_picture_stay_together_over_a_splice(
     assert max(apart) - min(apart) <= 2 * TIME_TOLERANCE
     steps = [b - a for a, b in zip(video.times, video.times[1:], strict=False)]
     assert max(steps) <= Fraction(50, 1000)
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+@pytest.mark.parametrize("wanted", [0, 1])
+def test_a_stream_can_be_picked(
+    wanted: int, suffix: str, tmp_path: Path, zero_checkpoint: Path
+) -> None:
+    """``--stream`` enlarges that video; the other one is copied bit for bit."""
+    source = zoo.two_videos("in" + suffix)(tmp_path)
+    output = tmp_path / ("out" + suffix)
+    outcome = animesr("upscale", source, output, "-n", zero_checkpoint, "--stream", str(wanted))
+    assert outcome.exit_code == 0, outcome.stderr
+    with av.open(str(output)) as container:
+        widths = [stream.width for stream in container.streams.video]
+    assert sorted(widths) == [zoo.WIDTH, 4 * zoo.WIDTH]
+    copied = facts_of(output)[widths.index(zoo.WIDTH)]
+    assert copied.payload == facts_of(source)[1 - wanted].payload

@@ -276,6 +276,15 @@ def huge_header(folder: Path) -> Path:
     )
 
 
+def grown(path: Path) -> Path:
+    """Have an AVI say that its pictures are 65536 x 65536 (BITMAPINFOHEADER, behind "strf")."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"strf") + 8 + 4
+    struct.pack_into("<ii", data, at, 65536, 65536)
+    path.write_bytes(data)
+    return path
+
+
 def cueless(path: Path) -> Path:
     """Void the index of a Matroska file (Cues, 0x1C53BB6B): seeking has nothing to go by."""
     data = path.read_bytes()
@@ -448,6 +457,71 @@ PIXELS: dict[str, Specimen] = {
     "av1": Specimen(make=video("in.mp4", codec="libsvtav1", width=128, height=96), output="out.mp4"),
 }  # fmt: skip
 
+# Transparency of the blocks, by rows: none of it is lost, or all of it.
+ALPHAS = np.linspace(0, 1, BLOCK_ROWS * BLOCK_COLUMNS)
+
+
+def transparent(name: str, codec: str, pix_fmt: str) -> Make:
+    """Blocks of rising opacity."""
+
+    def make(folder: Path) -> Path:
+        pictures = [blocks(i, pix_fmt=pix_fmt) for i in range(FRAMES)]
+        for picture in pictures:
+            set_alpha(picture)
+        return media.write_video(
+            folder / name, codec=codec, pix_fmt=pix_fmt, width=WIDTH, height=HEIGHT,
+            pictures=pictures, rate=25,
+        )  # fmt: skip
+
+    return make
+
+
+def set_alpha(picture: av.VideoFrame) -> None:
+    rows = np.arange(picture.height) * BLOCK_ROWS // picture.height
+    columns = np.arange(picture.width) * BLOCK_COLUMNS // picture.width
+    component = next(c for c in picture.format.components if c.is_alpha)
+    top = (1 << component.bits) - 1
+    alpha = np.round(ALPHAS.reshape(BLOCK_ROWS, BLOCK_COLUMNS)[rows][:, columns] * top)
+    samples = media.plane_samples(picture, component.plane)
+    packed = {"argb": (0, 4), "rgba": (3, 4), "bgra": (3, 4)}.get(picture.format.name)
+    if packed:
+        samples[:, packed[0] :: packed[1]] = alpha
+    else:
+        samples[:] = alpha
+
+
+def shown_alpha(frame: av.VideoFrame) -> NDArray[np.float64]:
+    """Opacity at the middles of the blocks, 0 to 1."""
+    component = next(c for c in frame.format.components if c.is_alpha)
+    samples = media.plane_samples(frame, component.plane)
+    if frame.format.name in ("bgra", "rgba", "argb"):
+        samples = samples[:, (0 if frame.format.name == "argb" else 3) :: 4]
+    rows = (np.arange(BLOCK_ROWS) * 2 + 1) * frame.height // (2 * BLOCK_ROWS)
+    columns = (np.arange(BLOCK_COLUMNS) * 2 + 1) * frame.width // (2 * BLOCK_COLUMNS)
+    return (samples[rows][:, columns] / ((1 << component.bits) - 1)).ravel()
+
+
+TRANSPARENT = "the video is transparent in places"
+
+ALPHA: dict[str, Specimen] = {
+    "alpha": Specimen(
+        make=transparent("in.mkv", "ffv1", "yuva420p"), warns=(TRANSPARENT,)
+    ),
+    "rgba": Specimen(make=transparent("in.apng", "apng", "rgba"), warns=(TRANSPARENT,)),
+    "opaque rgba": Specimen(make=video("in.mov", codec="qtrle", pix_fmt="argb")),
+    "alpha to ffv1": Specimen(
+        make=transparent("in.mkv", "ffv1", "yuva420p"), options=("-c", "ffv1")
+    ),
+    "argb to ffv1": Specimen(make=transparent("in.mov", "qtrle", "argb"), options=("-c", "ffv1")),
+    "rgba to prores": Specimen(
+        make=transparent("in.apng", "apng", "rgba"), options=("-c", "prores_ks"), output="out.mov"
+    ),
+    "prores 4444 to prores": Specimen(
+        make=transparent("in.mov", "prores_ks", "yuva444p10le"), options=("-c", "prores_ks"),
+        output="out.mov",
+    ),
+}  # fmt: skip
+
 COLOURS: dict[str, Specimen] = {
     "untagged sd": Specimen(make=video("in.mkv")),
     "untagged hd": Specimen(make=video("in.mkv", width=320, height=720, frames=2), frames=2),
@@ -493,6 +567,9 @@ STREAMS: dict[str, Specimen] = {
     ),
     "two videos": Specimen(make=two_videos("in.mkv")),
     "the second video is the default": Specimen(make=two_videos("in.mkv", default=1)),
+    "a wrong stream": Specimen(
+        make=two_videos("in.mkv"), options=("--stream", "2"), refused=(2, "stream #2 is no video")
+    ),
     "two videos in mp4": Specimen(make=two_videos("in.mp4"), output="out.mp4"),
 }  # fmt: skip
 
@@ -518,8 +595,21 @@ HOSTILE: dict[str, Specimen] = {
         make=content("in.mp4", b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:1/a.ts\n"),
         refused=(3, "an HLS playlist"),
     ),
-    "huge dimensions": Specimen(make=huge_header, refused=(3, "")),
-    "png bomb": Specimen(make=content("bomb.png", png_bomb()), refused=(3, "")),
+    "huge dimensions": Specimen(make=huge_header, refused=(3, "a y4m file whose header makes no")),
+    "png bomb": Specimen(
+        make=content("bomb.png", png_bomb()), refused=(3, "larger than 268,435,456 pixels?")
+    ),
+    "huge pictures in an avi": Specimen(
+        make=then(video("in.avi", codec="ffvhuff"), grown), refused=(3, "--max-pixels raises")
+    ),
+    "larger than the limit": Specimen(
+        make=video("in.mkv"), options=("--max-pixels", "3071"), refused=(3, "larger than 3,071")
+    ),
+    "as large as the limit": Specimen(make=video("in.mkv"), options=("--max-pixels", "3072")),
+    "images of a concat script": Specimen(
+        make=content("in.mkv", b"ffconcat version 1.0\nfile 'in%03d.png'\n"),
+        refused=(3, "a concat script"),
+    ),
     "empty": Specimen(make=content("in.mkv", b""), refused=(3, "it is empty")),
     "noise": Specimen(make=content("in.mp4", media.noise(4000)), refused=(3, "no video format")),
 }
@@ -532,5 +622,5 @@ CHANGES: dict[str, Specimen] = {
 }  # fmt: skip
 
 ZOO: dict[str, Specimen] = {
-    **CONTAINERS, **TIMES, **SHAPES, **PIXELS, **COLOURS, **STREAMS, **NAMES, **HOSTILE, **CHANGES,
+    **CONTAINERS, **TIMES, **SHAPES, **PIXELS, **ALPHA, **COLOURS, **STREAMS, **NAMES, **HOSTILE, **CHANGES,
 }  # fmt: skip
