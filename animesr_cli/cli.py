@@ -43,6 +43,7 @@ PIPE = Path("-")
 app = typer.Typer(
     name="animesr",
     help="Upscales animation video: every timestamp, colour and other stream survives.",
+    epilog="`animesr upscale episode.mkv` writes episode_x4.mkv; each command has its own --help.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,  # errors are one line; --debug shows Python's own traceback
@@ -60,7 +61,7 @@ def _print_version(asked: bool) -> None:
 def _root(
     version: Annotated[
         bool,
-        typer.Option("-V", "--version", callback=_print_version, is_eager=True, help="Show it and exit."),
+        typer.Option("-V", "--version", callback=_print_version, is_eager=True, help="Show it."),
     ] = False,
 ) -> None:
     pass
@@ -85,13 +86,16 @@ def _errors_shown(*, debug: bool = False, json_events: bool = False) -> Iterator
     except Exception as error:
         if debug:
             raise
-        console.show_error(as_bug(error))
+        bug = as_bug(error)
+        if json_events:
+            console.emit("error", console.error_event(bug))
+        console.show_error(bug)
         raise typer.Exit(ExitCode.BUG) from None
 
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """The first SIGINT or SIGTERM raises ``Interrupted`` here; the second ends the process at once."""
+    """The first SIGINT or SIGTERM raises ``Interrupted`` here; the second ends it all at once."""
 
     def stop(signum: int, frame: FrameType | None) -> None:
         for name in handled:
@@ -538,10 +542,18 @@ def bench(
     clip: Annotated[Path, typer.Argument(metavar="CLIP", help="A video file.")],
     frames: Annotated[int, typer.Option(min=2, help="Frames of each end-to-end run.")] = 30,
     repeats: Annotated[int, typer.Option(min=1, help="Runs of each kind, side by side.")] = 3,
-    device: Annotated[str, typer.Option("-g", "--device")] = DEFAULTS.device,
-    precision: Annotated[str, typer.Option()] = DEFAULTS.precision,
-    model: Annotated[str, typer.Option("-n", "--model")] = DEFAULTS.model,
-    tile: Annotated[int, typer.Option("-t", "--tile")] = DEFAULTS.tile,
+    device: Annotated[
+        str, typer.Option("-g", "--device", help="auto, cpu, cuda, cuda:1 or mps.")
+    ] = DEFAULTS.device,
+    precision: Annotated[
+        str, typer.Option(help=", ".join(PRECISIONS) + ".")
+    ] = DEFAULTS.precision,
+    model: Annotated[
+        str, typer.Option("-n", "--model", help="A name of `animesr models`, or a file.")
+    ] = DEFAULTS.model,
+    tile: Annotated[
+        int, typer.Option("-t", "--tile", help="Tile side in pixels; 0 goes by free memory.")
+    ] = DEFAULTS.tile,
     json_output: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -651,6 +663,7 @@ def degrade(
             device=device,
             overwrite=overwrite,
             warn=(lambda _: None) if quiet else console.show_warning,
+            on_plan=console.show_degradation if verbose else lambda _: None,
             on_progress=counter.show,
         )
         if not quiet:

@@ -1,7 +1,7 @@
 """What a person (or a program) sees of a run: plan line, progress, warnings, errors, tables.
 
-Everything for people goes to stderr; stdout is for results and, with ``--json``, for one JSON object
-a line. Knows no torch: the plan and the progress arrive as objects that are only read.
+Everything for people goes to stderr; stdout is for results and, with ``--json``, for one JSON
+object a line. Knows no torch: the plan and the progress arrive as objects that are only read.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from animesr_cli.batch import Batch, BatchResult, Item, Outcome
     from animesr_cli.bench import Figures
     from animesr_cli.checkpoints import Status
+    from animesr_cli.degrade import DegradationPlan
     from animesr_cli.degrade_video import DegradeResult
     from animesr_cli.doctor import Finding
     from animesr_cli.evaluate import Evaluation
@@ -48,29 +49,35 @@ RATE_SECONDS: Final = 30.0
 
 
 class Output(Console):
-    """Rich ends the process with exit code 1 where nobody reads any more; here the caller decides."""
+    """Rich ends the process with code 1 where nobody reads any more; here the caller decides."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
-        raise  # noqa: PLE0704 the BrokenPipeError that rich is handling
+        raise  # the BrokenPipeError that rich is handling
 
 
 err: Final = Output(stderr=True, highlight=False, soft_wrap=True)
 out: Final = Output(highlight=False, soft_wrap=True)
 
 
+def visible(text: str) -> str:
+    """Control characters of file names and tags as escapes: only we steer the terminal."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 class LogLines(logging.Handler):
     """The library's log on stderr, above the bar where there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        err.print(Text(self.format(record)))
+        for line in self.format(record).splitlines():
+            err.print(Text(visible(line)))
 
 
 def show_error(error: AnimesrError) -> None:
     """One line that says what and why, and one that says what to try."""
-    err.print(Text.assemble(("error: ", "bold red"), error.message))
+    err.print(Text.assemble(("error: ", "bold red"), visible(error.message)))
     if error.hint:
-        err.print(Text.assemble(("hint: ", "cyan"), error.hint))
+        err.print(Text.assemble(("hint: ", "cyan"), visible(error.hint)))
 
 
 def show_cursor() -> None:
@@ -80,11 +87,11 @@ def show_cursor() -> None:
 
 
 def _show_note(message: str) -> None:
-    err.print(Text.assemble(("note: ", "cyan"), message))
+    err.print(Text.assemble(("note: ", "cyan"), visible(message)))
 
 
 def show_warning(message: str) -> None:
-    err.print(Text.assemble(("warning: ", "yellow"), message))
+    err.print(Text.assemble(("warning: ", "yellow"), visible(message)))
 
 
 def show_table(
@@ -94,7 +101,7 @@ def show_table(
     for column in columns:
         table.add_column(column, overflow="fold")  # a path that is cut short is of no use
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(visible(cell)) for cell in row))
     if not on.is_terminal:
         on.width = PIPED_WIDTH
     on.print(table)
@@ -208,7 +215,7 @@ class RunDisplay:
             emit("plan", self._file | plan_event(plan))
         if self._quiet:
             return
-        err.print(Text(plan_line(plan)))
+        err.print(Text(visible(plan_line(plan))))
         for note in plan.notes:
             _show_note(note)
         if err.is_terminal:
@@ -251,7 +258,8 @@ class RunDisplay:
         if not self._quiet:
             fps = result.frames / max(result.seconds, 1e-9)
             piped = result.output.name == "-"
-            name, done = ("standard output", "written") if piped else (result.output, "verified")
+            name = "standard output" if piped else visible(str(result.output))
+            done = "written" if piped else "verified"
             err.print(
                 Text(
                     f"{name}: {result.frames} frames {done}, "
@@ -571,6 +579,10 @@ class FrameCounter:
             self._task = self._bar.add_task(line, total=total)
             self._bar.start()
         self._bar.update(self._task, completed=frames, description=line)
+
+
+def show_degradation(plan: DegradationPlan) -> None:
+    err.print(Text.assemble(("plan: ", "cyan"), str(plan)))
 
 
 def show_degraded(result: DegradeResult) -> None:

@@ -113,7 +113,7 @@ def _check_container(output: Path, source: Path, overwrite: bool) -> str:
 
 def _pictures_alone(info: VideoInfo, warn: Warn) -> VideoInfo:
     """The input without what is not degraded."""
-    if info.streams:
+    if any(stream.index != info.stream_index for stream in info.streams):
         warn("only the pictures are degraded; sound, subtitles and other streams are not copied")
     if info.hdr is not None:
         warn("the output has 8 bits and standard metadata: HDR metadata is not kept")
@@ -258,6 +258,7 @@ def degrade_video(
     device: str = "auto",
     overwrite: bool = False,
     warn: Warn = log.warning,
+    on_plan: Callable[[DegradationPlan], None] = lambda plan: None,
     on_progress: Callable[[int, int | None], None] = lambda frames, total: None,
 ) -> DegradeResult:
     """Write a degraded copy of a video, a quarter as wide and high, and the plan that was followed.
@@ -281,7 +282,7 @@ def degrade_video(
         info = _pictures_alone(probe(source), warn)
         operators = [load_operator(path) for path in lbo]
         plan = followed or _draw_plan(seed, operators)
-        log.info("%s", plan)
+        on_plan(plan)
         torch_device = choose_compute(device, "fp32").device
         operator = _operator_for(plan, operators, torch_device)
         width, height = _cropped_size(info, warn)

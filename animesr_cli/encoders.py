@@ -159,7 +159,7 @@ _NEEDS: Final = {
 }
 
 FORMATS_WITH_ASPECT: Final = frozenset({"mp4", "mov", "png", "yuv4mpegpipe"})
-CODECS_WITH_ALPHA: Final = frozenset({"ffv1", "prores_ks", "qtrle"})
+CODECS_WITH_ALPHA: Final = frozenset({"ffv1", "png", "prores_ks", "qtrle"})
 """Encoders that are given the transparency of the source; elsewhere few players show it."""
 
 CODECS_WITH_ASPECT: Final = frozenset({"h264", "hevc", "mpeg4", "mpeg2video"})
@@ -614,14 +614,15 @@ def _check_hdr(encoding: Encoding, source: VideoInfo, warn: Warn) -> None:
 def choose_image_encoding(
     settings: UpscaleSettings, source: VideoInfo, *, warn: Warn = log.warning
 ) -> Encoding:
-    """Settle how PNG images are written: rgb24, or what ``--pix-fmt`` names.
+    """Settle how PNG images are written: rgb24, rgba, or what ``--pix-fmt`` names.
 
     Raises:
         UsageError: another encoder is asked for, or what this one does not have.
     """
     if settings.codec not in ("auto", "png"):
         raise UsageError(f"images are written as PNG, not by {settings.codec}", "leave -c out")
-    pix_fmt = _checked_pix_fmt("png", settings.pix_fmt or "rgb24")
+    usual = "rgba" if has_alpha(native_format(source.pix_fmt)) else "rgb24"
+    pix_fmt = _checked_pix_fmt("png", settings.pix_fmt or usual)
     encoding = Encoding(
         codec="png",
         pix_fmt=pix_fmt,

@@ -125,7 +125,7 @@ def free_memory(device: torch.device) -> int | None:
 
 
 def choose_tile(height: int, width: int, margin: int, compute: Compute) -> int:
-    """The largest tile side that fits free memory; the longer side of the padded frame if all does."""
+    """The largest tile side that fits free memory; that of the padded frame if all of it does."""
     free = free_memory(compute.device)
     whole = max(-(-max(height, width) // MULTIPLE) * MULTIPLE, MIN_TILE)
     if free is None:

@@ -257,9 +257,7 @@ def _edges(luma: Tensor) -> Tensor:
 
 
 def _grown(mask: Tensor) -> Tensor:
-    side = 2 * EDGE_TOLERANCE_PX + 1
-    grown = functional.max_pool2d(mask[None].float(), side, stride=1, padding=EDGE_TOLERANCE_PX)
-    return grown[0] > 0
+    return _highest(mask.float(), EDGE_TOLERANCE_PX) > 0
 
 
 def overshoot(sr: Tensor, hr: Tensor) -> float:
@@ -286,11 +284,14 @@ def flat_noise(sr: Tensor, hr: Tensor) -> float | None:
 
 def _extremes(luma: Tensor) -> tuple[Tensor, Tensor]:
     """Lowest and highest value in the window around each pixel, as far as it lies inside."""
+    return -_highest(-luma, RANGE_PX // 2), _highest(luma, RANGE_PX // 2)
 
-    def highest(values: Tensor) -> Tensor:
-        return functional.max_pool2d(values[None], RANGE_PX, stride=1, padding=RANGE_PX // 2)[0]
 
-    return -highest(-luma), highest(luma)
+def _highest(values: Tensor, reach: int) -> Tensor:
+    """Of the square that reaches so many pixels to each side: first of the rows, then of those."""
+    side = 2 * reach + 1
+    rows = functional.max_pool2d(values[None], (1, side), stride=1, padding=(0, reach))
+    return functional.max_pool2d(rows, (side, 1), stride=1, padding=(reach, 0))[0]
 
 
 # ---- a clip --------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from animesr_cli.encoders import Encoding, new_context, open_encoder
 from animesr_cli.errors import OutputError, UsageError, VerificationError
 from animesr_cli.part_file import check_name, explained
 from animesr_cli.part_folder import PartFolder
-from animesr_cli.pixels import Converter, filled_frame, native_format, planes_of
+from animesr_cli.pixels import Converter, alpha_of, filled_frame, native_format, planes_of
 from animesr_cli.sequence import ImageSequence, Pattern, decode_image
 from animesr_cli.timing import FALLBACK_RATE, Pace, seconds
 from animesr_cli.video_info import DECODING_ERRORS, VideoInfo
@@ -275,6 +275,10 @@ def _verify(path: Path, planes: tuple[Tensor, ...]) -> None:
     except DECODING_ERRORS as error:
         raise VerificationError(f"the image {shown(path.name)} cannot be decoded") from error
     converter = Converter(picture.width, picture.height, native_format(picture.format.name))
-    found = planes_of(converter.convert(picture))
+    converted = converter.convert(picture)
+    alpha = alpha_of(converted)
+    found = planes_of(converted)
+    if alpha is not None and len(planes) > len(found):
+        found = (*found, alpha)
     if len(found) != len(planes) or not all(map(np.array_equal, found, planes)):
         raise VerificationError(f"the image {shown(path.name)} is not what was written")

@@ -306,7 +306,7 @@ class Upscaling:
             yield Picture((*copies, *self._alpha(frame)), frame, wait)
 
     def _alpha(self, frame: Frame) -> tuple[Tensor, ...]:
-        """The transparency beside a picture, if the output has it; else a warning where it shows."""
+        """The transparency beside a picture if the output has it, else a warning where it shows."""
         if frame.alpha is None:
             return ()
         opacity = frame.alpha.to(torch.float32) / ((1 << self.plan.source.colour.layout.depth) - 1)
@@ -317,9 +317,10 @@ class Upscaling:
             return (codes.to(torch.uint8 if depth == 8 else torch.uint16),)
         if not self._transparent and bool((opacity < 1).any()):
             self._transparent = True
+            to_keep = "-c prores_ks in .mov and -c ffv1 in .mkv do"
             self.warn(
-                "the video is transparent in places, which the output does not keep; -c prores_ks "
-                "in .mov and -c ffv1 in .mkv do"
+                "the input is transparent in places, which the output does not keep; "
+                + ("--pix-fmt rgba does" if self.plan.images else to_keep)
             )
         return ()
 

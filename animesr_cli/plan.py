@@ -177,14 +177,10 @@ def expected_frames(source: VideoInfo, settings: UpscaleSettings) -> int | None:
     return min(count, settings.frames) if count and settings.frames else count or settings.frames
 
 
-def _likely_bytes(pixels: int, encoding: Encoding, bits_per_pixel: float) -> int:
-    bits = LOSSLESS_BITS_PER_PIXEL if encoding.lossless else bits_per_pixel
-    return int(pixels * bits / 8)
-
-
 def _check_disk(pixels: int, encoding: Encoding, free: int, warn: Callable[[str], None]) -> None:
-    fewest = _likely_bytes(pixels, encoding, FEWEST_BITS_PER_PIXEL)
-    likely = _likely_bytes(pixels, encoding, LIKELY_BITS_PER_PIXEL)
+    fewest = int(pixels * FEWEST_BITS_PER_PIXEL / 8)
+    bits = LOSSLESS_BITS_PER_PIXEL if encoding.lossless else LIKELY_BITS_PER_PIXEL
+    likely = int(pixels * bits / 8)
     if free < fewest:
         raise DiskFullError(
             f"{free / 1e9:.2f} GB are free where the output goes, and it needs at least "

@@ -14,7 +14,7 @@ import logging
 import math
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Final, Self
 
 import av
-import numpy as np
+import torch
 from av.video.codeccontext import VideoCodecContext
 from torch import Tensor
 
@@ -30,7 +30,7 @@ from animesr_cli.colour import ColourSpec, from_rgb, to_rgb
 from animesr_cli.config import MAX_PIXELS
 from animesr_cli.containers import IMAGE_SUFFIXES, shown
 from animesr_cli.errors import InputError, UsageError
-from animesr_cli.pixels import Converter, has_alpha, layout_of, native_format, planes_of
+from animesr_cli.pixels import Converter, alpha_of, layout_of, native_format, planes_of
 from animesr_cli.reader import Frame, tensor_of
 from animesr_cli.timing import format_time
 from animesr_cli.video_info import DECODING_ERRORS, VideoInfo, describe_colour, probe
@@ -55,7 +55,9 @@ _HEAD_BYTES: Final = 32
 _JPEG_END: Final = b"\xff\xd9"
 _JPEG_PADDING_BYTES: Final = 4096
 """How far before the end of a JPEG file its end marker is looked for."""
-_PNG_GRAY_TYPES: Final = (0, 4)
+_PNG_COLOUR: Final = 2
+_PNG_ALPHA: Final = 4
+"""Bits of the colour type."""
 _LISTED: Final = 3
 """Files that a message names."""
 
@@ -251,6 +253,7 @@ class _Kind:
     gray: bool
     deep: bool
     """More than 8 bits a sample, or perhaps more."""
+    alpha: bool = False
 
 
 def _decoder_of(head: bytes) -> str | None:
@@ -268,8 +271,9 @@ def _kind(path: Path) -> _Kind | None:
         return None
     decoder = _decoder_of(head)
     if decoder == "png":  # IHDR: length, type, width, height, depth, colour type
-        depth, colour_type = head[24:25], head[25:26]
-        return _Kind("png", colour_type in [bytes([t]) for t in _PNG_GRAY_TYPES], depth == b"\x10")
+        depth, colour_type = int.from_bytes(head[24:25]), int.from_bytes(head[25:26])
+        gray, alpha = not colour_type & _PNG_COLOUR, bool(colour_type & _PNG_ALPHA)
+        return _Kind("png", gray, depth == 16, alpha)
     return None if decoder is None else _Kind(decoder, False, decoder == "tiff")
 
 
@@ -305,12 +309,16 @@ def probe_sequence(
     gray_by_chance = info.colour.layout.family == "gray" and info.codec != "png"
     if len(kinds) == 1 and not (gray_by_chance and len(sequence.files) > 1):
         return info
-    return _as_rgb(info, deep=any(kind.deep for kind in kinds))
+    return _as_rgb(info, kinds)
 
 
-def _as_rgb(info: VideoInfo, *, deep: bool) -> VideoInfo:
+def _as_rgb(info: VideoInfo, kinds: Collection[_Kind]) -> VideoInfo:
     """Images of several kinds: what holds all of them."""
-    pix_fmt = "rgb48le" if deep else "rgb24"
+    alpha = any(kind.alpha for kind in kinds)
+    if any(kind.deep for kind in kinds):
+        pix_fmt = "rgba64le" if alpha else "rgb48le"
+    else:
+        pix_fmt = "rgba" if alpha else "rgb24"
     layout = layout_of(pix_fmt)
     assert layout is not None
     return replace(
@@ -401,16 +409,16 @@ class SequenceReader:
         """No file is open between two frames."""
 
     def __iter__(self) -> Iterator[Frame]:
-        planes: tuple[Tensor, ...] | None = None
+        frame: Frame | None = None
         for index in self._range:
-            planes = self._planes(self._files[index]) or planes
-            if planes is None:
+            frame = self._frame(self._files[index], index) or frame
+            if frame is None:
                 raise InputError(f"{shown(self._files[index])} cannot be decoded")
             self.frames += 1
-            yield Frame(planes, index, 1)
+            yield replace(frame, pts=index)
         self._report()
 
-    def _planes(self, path: Path) -> tuple[Tensor, ...] | None:
+    def _frame(self, path: Path, index: int) -> Frame | None:
         """None: the image is damaged."""
         try:
             content = path.read_bytes()
@@ -426,10 +434,11 @@ class SequenceReader:
             return None
         if _is_cut_off(content):
             self._cut_off.append(path)
-        self._look_at(picture, path)
-        return self._in_layout(picture, spec)
+        self._check_size(picture, path)
+        planes, alpha = self._in_layout(picture, spec)
+        return Frame(planes, index, 1, alpha)
 
-    def _look_at(self, picture: av.VideoFrame, path: Path) -> None:
+    def _check_size(self, picture: av.VideoFrame, path: Path) -> None:
         info = self.info
         if (picture.width, picture.height) != (info.width, info.height):
             self._warn_once(
@@ -437,28 +446,23 @@ class SequenceReader:
                 f"{shown(path)} is {picture.width}x{picture.height}; images that are not as large "
                 f"as the first are scaled to its {info.width}x{info.height}",
             )
-        if "alpha" not in self._warned and self._is_transparent(picture):
-            self._warn_once(
-                "alpha",
-                f"the transparency of the images is dropped (the first is {shown(path)}): every "
-                "pixel is shown in the colour that it has there",
-            )
 
-    def _in_layout(self, picture: av.VideoFrame, spec: ColourSpec) -> tuple[Tensor, ...]:
-        """The planes as ``info.colour`` says, whatever this one image is."""
-        converted = self._converted(picture, native_format(picture.format.name))
+    def _in_layout(
+        self, picture: av.VideoFrame, spec: ColourSpec
+    ) -> tuple[tuple[Tensor, ...], Tensor | None]:
+        """Planes and transparency as ``info.colour`` says, whatever this one image is."""
+        pix_fmt = picture.format.name
+        pix_fmt = "rgba" if picture.format.has_palette else native_format(pix_fmt)
+        converted = self._converted(picture, pix_fmt)
         planes = tuple(tensor_of(view) for view in planes_of(converted))
-        if spec == self.info.colour:
-            return planes
-        return from_rgb(to_rgb(planes, spec), self.info.colour)
-
-    def _is_transparent(self, picture: av.VideoFrame) -> bool:
-        """Whether any pixel is; most images with alpha are opaque."""
-        if not has_alpha(picture.format.name):
-            return False
-        plane = self._converted(picture, "rgba").planes[0]
-        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
-        return bool(rows[:, 3 : 4 * plane.width : 4].min() < 255)
+        view = alpha_of(converted)
+        alpha = None if view is None else tensor_of(view)
+        target = self.info.colour
+        if spec == target:
+            return planes, alpha
+        if alpha is not None:
+            alpha = _rescaled(alpha, spec.layout.depth, target.layout.depth)
+        return from_rgb(to_rgb(planes, spec), target), alpha
 
     def _converted(self, picture: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
         if pix_fmt not in self._converters:
@@ -479,6 +483,12 @@ class SequenceReader:
         if matter not in self._warned:
             self._warned.add(matter)
             self._warn(text)
+
+
+def _rescaled(codes: Tensor, depth: int, to_depth: int) -> Tensor:
+    """The same values with another number of bits; full scale stays full scale."""
+    values = codes.to(torch.float32) * (((1 << to_depth) - 1) / ((1 << depth) - 1))
+    return values.round().to(torch.uint8 if to_depth == 8 else torch.uint16)
 
 
 def chosen(

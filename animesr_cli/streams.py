@@ -191,6 +191,17 @@ def _is_chapter_list(stream: Stream) -> bool:
     return stream.type == "data" and stream.discard == Discard.all
 
 
+def _is_headless(stream: Stream) -> bool:
+    """AAC without its settings: no player could decode it, and muxers find out too late."""
+    context: Any = stream.codec_context  # None where there is no decoder, whatever the stub says
+    return (
+        stream.container.format.name.startswith(("flv", "matroska", "mov"))
+        and context is not None
+        and codec_name(stream) == "aac"
+        and not context.extradata
+    )
+
+
 def _is_timecode(stream: Stream) -> bool:
     """MOV's timecode track; the muxer makes a new one from the tag of the video."""
     return stream.type == "data" and "timecode" in stream.metadata
@@ -236,13 +247,16 @@ class _Copy:
         if is_filler(self.target, packet.size):
             return None
         pts, dts = packet.pts, packet.dts
+        if pts is None and dts is None and self.last_dts is not None:
+            self.lost += 1  # a muxer would refuse it later, over some other packet
+            return None
         if pts is not None:
             pts -= self.shift
         if dts is not None:
             dts -= self.shift
             if self.last_dts is not None and dts <= self.last_dts:
                 dts = self.last_dts + 1  # no muxer takes times that do not rise
-                pts = max(pts, dts) if pts is not None else None
+            pts = max(pts, dts) if pts is not None else dts
             if not packet.duration and self.last_dts is not None and self.source.type == "audio":
                 packet.duration = dts - self.last_dts  # the last would not be played without one
             self.last_dts = dts
@@ -380,7 +394,9 @@ class StreamCopier:
     def _add_track(self, stream: Stream, first: bytes | None) -> None:
         if _is_chapter_list(stream) or _is_timecode(stream):
             return
-        if not stream.time_base:
+        if _is_headless(stream):
+            self._warn(f"{_name(stream)} is damaged: it is left out")
+        elif not stream.time_base:
             self._leave_out(stream)
         elif _fits(stream, self._format, first):
             target = _add_copy(self._output, stream)
@@ -462,7 +478,7 @@ class StreamCopier:
 
     @property
     def counts(self) -> dict[int, int]:
-        """Packets written so far, by index in the output; streams with a refused one are left out."""
+        """Packets written so far, by index in the output; none of streams with a refused one."""
         return {c.target.index: c.count for c in self._copies.values() if c.is_certain}
 
     @property
@@ -538,7 +554,7 @@ class StreamCopier:
             copy.is_certain, before = False, copy.is_certain  # a muxer may keep what it refuses
             self._output.mux_one(converted)
             copy.is_certain = before
-        except (av.InvalidDataError, av.ArgumentError) as error:
+        except (av.InvalidDataError, av.ArgumentError, av.PatchWelcomeError) as error:
             copy.lost += 1
             log.info("a packet of %s: %s", _name(copy.source), error)
             if copy.lost > MAX_LOST_PACKETS:

@@ -187,7 +187,8 @@ class ContinuousClock:
     def _is_jump(self, time: Fraction, due: Fraction) -> bool:
         assert self._front is not None
         return all(
-            time + offset < due - JUMP_BACK_SECONDS or time + offset > self._front + JUMP_AHEAD_SECONDS
+            time + offset - due < -JUMP_BACK_SECONDS
+            or time + offset > self._front + JUMP_AHEAD_SECONDS
             for offset in self._candidates()
         )
 

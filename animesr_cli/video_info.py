@@ -44,6 +44,8 @@ CODEC_SITINGS: Final = {"mjpeg": 2, "webp": 2, "mpeg1video": 2, "theora": 2, "vp
 
 DECODING_ERRORS: Final[tuple[type[Exception], ...]] = (av.FFmpegError, ValueError)
 """What a decoder raises over damaged data."""
+LEAST_BYTES_PER_SECOND: Final = 1000
+"""A broadcast of fewer is not as long as its clock says."""
 _MAX_DEMUX_FAILURES: Final = 100
 """Failures to read a packet, one directly after another, that end a file."""
 
@@ -389,7 +391,7 @@ def _duration_tag(stream: av.stream.Stream) -> Fraction | None:
 
 def stream_duration(stream: av.stream.Stream) -> Fraction | None:
     """What the file says about the length of this one stream, in seconds."""
-    # The tag first: of a short Matroska file FFmpeg guesses that each stream is as long as the whole.
+    # The tag first: in a short Matroska file FFmpeg takes each stream for as long as the whole.
     tagged = _duration_tag(stream)
     if tagged is None and stream.duration and stream.duration > 0 and stream.time_base:
         return stream.duration * Fraction(stream.time_base)
@@ -400,9 +402,12 @@ def _announced_duration(
     container: av.container.InputContainer, stream: av.VideoStream
 ) -> Fraction | None:
     own = stream_duration(stream)
-    if own is not None or not container.duration or container.duration <= 0:
-        return own
-    return container.duration * MICROSECOND
+    if own is None and container.duration and container.duration > 0:
+        own = container.duration * MICROSECOND
+    if own and container.format.flags & AVFMT_TS_DISCONT:
+        # Measured from the first time to the last, whatever clocks these are on.
+        return own if container.size / own > LEAST_BYTES_PER_SECOND else None
+    return own
 
 
 def _frame_count(stream: av.VideoStream) -> int | None:

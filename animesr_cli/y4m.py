@@ -307,11 +307,13 @@ class PipeReader:
         self._warn = warn
         self._stopped = stopped
         self._descriptor = descriptor
-        self._shapes = plane_shapes(info.colour.layout, info.width, info.height)
         layout = info.colour.layout
-        sizes = [height * width for height, width in self._shapes]
-        alpha = sizes[:1] if has_alpha(info.pix_fmt) else []
-        self._bytes = sum(sizes + alpha) * (1 if layout.depth == 8 else 2)
+        self._shapes = plane_shapes(layout, info.width, info.height)
+        self._colours = len(self._shapes)
+        if has_alpha(info.pix_fmt):
+            self._shapes.append(self._shapes[0])
+        samples = sum(height * width for height, width in self._shapes)
+        self._bytes = samples * (1 if layout.depth == 8 else 2)
 
     def __enter__(self) -> Self:
         return self
@@ -326,13 +328,11 @@ class PipeReader:
 
     def __iter__(self) -> Iterator[Frame]:
         tick = self.info.time_base
-        if has_alpha(self.info.pix_fmt):
-            self._warn("the transparency of standard input is dropped")
         for index in itertools.count():
             if self._end is not None and index * tick >= self._end:
                 break
-            planes = self._picture()
-            if planes is None:
+            content = self._content()
+            if content is None:
                 break
             if self._start is not None and index * tick < self._start:
                 self.skipped += 1
@@ -340,14 +340,15 @@ class PipeReader:
             if self.frames == 0 and self._start is not None:
                 self.origin = index * tick
             self.frames += 1
-            yield Frame(planes, index, 1)
+            planes = self._planes(content)
+            yield Frame(planes[: self._colours], index, 1, *planes[self._colours :])
             if self.frames == self._limit:
                 break
         if self.frames == 0 and not self._stopped():
             self._refuse_nothing()
 
-    def _picture(self) -> tuple[Tensor, ...] | None:
-        """The planes of the next frame; None: there is none."""
+    def _content(self) -> bytearray | None:
+        """The samples of the next frame; None: there is none."""
         marker = bytes(_read(self._descriptor, len(FRAME) + 1, self._stopped))
         if marker[-1:] not in (b"\n", b""):  # parameters of this frame alone
             marker += _read_line(self._descriptor, self._stopped)
@@ -359,7 +360,7 @@ class PipeReader:
         if len(content) < self._bytes:
             self._warn_of("only a part of a frame")
             return None
-        return self._planes(content)
+        return content
 
     def _warn_of(self, what: str) -> None:
         if not self._stopped():

@@ -1,8 +1,8 @@
 """Many runs of the command, each in a process of its own that needs not import torch again.
 
-``python fork_server.py RUNS SECONDS`` reads a JSON list of argument lists, forks a child for each from
-a parent that has imported everything and computed nothing, and prints a JSON list of ``Ending``s: a
-crash or a hang is thus that of one run, and of no other.
+``python fork_server.py RUNS SECONDS`` reads a JSON list of argument lists, forks a child for each
+from a parent that has imported everything and computed nothing, and prints a JSON list of
+``Ending``s: a crash or a hang is thus that of one run, and of no other.
 """
 
 from __future__ import annotations

@@ -24,7 +24,8 @@ Gray = NDArray[np.uint8]
 def moment(time: float) -> Gray:
     """A checked pattern that moves evenly."""
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
-    return (40 + 150 * ((((x + time * 4) // 16).astype(int) + y // 12) % 2)).astype(np.uint8)
+    checks: NDArray[Any] = (((x + time * 4) // 16).astype(int) + y // 12) % 2
+    return (40 + 150 * checks).astype(np.uint8)
 
 
 def woven(top: Gray, bottom: Gray) -> Gray:
@@ -110,8 +111,9 @@ def test_each_picture_becomes_a_whole_one_at_its_time(
     )
     assert [(each.pts, each.duration) for each in whole] == [(time, 2) for time in times]
     for index in range(1, count - 1):
+        target = moment(2 * index).astype(int)
         before, after = (
-            np.abs(media.plane_samples(each[index].picture, 0) - moment(2 * index).astype(int)).mean()
+            np.abs(media.plane_samples(each[index].picture, 0) - target).mean()
             for each in (given, whole)
         )
         assert after < before / 2
@@ -148,7 +150,8 @@ def upscaled(
         source, pictures=list(frames(draw, 15)), width=WIDTH, height=HEIGHT, exact=True,
         pts=times, time_base=media.MILLISECOND, **how,
     )  # fmt: skip
-    outcome = animesr("upscale", source, output, "-n", checkpoint, "-s", "1", "--crf", "1", *options)
+    fixed = ("-n", checkpoint, "-s", "1", "--crf", "1")
+    outcome = animesr("upscale", source, output, *fixed, *options)
     assert outcome.exit_code == 0, outcome.stderr
     return outcome, source, output
 

@@ -23,10 +23,11 @@ from torchmetrics.functional.image import (
 
 from animesr_cli import console, evaluate
 from animesr_cli.colour import ColourSpec, PixelLayout, from_rgb
+from animesr_cli.errors import UsageError
 from animesr_cli.evaluate import MEASURES, Meter, Scores, luma_of
 from animesr_cli.evaluate import evaluate as score_videos
 from command import animesr
-from media import frame_planes, picture, plane_samples, write_video
+from media import corrupt_blocks, frame_planes, picture, plane_samples, write_video
 
 WIDTH, HEIGHT = 184, 180  # large enough for all five scales of MS-SSIM
 PLAIN = ColourSpec(layout=PixelLayout(family="yuv", depth=8), matrix="bt601")
@@ -109,6 +110,7 @@ PAIRS: dict[str, Callable[[], tuple[Tensor, Tensor]]] = {
     "nothing in common": lambda: (drawing(seed=1), 255 - drawing(seed=2)),
     "dark and flat": lambda: (noisy(torch.full((HEIGHT, WIDTH), 17.0), 0.5), drawing() * 0 + 17),
     "odd sides": lambda: (soft(drawing(177, 203)), drawing(177, 203)),
+    "busy to the border": lambda: (noisy(drawing(), 60, seed=2), noisy(drawing(), 60, seed=3)),
     "smallest": lambda: (noisy(drawing(176, 176), 3), drawing(176, 176)),
 }
 on_pairs = pytest.mark.parametrize("pair", PAIRS)
@@ -229,6 +231,7 @@ def step(column: int, codes: float) -> Tensor:
         (step(30, 40), 1.0),
         (step(31, 40), 1.0),  # within the tolerance of one pixel
         (step(29, 40), 1.0),
+        (step(32, 40), 0.5),  # an edge is two pixels wide: half of it is too far
         (step(30, 15), 0.0),  # too faint for an edge
         (step(35, 40), 0.0),
         (step(30, 40) + step(10, 40), 2 / 3),  # all that was there, and as much again
@@ -255,7 +258,7 @@ def test_flat_noise_sees_noise_and_nothing_else() -> None:
     assert evaluate.flat_noise(step(30, 55) - 9, hr) == pytest.approx(0, abs=1e-3)
     slope = torch.arange(60.0).expand(40, 60)
     assert evaluate.flat_noise(slope * 0.4, slope * 0.4) == pytest.approx(0.4 * 2**0.5)
-    assert evaluate.flat_noise(slope, slope) is None  # a range of 4 codes is not flat
+    assert evaluate.flat_noise(slope * 0.5, slope * 0.5) is None  # a range of 2 codes is not flat
 
 
 def test_small_pictures_have_no_ms_ssim() -> None:
@@ -366,9 +369,10 @@ def test_other_lengths_are_compared_as_far_as_they_go(tmp_path: Path) -> None:
         assert [text for text in warnings if "MS-SSIM" not in text] == []
 
 
-def test_other_times_are_noted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", [".mkv", ".avi"])  # AVI's clock has one tick a frame
+def test_other_times_are_noted(tmp_path: Path, suffix: str) -> None:
     """The n-th picture is compared with the n-th, and pictures at other times are told."""
-    hr = video(tmp_path / "hr.mkv", frames=4)
+    hr = video(tmp_path / f"hr{suffix}", frames=4, codec="ffv1")
     tick = Fraction(1, 1000)
     shifted = video(
         tmp_path / "s.mkv", pts=[500, 542, 625, 667], time_base=tick
@@ -389,6 +393,36 @@ def test_rounded_times_are_the_same(tmp_path: Path, suffix: str) -> None:
     warnings: list[str] = []
     score_videos(sr, hr, warn=warnings.append)
     assert [text for text in warnings if "time" in text] == []
+
+
+@pytest.mark.parametrize(
+    ("tags", "words"),
+    [
+        ({"rotation": 90}, "shown rotated"),
+        ({"primaries": 9, "transfer": 16, "matrix": 9}, "high dynamic range"),
+    ],
+)
+def test_what_is_shown_otherwise_is_told(tmp_path: Path, tags: dict[str, Any], words: str) -> None:
+    """A rotated or an HDR video beside a plain one is compared, with a warning that says so."""
+    plain, other = video(tmp_path / "plain.mp4"), video(tmp_path / "other.mp4", **tags)
+    for sr, hr in ((plain, other), (other, plain)):
+        warnings: list[str] = []
+        score_videos(sr, hr, warn=warnings.append)
+        assert len([text for text in warnings if words in text]) == 1
+    warnings.clear()
+    score_videos(other, other, warn=warnings.append)
+    assert [text for text in warnings if words in text] == []
+
+
+def test_damage_is_told_with_the_name_of_its_file(tmp_path: Path) -> None:
+    """What the reader has to say of one of the two begins with which it is."""
+    good, bad = video(tmp_path / "good.mkv", frames=8, gop=1), tmp_path / "bad.mkv"
+    bad.write_bytes(good.read_bytes())
+    corrupt_blocks(bad, [3])
+    warnings: list[str] = []
+    result = score_videos(bad, good, warn=warnings.append)
+    assert len(result.frames) == 8
+    assert [text for text in warnings if text.startswith(f"{bad}: ")] != []
 
 
 def test_memory_does_not_grow_with_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -454,6 +488,8 @@ def test_the_command_refuses_what_cannot_be_compared(tmp_path: Path) -> None:
     animesr("evaluate", small, large).refused(2, "64x48", "128x96", "--width 128 --height 96")
     animesr("evaluate", small, small, "--crop", "19").refused(2, "border of 19", "11x11")
     animesr("evaluate", small, tmp_path / "none.mkv").refused(3, "none.mkv")
+    with pytest.raises(UsageError, match="not -1"):
+        score_videos(small, small, crop=-1)
 
 
 def test_scores_are_plain_values() -> None:

@@ -35,7 +35,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import media
-from animesr_cli import checkpoints, console, encoders, reader, upscale
+from animesr_cli import checkpoints, console, encoders, upscale
 from animesr_cli.checkpoints import Checkpoint
 from animesr_cli.engine import Engine, choose_compute
 from animesr_cli.errors import (
@@ -48,6 +48,7 @@ from animesr_cli.errors import (
 )
 from animesr_cli.network import RecurrentUpscaler
 from animesr_cli.pipeline import Progress
+from animesr_cli.scenes import SceneDetector
 from animesr_cli.writer import Writer
 from command import Outcome, animesr, environment, finished, snapshot, start
 from loopback_hub import Fault, LoopbackHub
@@ -128,8 +129,6 @@ def open_folder(zero_checkpoint: Path) -> Iterator[Path]:
 
 def preload(folder: Path) -> None:
     """Have everything imported that a run needs: nobody may not read root's Python."""
-    import zoneinfo  # noqa: F401
-
     enlarge(folder / "missing.mkv", "out.mkv").refused(3, "does not exist")
 
 
@@ -957,8 +956,8 @@ def test_the_error_of_any_thread_stops_all(
     before = threading.active_count()
     if room == "decoder":
         fail = failing(6, InputError("the tape tore"))
-        convert = reader.Reader._planes
-        monkeypatch.setattr(reader.Reader, "_planes", lambda *a: (fail(), convert(*a))[1])
+        is_cut = SceneDetector.is_cut
+        monkeypatch.setattr(SceneDetector, "is_cut", lambda *a: (fail(), is_cut(*a))[1])
         refused(3, "the tape tore", "-y", output=Path("old.mkv"))
     elif room == "network":
         fail, step = failing(6, DeviceError("the chip melted")), Engine.step

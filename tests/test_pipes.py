@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 import media
 from animesr_cli.colour import ColourSpec
 from animesr_cli.config import UpscaleSettings
-from animesr_cli.errors import DiskFullError, InputError, UsageError
+from animesr_cli.errors import DiskFullError, InputError, OutputError, UsageError
 from animesr_cli.pipeline import Observer, run
 from animesr_cli.pixels import layout_of, planes_of
 from animesr_cli.reader import Frame
@@ -37,6 +37,7 @@ from animesr_cli.y4m import (
     PIPE,
     PipeReader,
     PipeWriter,
+    check_pipe_output,
     header_line,
     parse_header,
     plane_shapes,
@@ -239,15 +240,16 @@ def test_parameters_of_a_frame_are_passed_over() -> None:
     assert len(Piped(content).frames) == 3
 
 
-def test_alpha_is_dropped_and_said() -> None:
-    """The planes of the next frame are where they belong."""
+def test_alpha_comes_beside_the_colours() -> None:
+    """And the planes of the next frame are where they belong."""
     content = y4m(2, "yuv444p", width=6, height=4)
     line, *frames = content.split(b"FRAME\n")
-    alpha = b"FRAME\n".join(
-        [line.replace(b"C444", b"C444alpha"), *(f + b"\x80" * 24 for f in frames)]
-    )
-    read = Piped(alpha)
-    assert "transparency" in read.warnings[0]
+    with_alpha = [frame + bytes([number]) * 24 for number, frame in enumerate(frames)]
+    read = Piped(b"FRAME\n".join([line.replace(b"C444", b"C444alpha"), *with_alpha]))
+    for number, frame in enumerate(read.frames):
+        assert frame.alpha is not None
+        assert frame.alpha.shape == (4, 6)
+        assert (frame.alpha == number).all()
     for frame, expected in zip(read.frames, pictures(content), strict=True):
         for plane, samples in zip(frame.planes, expected, strict=True):
             np.testing.assert_array_equal(plane.numpy(), samples)
@@ -327,6 +329,31 @@ def test_what_is_no_y4m_is_an_input_error(content: bytes, words: str) -> None:
     """At once, whatever length it has."""
     with piped(content) as descriptor, pytest.raises(InputError, match=words):
         probe_pipe(descriptor=descriptor)
+
+
+@UNIX
+def test_a_terminal_is_no_pipe() -> None:
+    """Neither end: nobody types y4m, and nobody reads it."""
+    own, terminal = os.openpty()
+    try:
+        with pytest.raises(UsageError, match="keyboard"):
+            probe_pipe(descriptor=terminal)
+        with pytest.raises(UsageError, match="terminal"):
+            check_pipe_output(terminal)
+    finally:
+        os.close(own)
+        os.close(terminal)
+
+
+def test_a_closed_descriptor_is_no_pipe() -> None:
+    """As after <&- and >&- in a shell: an error of the input, and one of the output."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    os.close(writing)
+    with pytest.raises(InputError, match="cannot be read: bad file descriptor"):
+        probe_pipe(descriptor=reading)
+    with pytest.raises(OutputError, match="cannot be written: bad file descriptor"):
+        check_pipe_output(writing)
 
 
 def test_a_reader_that_is_stopped_does_not_wait() -> None:
@@ -600,21 +627,6 @@ def test_what_is_no_y4m_is_one_line(upscale: list[str], tmp_path: Path) -> None:
     outcome = finished(start(*upscale, "-", tmp_path / "a.mkv", stdin=subprocess.DEVNULL))
     outcome.refused(3, "standard input is empty")
     assert list(tmp_path.iterdir()) == []
-
-
-@UNIX
-def test_a_terminal_is_no_pipe(upscale: list[str], tmp_path: Path) -> None:
-    """Neither end: nobody types y4m, and nobody reads it."""
-    own, terminal = os.openpty()
-    try:
-        outcome = finished(start(*upscale, "-", tmp_path / "a.mkv", stdin=terminal))
-        outcome.refused(2, "keyboard")
-        source = media.write_video(tmp_path / "b.mkv", frames=1)
-        process = start(*upscale, source, "-", stdout=terminal)
-        finished(process).refused(2, "terminal")
-    finally:
-        os.close(own)
-        os.close(terminal)
 
 
 @UNIX

@@ -27,7 +27,7 @@ from animesr_cli.errors import DiskFullError, InputError, OutputError, UsageErro
 from animesr_cli.image_writer import SequenceWriter
 from animesr_cli.part_folder import PartFolder
 from animesr_cli.pipeline import Observer, UpscaleResult, run, upscale
-from animesr_cli.pixels import planes_of
+from animesr_cli.pixels import alpha_of, planes_of
 from animesr_cli.reader import Frame
 from animesr_cli.sequence import (
     ImageSequence,
@@ -372,27 +372,49 @@ def test_another_size_is_scaled_to_the_first(tmp_path: Path) -> None:
     assert "1.png is 48x16" in reading.warnings[0]
 
 
-def test_transparency_is_dropped_and_said(tmp_path: Path) -> None:
-    """Where there is any: the stored colour shows, and opaque images cost no warning."""
-    opaque = np.concatenate([rgb(0), np.full((HEIGHT, WIDTH, 1), 255, np.uint8)], axis=-1)
-    clear = opaque.copy()
-    clear[0, 0, 3] = 0
-    for number, samples in enumerate((opaque, clear, clear)):
-        (tmp_path / f"{number}.png").write_bytes(png(samples, RGB_ALPHA))
+def clear_in_a_corner(seed: int, bits: int = 8) -> NDArray[Any]:
+    """Random pixels (rows, columns, R G B A), opaque but for a quarter that is half transparent."""
+    top = (1 << bits) - 1
+    samples = np.concatenate([rgb(seed, bits=bits), rgb(seed, bits=bits)[..., :1]], axis=-1)
+    samples[..., 3] = top
+    samples[: HEIGHT // 2, : WIDTH // 2, 3] = top // 2
+    return samples
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_transparency_comes_beside_the_colours(bits: int, tmp_path: Path) -> None:
+    """Every sample of it; opaque images of the same sequence have none, or the highest."""
+    first, second = clear_in_a_corner(1, bits), rgb(2, bits=bits)
+    (tmp_path / "1.png").write_bytes(png(first, RGB_ALPHA))
+    (tmp_path / "2.png").write_bytes(png(second))
     reading = Reading(tmp_path)
-    np.testing.assert_array_equal(reading.pixels(1), rgb(0))
-    assert len(reading.warnings) == 1
-    assert "1.png" in reading.warnings[0]
+    np.testing.assert_array_equal(reading.pixels(0), first[..., :3])
+    alpha = reading.frames[0].alpha
+    assert alpha is not None
+    np.testing.assert_array_equal(alpha.numpy(), first[..., 3])
+    assert reading.frames[1].alpha is None
+
+
+def test_transparency_has_the_depth_of_the_sequence(tmp_path: Path) -> None:
+    """Where depths mix, full scale stays full scale."""
+    (tmp_path / "1.png").write_bytes(png(clear_in_a_corner(1), RGB_ALPHA))
+    (tmp_path / "2.png").write_bytes(png(rgb(2, bits=16)))
+    alpha = Reading(tmp_path).frames[0].alpha
+    assert alpha is not None
+    expected = clear_in_a_corner(1)[..., 3].astype(np.uint16) * 257
+    np.testing.assert_array_equal(alpha.numpy(), expected)
 
 
 def test_a_palette_may_be_transparent(tmp_path: Path) -> None:
-    """The same, where the palette says so."""
+    """Where it says so itself."""
     indices = np.zeros((HEIGHT, WIDTH, 1), np.uint8)
     content = png(indices, PALETTE, palette=bytes([10, 20, 30]), alpha=b"\x80")
     (tmp_path / "1.png").write_bytes(content)
     reading = Reading(tmp_path)
     assert (reading.pixels(0) == [10, 20, 30]).all()
-    assert "transparency" in reading.warnings[0]
+    alpha = reading.frames[0].alpha
+    assert alpha is not None
+    assert (alpha == 128).all()
 
 
 # Damage ------------------------------------------------------------------------------------------
@@ -622,6 +644,32 @@ def test_every_format_of_png_can_be_written(
     colours = rows.shape[-1] - alpha
     assert (rows[0, 0] == [0] * colours + [255] * alpha).all()
     assert (rows[-1, -1] == 255).all()
+
+
+def test_transparency_is_enlarged_or_its_loss_is_said(
+    tmp_path: Path, zero_checkpoint: Path
+) -> None:
+    """Kept in PNG by default, by its depth; a format without it says so, once, where any shows."""
+    source = tmp_path / "in"
+    source.mkdir()
+    for number in (1, 2):
+        (source / f"{number}.png").write_bytes(png(clear_in_a_corner(number), RGB_ALPHA))
+    for pix_fmt, half in ((None, 127), ("rgba64be", 127 * 257)):
+        warnings: list[str] = []
+        out = tmp_path / f"{pix_fmt}"
+        go(source, out, zero_checkpoint, warnings, pix_fmt=pix_fmt)
+        assert warnings == []
+        frame = decoded(out / "2.png")
+        if pix_fmt:
+            frame = frame.reformat(format="rgba64le")
+        alpha = alpha_of(frame)
+        assert alpha is not None
+        assert alpha[0, 0] == half
+        assert alpha[-1, -1] == (65535 if pix_fmt else 255)
+        assert alpha.shape == (4 * HEIGHT, 4 * WIDTH)
+    go(source, tmp_path / "rgb", zero_checkpoint, warnings, pix_fmt="rgb24")
+    assert len(warnings) == 1
+    assert "--pix-fmt rgba does" in warnings[0]
 
 
 def test_images_keep_shape_and_tags(tmp_path: Path, zero_checkpoint: Path) -> None:

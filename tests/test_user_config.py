@@ -205,7 +205,7 @@ def test_completion_needs_no_file(config: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("COMP_CWORD", "3")
     config.write_text("broken")
     outcome = animesr()
-    assert (outcome.stdout.strip(), outcome.stderr) == ("--matrix", "")
+    assert (outcome.stdout.strip(), outcome.stderr) == ("--matrix\n--max-pixels", "")
 
 
 # ---- what is refused -----------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 import zoo
 from command import Outcome, animesr, snapshot
 from rewriting import StreamFacts, attachments_of, chapters_of, facts_of, tags_of_file
-from zoo import FRAMES, ZOO, Specimen
+from zoo import ZOO, Specimen
 
 TIME_TOLERANCE = Fraction(1, 1000)
 """The tick of Matroska."""
@@ -35,7 +34,8 @@ def warnings_of(outcome: Outcome) -> list[str]:
 
 def pictures(path: Path, index: int) -> list[av.VideoFrame]:
     with av.open("file:" + str(path), metadata_errors="surrogateescape") as container:
-        return list(container.decode(container.streams[index]))
+        frames = container.decode(container.streams[index])
+        return [frame for frame in frames if isinstance(frame, av.VideoFrame)]
 
 
 def best_video(path: Path) -> int:
@@ -109,7 +109,8 @@ def check_times(specimen: Specimen, source: Path, output: Path) -> None:
     expected = specimen.times
     if expected is None:
         clock = clock_start(source)
-        expected = tuple(sorted(time - clock for time in facts_of(source)[best_video(source)].times))
+        times = facts_of(source)[best_video(source)].times
+        expected = tuple(sorted(time - clock for time in times))
     found = sorted(video.times)
     assert len(found) == len(expected)
     worst = max(abs(a - b) for a, b in zip(found, expected, strict=True))
@@ -135,7 +136,8 @@ def check_other_streams(specimen: Specimen, source: Path, output: Path) -> None:
     del mine[best_video(source)], theirs[best_video(output)]
     if source.suffix == output.suffix:
         clock = clock_start(source)
-        assert Counter(matters(f, clock) for f in theirs) == Counter(matters(f, clock) for f in mine)
+        before, after = (Counter(matters(f, clock) for f in facts) for facts in (mine, theirs))
+        assert after == before
     else:
         kinds = Counter(f.kind for f in mine if f.kind not in specimen.lost_streams)
         assert Counter(f.kind for f in theirs) == kinds
@@ -152,7 +154,7 @@ def check_other_streams(specimen: Specimen, source: Path, output: Path) -> None:
 def test_sound_and_picture_stay_together_over_a_splice(
     begins: tuple[int, ...], tmp_path: Path, zero_checkpoint: Path
 ) -> None:
-    """Where the clock of a recording jumps, all streams go on by the same step and without a gap."""
+    """Where the clock of a recording jumps, all streams go on by the same step, without a gap."""
     source = zoo.spliced_ts(*begins)(tmp_path)
     outcome, output = run(Specimen(make=zoo.spliced_ts()), source, zero_checkpoint)
     assert outcome.exit_code == 0, outcome.stderr
@@ -181,3 +183,12 @@ def test_a_stream_can_be_picked(
     assert sorted(widths) == [zoo.WIDTH, 4 * zoo.WIDTH]
     copied = facts_of(output)[widths.index(zoo.WIDTH)]
     assert copied.payload == facts_of(source)[1 - wanted].payload
+
+
+def test_the_readme_promises_what_the_zoo_shows() -> None:
+    """The rows of the README's table of what is kept are those that specimens stand for."""
+    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    table = text.partition("<!-- kept -->")[2].partition("<!-- /kept -->")[0]
+    rows = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| ")]
+    assert rows[1:] == list(zoo.KEPT)
+    assert {name for names in zoo.KEPT.values() for name in names} <= set(ZOO)
