@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from animesr_cli.cli import app
 from animesr_cli.errors import ExitCode
 
 
 def main() -> None:
     """Run the command line; leaves through ``SystemExit`` with a documented exit code."""
     try:
+        from animesr_cli.cli import app
+
         app(prog_name="animesr")
+    except KeyboardInterrupt:  # before a command has begun to listen
+        raise SystemExit(ExitCode.INTERRUPTED) from None
     except SystemExit as leaving:
         # Whoever was writing, rich or Typer: both leave with 1 where nobody reads any more.
         if isinstance(leaving.__context__, BrokenPipeError):

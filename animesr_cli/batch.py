@@ -467,9 +467,7 @@ class _Work:
     def left(self) -> list[Outcome]:
         settled = {outcome.item for outcome in self.outcomes}
         return [
-            Outcome(item=item, state=State.LEFT)
-            for item in self.batch.items
-            if item not in settled
+            Outcome(item=item, state=State.LEFT) for item in self.batch.items if item not in settled
         ]
 
 

@@ -8,14 +8,16 @@ and fast runs alternate, so that both meet the same machine. Medians are reporte
 from __future__ import annotations
 
 import logging
+import signal
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 import torch
@@ -154,14 +156,13 @@ def _peak_bytes() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _end_to_end(source: Path, settings: UpscaleSettings, plain: bool) -> Run:
+def _end_to_end(source: Path, folder: Path, settings: UpscaleSettings, plain: bool) -> Run:
     """In a process of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder, "out" + OUTPUT_SUFFIX)
-        plan = make_plan(source, output, settings, warn=log.warning)
-        start = time.perf_counter()
-        frames, stages = (_run_plain if plain else _run_overlapped)(plan)
-        seconds = time.perf_counter() - start
+    output = folder / f"out{OUTPUT_SUFFIX}"
+    plan = make_plan(source, output, replace(settings, overwrite=True), warn=log.warning)
+    start = time.perf_counter()
+    frames, stages = (_run_plain if plain else _run_overlapped)(plan)
+    seconds = time.perf_counter() - start
     cuda = plan.compute.device.type == "cuda"
     return Run(
         frames=frames,
@@ -176,16 +177,38 @@ def _median(runs: list[Run], value: str) -> float:
     return statistics.median(float(getattr(run, value)) for run in runs)
 
 
+@contextmanager
+def _ended_on_error() -> Iterator[None]:
+    """Nobody waits for a child whose result is not wanted any more."""
+    try:
+        yield
+    except BaseException:
+        for child in active_children():
+            child.terminate()
+        raise
+
+
 def measure(source: Path, settings: UpscaleSettings, *, repeats: int) -> Figures:
     """Run everything; minutes, not seconds."""
     plain_settings = replace(settings, precision="fp32")
     context = get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context, max_tasks_per_child=1) as pool:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        ProcessPoolExecutor(
+            1,
+            mp_context=context,
+            max_tasks_per_child=1,
+            initializer=signal.signal,
+            initargs=(signal.SIGINT, signal.SIG_IGN),  # of a terminal: this process sees to it
+        ) as pool,
+        _ended_on_error(),
+    ):
+        folder = Path(name)
         network = pool.submit(measure_network, source, settings, repeats).result()
         plain, fast = [], []
         for _ in range(repeats):
-            plain.append(pool.submit(_end_to_end, source, plain_settings, True).result())
-            fast.append(pool.submit(_end_to_end, source, settings, False).result())
+            plain.append(pool.submit(_end_to_end, source, folder, plain_settings, True).result())
+            fast.append(pool.submit(_end_to_end, source, folder, settings, False).result())
     return _figures(source, settings, repeats, network, plain, fast)
 
 

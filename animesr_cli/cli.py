@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from typer.core import TyperCommand
@@ -35,6 +35,9 @@ from animesr_cli.options import (
 )
 from animesr_cli.timing import parse_rate, parse_time
 from animesr_cli.user_config import file_in_force, read_values
+
+if TYPE_CHECKING:
+    from animesr_cli.pipeline import Observer
 
 DEFAULTS = UpscaleSettings()
 PIPE = Path("-")
@@ -94,22 +97,36 @@ def _errors_shown(*, debug: bool = False, json_events: bool = False) -> Iterator
 
 
 @contextmanager
-def _stoppable() -> Iterator[None]:
-    """The first SIGINT or SIGTERM raises ``Interrupted`` here; the second ends it all at once."""
+def _stoppable() -> Iterator[Callable[[], None]]:
+    """The first SIGINT or SIGTERM raises ``Interrupted`` here; the second ends it all at once.
+
+    What a signal raises may be lost in somebody's ``except``, as in those around torch's imports.
+    So a long run calls what this yields now and then, which raises it again.
+    """
+    heard: list[Interrupted] = []
 
     def stop(signum: int, frame: FrameType | None) -> None:
         for name in handled:
             signal.signal(name, stop_at_once)
-        raise Interrupted(signum)
+        heard.append(Interrupted(signum))
+        raise heard[0]
 
     def stop_at_once(signum: int, frame: FrameType | None) -> None:
         console.show_cursor()
         os._exit(Interrupted(signum).exit_code)
 
+    def listen() -> None:
+        if heard:
+            raise heard[0]
+
     handled = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(name, stop) for name in handled]
     try:
-        yield
+        yield listen
+    except Exception as error:
+        if heard and error is not heard[0]:
+            raise heard[0] from error  # what was interrupted fails in its own ways
+        raise
     finally:
         for name, handler in zip(handled, before, strict=True):
             signal.signal(name, handler)
@@ -192,7 +209,9 @@ def upscale(
     scale: Annotated[
         float,
         typer.Option(
-            "-s", "--scale", help="Factor on width and height, any above 0.",
+            "-s",
+            "--scale",
+            help="Factor on width and height, any above 0.",
             rich_help_panel="Picture",
         ),
     ] = DEFAULTS.scale,
@@ -221,7 +240,8 @@ def upscale(
     deinterlace: Annotated[
         bool,
         typer.Option(
-            "--deinterlace", help="Make whole frames of interlaced ones first (bwdif).",
+            "--deinterlace",
+            help="Make whole frames of interlaced ones first (bwdif).",
             rich_help_panel="Picture",
         ),
     ] = DEFAULTS.deinterlace,
@@ -232,7 +252,8 @@ def upscale(
     no_scenes: Annotated[
         bool,
         typer.Option(
-            "--no-scenes", help="Carry the recurrent state over scene cuts.",
+            "--no-scenes",
+            help="Carry the recurrent state over scene cuts.",
             rich_help_panel="Picture",
         ),
     ] = not DEFAULTS.scenes,
@@ -260,14 +281,18 @@ def upscale(
     model: Annotated[
         str,
         typer.Option(
-            "-n", "--model", help="A name of `animesr models`, or a .safetensors or .pth file.",
+            "-n",
+            "--model",
+            help="A name of `animesr models`, or a .safetensors or .pth file.",
             rich_help_panel="Network",
         ),
     ] = DEFAULTS.model,
     tile: Annotated[
         int,
         typer.Option(
-            "-t", "--tile", help="Tile side in pixels of the input; 0 goes by free memory.",
+            "-t",
+            "--tile",
+            help="Tile side in pixels of the input; 0 goes by free memory.",
             rich_help_panel="Network",
         ),
     ] = DEFAULTS.tile,
@@ -289,14 +314,18 @@ def upscale(
     codec: Annotated[
         str,
         typer.Option(
-            "-c", "--codec", help="An FFmpeg encoder; auto goes by container and bit depth.",
+            "-c",
+            "--codec",
+            help="An FFmpeg encoder; auto goes by container and bit depth.",
             rich_help_panel="Encoding",
         ),
     ] = DEFAULTS.codec,
     crf: Annotated[
         float | None,
-        typer.Option(help="Quality, lower is better; each encoder has its default.",
-                     rich_help_panel="Encoding"),
+        typer.Option(
+            help="Quality, lower is better; each encoder has its default.",
+            rich_help_panel="Encoding",
+        ),
     ] = DEFAULTS.crf,
     preset: Annotated[
         str | None,
@@ -304,14 +333,18 @@ def upscale(
     ] = DEFAULTS.preset,
     pix_fmt: Annotated[
         str | None,
-        typer.Option("--pix-fmt", help="FFmpeg's name of a pixel format.",
-                     rich_help_panel="Encoding"),
+        typer.Option(
+            "--pix-fmt", help="FFmpeg's name of a pixel format.", rich_help_panel="Encoding"
+        ),
     ] = DEFAULTS.pix_fmt,
     encoder_option: Annotated[
         list[str] | None,
         typer.Option(
-            "-e", "--encoder-option", metavar="KEY=VALUE",
-            help="An option of the encoder; repeatable.", rich_help_panel="Encoding",
+            "-e",
+            "--encoder-option",
+            metavar="KEY=VALUE",
+            help="An option of the encoder; repeatable.",
+            rich_help_panel="Encoding",
         ),
     ] = None,
     overwrite: Annotated[
@@ -344,7 +377,7 @@ def upscale(
 
     ffmpeg -i old.avi -f yuv4mpegpipe - | animesr upscale - new.mkv
     """
-    with _errors_shown(debug=debug, json_events=json_events), _stoppable():
+    with _errors_shown(debug=debug, json_events=json_events), _stoppable() as listen:
         _set_up_logging(verbose=verbose, debug=debug)
         source = _one("input", input_path, input_option)
         if source is None:
@@ -382,14 +415,24 @@ def upscale(
         if os.path.isdir(source) and _holds_videos(source, output):
             if output == PIPE:
                 raise UsageError("a folder of videos cannot go through one pipe", "name a folder")
-            return _upscale_folder(source, output, settings, json_events, quiet, debug)
-        _upscale(source, output, settings, json_events, quiet)
+            return _upscale_folder(source, output, settings, json_events, quiet, debug, listen)
+        _upscale(source, output, settings, json_events, quiet, listen)
 
 
 def _holds_videos(folder: Path, output: Path | None) -> bool:
     from animesr_cli.batch import is_batch
 
     return is_batch(folder, output)
+
+
+def _observer(display: console.RunDisplay, listen: Callable[[], None]) -> Observer:
+    from animesr_cli.pipeline import Observer, Progress
+
+    def on_progress(progress: Progress) -> None:
+        listen()
+        display.on_progress(progress)
+
+    return Observer(on_plan=display.on_plan, on_progress=on_progress, on_warning=display.on_warning)
 
 
 def _upscale_folder(
@@ -399,17 +442,12 @@ def _upscale_folder(
     json_events: bool,
     quiet: bool,
     debug: bool,
+    listen: Callable[[], None],
 ) -> None:
     from animesr_cli.batch import BatchObserver, Item, run_batch
-    from animesr_cli.pipeline import Observer
 
     def watch(item: Item) -> Observer:
-        run_display = display.begin(item)
-        return Observer(
-            on_plan=run_display.on_plan,
-            on_progress=run_display.on_progress,
-            on_warning=run_display.on_warning,
-        )
+        return _observer(display.begin(item), listen)
 
     with console.BatchDisplay(json_events=json_events, quiet=quiet, debug=debug) as display:
         observer = BatchObserver(
@@ -428,17 +466,17 @@ def _upscale_folder(
 
 
 def _upscale(
-    source: Path, output: Path | None, settings: UpscaleSettings, json_events: bool, quiet: bool
+    source: Path,
+    output: Path | None,
+    settings: UpscaleSettings,
+    json_events: bool,
+    quiet: bool,
+    listen: Callable[[], None],
 ) -> None:
-    from animesr_cli.pipeline import Observer, run
+    from animesr_cli.pipeline import run
 
     with console.RunDisplay(json_events=json_events, quiet=quiet) as display:
-        observer = Observer(
-            on_plan=display.on_plan,
-            on_progress=display.on_progress,
-            on_warning=display.on_warning,
-        )
-        result = run(source, output, settings, observer)
+        result = run(source, output, settings, _observer(display, listen))
         display.on_result(result)
     if settings.strict and result.warnings:
         raise typer.Exit(ExitCode.WARNINGS)
@@ -545,9 +583,7 @@ def bench(
     device: Annotated[
         str, typer.Option("-g", "--device", help="auto, cpu, cuda, cuda:1 or mps.")
     ] = DEFAULTS.device,
-    precision: Annotated[
-        str, typer.Option(help=", ".join(PRECISIONS) + ".")
-    ] = DEFAULTS.precision,
+    precision: Annotated[str, typer.Option(help=", ".join(PRECISIONS) + ".")] = DEFAULTS.precision,
     model: Annotated[
         str, typer.Option("-n", "--model", help="A name of `animesr models`, or a file.")
     ] = DEFAULTS.model,
@@ -569,7 +605,11 @@ def bench(
         from animesr_cli.bench import measure
 
         settings: Any = UpscaleSettings(
-            device=device, precision=precision, model=model, tile=tile, frames=frames  # type: ignore[arg-type]
+            device=device,
+            precision=precision,
+            model=model,
+            tile=tile,
+            frames=frames,  # type: ignore[arg-type]
         )
         console.show_figures(measure(clip, settings, repeats=repeats), as_json=json_output)
 
@@ -613,9 +653,7 @@ def degrade(
     output: Annotated[
         Path, typer.Argument(metavar="OUT", help="A .mp4, .mov or .mkv file, for its H.264.")
     ],
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="Draw the plan from this number.")
-    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Draw the plan from this number.")] = None,
     lbo: Annotated[
         list[Path] | None,
         typer.Option("--lbo", metavar="FILE", help="A learned operator to draw from; repeatable."),

@@ -471,6 +471,12 @@ def show_figures(figures: Figures, *, as_json: bool) -> None:
         return show_json(asdict(figures))
     f = figures
     width, height = f.size
+    stages = [
+        (f"{stage}, busy ms a frame", "", f"{ms:.1f}", "") for stage, ms in f.stage_ms.items()
+    ]
+    device = (
+        [("peak on the device", "", format_bytes(f.device_bytes), "")] if f.device_bytes else []
+    )
     show_table(
         ("", "plain", "animesr", ""),
         [
@@ -480,9 +486,9 @@ def show_figures(figures: Figures, *, as_json: bool) -> None:
              f"{f.end_to_end_ratio:.2f} times as fast"),
             ("end to end / network", f"{f.plain_end_to_end_ms / f.plain_network_ms:.2f}",
              f"{f.end_to_end_over_network:.2f}", ""),
-            *((f"{stage}, busy ms a frame", "", f"{ms:.1f}", "") for stage, ms in f.stage_ms.items()),
+            *stages,
             ("peak memory", format_bytes(f.plain_peak_bytes), format_bytes(f.peak_bytes), ""),
-            *([("peak on the device", "", format_bytes(f.device_bytes), "")] if f.device_bytes else []),
+            *device,
         ],
         title=f"{f.clip}, {width}x{height}, {f.frames} frames, median of {f.repeats}; {f.device}"
         f" {f.precision} beside fp32, {f.threads} threads, torch {f.torch}",

@@ -85,4 +85,10 @@ def examine() -> list[Finding]:
     ]
     rows = [status(checkpoint) for checkpoint in CATALOGUE]
     models = [Finding("models", row.checkpoint.name, row.where, row.intact) for row in rows]
-    return [*versions, *_devices(), *encoders, Finding("cache", "folder", str(cache_folder())), *models]
+    return [
+        *versions,
+        *_devices(),
+        *encoders,
+        Finding("cache", "folder", str(cache_folder())),
+        *models,
+    ]

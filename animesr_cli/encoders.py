@@ -310,6 +310,11 @@ def open_encoder(context: VideoCodecContext, encoding: Encoding) -> None:
         )
 
 
+def check_opens(encoding: Encoding, width: int, height: int) -> None:
+    """Open the encoder of a run once and let it go; raises as ``open_encoder`` does."""
+    open_encoder(new_context(encoding, width, height), encoding)
+
+
 def _refusal(encoding: Encoding, width: int, height: int) -> DeviceError | UsageError:
     """Find out what an encoder did not like by leaving things out."""
     codec = encoding.codec

@@ -125,12 +125,23 @@ def free_memory(device: torch.device) -> int | None:
 
 
 def choose_tile(height: int, width: int, margin: int, compute: Compute) -> int:
-    """The largest tile side that fits free memory; that of the padded frame if all of it does."""
+    """The largest tile side that fits free memory; that of the padded frame if all of it does.
+
+    Raises DeviceError where what no tiling makes smaller does not fit: the state, the feedback and
+    the enlarged frame.
+    """
     free = free_memory(compute.device)
     whole = max(-(-max(height, width) // MULTIPLE) * MULTIPLE, MIN_TILE)
     if free is None:
         return min(whole, 1024)
-    budget = free * FREE_MEMORY_SHARE - height * width * FRAME_BYTES_PER_PIXEL
+    needed = height * width * FRAME_BYTES_PER_PIXEL
+    if needed > free:
+        raise DeviceError(
+            f"a frame of {width}x{height} needs about {needed / 1e9:.0f} GB on {compute.device}, "
+            f"and {free / 1e9:.0f} GB are free",
+            "the network works at four times the size; make the input smaller first",
+        )
+    budget = free * FREE_MEMORY_SHARE - needed
     pixels = budget / STEP_BYTES_PER_PIXEL[compute.dtype]
     if height * width <= pixels:
         return whole

@@ -112,6 +112,4 @@ class Interrupted(AnimesrError):
 
     def __init__(self, signum: int) -> None:
         super().__init__(f"stopped by {signal.Signals(signum).name}")
-        self.exit_code = (
-            ExitCode.TERMINATED if signum == signal.SIGTERM else ExitCode.INTERRUPTED
-        )
+        self.exit_code = ExitCode.TERMINATED if signum == signal.SIGTERM else ExitCode.INTERRUPTED

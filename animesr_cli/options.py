@@ -18,7 +18,8 @@ VerboseOption = Annotated[
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", help="Read this file instead of ~/.config/animesr/config.toml.",
+        metavar="FILE",
+        help="Read this file instead of ~/.config/animesr/config.toml.",
         rich_help_panel="Configuration",
     ),
 ]
@@ -31,7 +32,10 @@ IgnoreConfigOption = Annotated[
 ProfileOption = Annotated[
     str | None,
     typer.Option(
-        "-p", "--profile", metavar="NAME", help=r"Use \[preset.NAME] of the configuration file.",
+        "-p",
+        "--profile",
+        metavar="NAME",
+        help=r"Use \[preset.NAME] of the configuration file.",
         rich_help_panel="Configuration",
     ),
 ]
@@ -57,5 +61,8 @@ def long_names(command: Any) -> dict[str, str]:
 def option_kinds(command: Any) -> dict[str, type]:
     """Long name of each option of a command -> the type of its value."""
     hints = get_type_hints(command.callback)
-    return {name: _kind(hints[parameter]) for name, parameter in long_names(command).items()
-            if parameter in hints}
+    return {
+        name: _kind(hints[parameter])
+        for name, parameter in long_names(command).items()
+        if parameter in hints
+    }

@@ -19,6 +19,7 @@ from animesr_cli.config import UpscaleSettings
 from animesr_cli.deinterlace import Deinterlacer, Verdict, interlacing_remark, look_into
 from animesr_cli.encoders import (
     Encoding,
+    check_opens,
     choose_encoding,
     choose_image_encoding,
     choose_pipe_encoding,
@@ -177,21 +178,21 @@ def expected_frames(source: VideoInfo, settings: UpscaleSettings) -> int | None:
     return min(count, settings.frames) if count and settings.frames else count or settings.frames
 
 
+def _size(count: int) -> str:
+    return f"{count / 1e9:.2f} GB" if count >= 10**8 else f"{count / 1e6:.2f} MB"
+
+
 def _check_disk(pixels: int, encoding: Encoding, free: int, warn: Callable[[str], None]) -> None:
     fewest = int(pixels * FEWEST_BITS_PER_PIXEL / 8)
     bits = LOSSLESS_BITS_PER_PIXEL if encoding.lossless else LIKELY_BITS_PER_PIXEL
     likely = int(pixels * bits / 8)
     if free < fewest:
         raise DiskFullError(
-            f"{free / 1e9:.2f} GB are free where the output goes, and it needs at least "
-            f"{fewest / 1e9:.2f} GB",
-            f"free {(likely - free) / 1e9:.2f} GB and run again",
+            f"{_size(free)} are free where the output goes, and it needs at least {_size(fewest)}",
+            f"free {_size(likely - free)} and run again",
         )
     if free < likely:
-        warn(
-            f"the output may need {likely / 1e9:.2f} GB and only {free / 1e9:.2f} GB are free "
-            "where it goes"
-        )
+        warn(f"the output may need {_size(likely)} and only {_size(free)} are free where it goes")
 
 
 def check_settings(settings: UpscaleSettings) -> None:
@@ -284,8 +285,11 @@ def make_plan(
     deinterlacer = _deinterlacer(info, settings, is_file=is_file, warn=warn)
     encoding = _encoding(target, settings, info, warn)
     width, height, aspect = output_size(info, settings, encoding)
+    if target.images is None and target.path != PIPE:
+        check_opens(encoding, width, height)
     loaded = loaded or ready_network(settings, warn=warn)
     checkpoint, compute = loaded.checkpoint, loaded.compute
+    tile = choose_tile(info.height, info.width, halo(checkpoint.num_block), compute)
     frames = expected_frames(info, settings)
     free = None if target.folder is None else shutil.disk_usage(target.folder).free
     if free is not None:
@@ -317,9 +321,7 @@ def make_plan(
         checkpoint=checkpoint,
         network=loaded.network,
         compute=compute,
-        tile=settings.tile or choose_tile(
-            info.height, info.width, halo(checkpoint.num_block), compute
-        ),
+        tile=settings.tile or tile,
         width=width,
         height=height,
         sample_aspect_ratio=aspect,
@@ -331,5 +333,3 @@ def make_plan(
         free_bytes=free,
         notes=tuple(notes),
     )
-
-

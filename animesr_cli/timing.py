@@ -179,8 +179,10 @@ class ContinuousClock:
         return offset
 
     def _candidates(self) -> tuple[Fraction, ...]:
-        near = self._jumped_at is not None and self._front is not None and (
-            self._front - self._jumped_at < SPLICE_SECONDS
+        near = (
+            self._jumped_at is not None
+            and self._front is not None
+            and (self._front - self._jumped_at < SPLICE_SECONDS)
         )
         return (self._offset, self._before) if near else (self._offset,)
 

@@ -67,6 +67,20 @@ def zero_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def random_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of a tiny network that changes its pictures visibly, and remembers."""
+    import torch
+    from safetensors.torch import save_file
+
+    from animesr_cli.network import RecurrentUpscaler
+
+    torch.manual_seed(7)
+    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
+    save_file(RecurrentUpscaler(num_feat=4, num_block=(1, 1, 1)).state_dict(), path)
+    return path
+
+
 @pytest.fixture(autouse=True)
 def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No test reads or writes the user's caches and settings."""

@@ -251,9 +251,7 @@ def test_a_folder_without_a_video_left_is_refused(tmp_path: Path) -> None:
         ({"device": "x"}, 2),
     ],
 )
-def test_what_no_file_can_do_is_said_once(
-    season: Path, changes: dict[str, Any], code: int
-) -> None:
+def test_what_no_file_can_do_is_said_once(season: Path, changes: dict[str, Any], code: int) -> None:
     """A wish that fails for every file is an error of the command, before the first of them."""
     outcomes: list[Outcome] = []
     with pytest.raises(AnimesrError) as raised:

@@ -14,9 +14,10 @@ import media
 from animesr_cli import bench
 from animesr_cli.bench import Figures, Run, measure, measure_network
 from animesr_cli.config import UpscaleSettings
+from animesr_cli.engine import choose_compute
 from animesr_cli.plan import make_plan
 from command import animesr
-from test_pipeline import decoded, random_checkpoint  # noqa: F401 a fixture
+from test_pipeline import decoded
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def clip(tmp_path: Path) -> Path:
 def test_the_plain_path_computes_the_same(
     clip: Path,
     random_checkpoint: Path,
-    tmp_path: Path,  # noqa: F811
+    tmp_path: Path,
 ) -> None:
     """The two sides of the table do the same work: their files hold the same pictures."""
     settings = UpscaleSettings(
@@ -122,8 +123,7 @@ def test_the_table_shows_both_paths(monkeypatch: pytest.MonkeyPatch, clip: Path)
 
 def test_a_clip_that_is_missing_is_said_in_one_line(tmp_path: Path) -> None:
     """An error of the child that measures is the same line and code as everywhere."""
-    with pytest.raises(SystemExit) if False else pytest.raises(Exception, match="does not exist"):
-        measure(tmp_path / "missing.mkv", UpscaleSettings(), repeats=1)
+    animesr("bench", tmp_path / "missing.mkv").refused(3, "missing.mkv does not exist")
 
 
 @pytest.mark.slow
@@ -144,6 +144,6 @@ def test_a_whole_benchmark_gives_sane_figures(clip: Path, zero_checkpoint: Path)
 def test_the_real_network_is_faster_than_the_plain_path(own_clip: Path) -> None:
     """Where the CPU multiplies bf16 the network alone is clearly faster than in fp32."""
     plain, fast = measure_network(own_clip, UpscaleSettings(device="cpu"), 2)
-    if bench.choose_compute("cpu", "auto").precision == "fp32":
+    if choose_compute("cpu", "auto").precision == "fp32":
         pytest.skip("no half precision pays on this CPU")
     assert plain / fast > 1.5

@@ -106,9 +106,7 @@ def test_each_picture_becomes_a_whole_one_at_its_time(
     given = [
         Decoded(picture, time, 2) for picture, time in zip(frames(draw, count), times, strict=True)
     ]
-    whole = list(
-        Deinterlacer(flagged=False, top_first=draw is top_first).process(iter(given))
-    )
+    whole = list(Deinterlacer(flagged=False, top_first=draw is top_first).process(iter(given)))
     assert [(each.pts, each.duration) for each in whole] == [(time, 2) for time in times]
     for index in range(1, count - 1):
         target = moment(2 * index).astype(int)

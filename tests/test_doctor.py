@@ -14,6 +14,7 @@ import animesr_cli
 from animesr_cli import checkpoints, doctor
 from animesr_cli.doctor import Finding, examine
 from animesr_cli.encoders import ENCODERS
+from animesr_cli.engine import choose_compute
 from command import animesr
 
 
@@ -41,7 +42,7 @@ def test_every_device_is_listed_with_its_choice(findings: list[Finding]) -> None
     assert "cpu" in devices
     assert len(devices) == 1 + torch.cuda.device_count() + torch.backends.mps.is_available()
     for name, finding in devices.items():
-        compute = doctor.choose_compute(name, "auto")
+        compute = choose_compute(name, "auto")
         assert f"auto is {compute.precision} ({compute.reason})" in finding.value
     assert f"{os.cpu_count()} cores" in devices["cpu"].value
 

@@ -233,16 +233,23 @@ def test_cpu_precision_follows_the_instructions(
 
 
 def test_the_tile_follows_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plenty of memory: the whole frame. Little: a multiple of four. None to spare: the minimum."""
+    """Plenty of memory: the whole frame. Less: a multiple of four. Hardly any: the minimum."""
     frame = (1080, 1920, 24, CPU_BF16)
     chosen = []
-    for free in (64 << 30, 8 << 30, 1 << 20):
+    for free in (64 << 30, 8 << 30, 3 << 30):
         monkeypatch.setattr(engine_module, "free_memory", lambda device, free=free: free)
         chosen.append(choose_tile(*frame))
     assert chosen[0] == 1920
     assert 16 < chosen[1] < 1920
     assert chosen[1] % 4 == 0
     assert chosen[2] == 16
+
+
+def test_a_frame_that_no_tiling_fits_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """8K needs 36 GB for its state and enlarged frame: said before the first frame."""
+    monkeypatch.setattr(engine_module, "free_memory", lambda device: 20 << 30)
+    with pytest.raises(DeviceError, match="7680x4320 needs about 36 GB on cpu, and 21 GB are free"):
+        choose_tile(4320, 7680, 24, CPU_BF16)
 
 
 @pytest.mark.gpu

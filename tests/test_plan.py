@@ -1,4 +1,4 @@
-"""What is settled before the first frame: sizes, colours, lengths, room on the disk, and refusals."""
+"""What is settled before the first frame: sizes, colours, lengths, room on disk, refusals."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import media
 from animesr_cli import plan as plan_room
 from animesr_cli.config import UpscaleSettings
+from animesr_cli.encoders import Encoding
 from animesr_cli.engine import choose_compute, choose_tile
 from animesr_cli.errors import DiskFullError, InputError, OutputError, UsageError
 from animesr_cli.network import halo
@@ -35,7 +36,7 @@ def video(**changes: Any) -> VideoInfo:
 @pytest.fixture
 def planned(tmp_path: Path, zero_checkpoint: Path) -> Callable[..., tuple[Plan, list[str]]]:
     """The plan and the warnings for a small video, or a given one."""
-    usual = media.write_video(tmp_path / "in.mkv", frames=12, width=62, height=46)
+    usual = media.write_video(tmp_path / "in.mkv", frames=6, width=62, height=46)
 
     def make(source: Path = usual, output: str = "out.mkv", **settings: Any) -> Any:
         warnings: list[str] = []
@@ -61,13 +62,25 @@ MULTIPLES = st.sampled_from([(1, 1), (2, 2), (2, 1), (4, 1)])
 ASPECTS = st.sampled_from([Fraction(1), Fraction(8, 9), Fraction(64, 45), Fraction(2)])
 
 
+MP4 = Encoding(codec="libx264", pix_fmt="yuv420p", options={}, format_name="mp4")
+
+
+def sized(
+    source: VideoInfo, settings: UpscaleSettings, multiple: tuple[int, int]
+) -> tuple[int, int, Fraction]:
+    """The output's size for an encoder that takes multiples of these."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan_room, "size_multiple", lambda encoding: multiple)
+        return output_size(source, settings, MP4)
+
+
 @given(SIDES, SIDES, FACTORS, MULTIPLES, ASPECTS)
 def test_a_factor_gives_the_nearest_size_the_encoder_takes(
     width: int, height: int, scale: float, multiple: tuple[int, int], aspect: Fraction
 ) -> None:
     """Each side is the multiple nearest to side times factor, at least one; the aspect stays."""
     source = video(width=width, height=height, sample_aspect_ratio=aspect)
-    *sides, sar = output_size(source, UpscaleSettings(scale=scale), multiple)
+    *sides, sar = sized(source, UpscaleSettings(scale=scale), multiple)
     assert sar == aspect
     for side, wish, step in zip(sides, (width * scale, height * scale), multiple, strict=True):
         assert side % step == 0
@@ -80,15 +93,15 @@ def test_one_side_alone_keeps_the_aspect(
 ) -> None:
     """--width W is W where the encoder takes it, and the height follows; the same for --height."""
     source = video(width=width, height=height)
-    for name, index in (("width", 0), ("height", 1)):
-        settings = UpscaleSettings(**{name: side})  # type: ignore[arg-type]
-        out = output_size(source, settings, multiple)
+    wishes = (UpscaleSettings(width=side), UpscaleSettings(height=side))
+    for index, settings in enumerate(wishes):
+        *out, aspect = sized(source, settings, multiple)
         own = (width, height)
         assert abs(out[index] - side) < multiple[index]
         other = Fraction(own[1 - index] * side, own[index])
         step = multiple[1 - index]
         assert out[1 - index] == step or abs(out[1 - index] - other) <= Fraction(step, 2)
-        assert out[2] == source.sample_aspect_ratio
+        assert aspect == source.sample_aspect_ratio
 
 
 @given(
@@ -100,7 +113,7 @@ def test_with_both_sides_the_shape_on_the_screen_stays(
     """The sample aspect ratio takes up the difference, to a thousandth."""
     source = video(width=width, height=height, sample_aspect_ratio=aspect)
     settings = UpscaleSettings(width=out_width, height=out_height)
-    out_w, out_h, sar = output_size(source, settings, (1, 1))
+    out_w, out_h, sar = sized(source, settings, (1, 1))
     assert (out_w, out_h) == (out_width, out_height)
     before, after = Fraction(width, height) * aspect, Fraction(out_w, out_h) * sar
     assert abs(after / before - 1) < Fraction(1, 200)
@@ -110,9 +123,9 @@ def test_with_both_sides_the_shape_on_the_screen_stays(
 def test_sizes_are_of_the_picture_as_shown(rotation: int) -> None:
     """For a turned picture the coded width is what is asked for as height."""
     source = video(width=64, height=48, rotation=rotation)
-    assert output_size(source, UpscaleSettings(width=96), (2, 2))[:2] == (128, 96)
-    assert output_size(source, UpscaleSettings(width=96, height=200), (2, 2))[:2] == (200, 96)
-    assert output_size(video(rotation=180), UpscaleSettings(width=96), (2, 2))[0] == 96
+    assert sized(source, UpscaleSettings(width=96), (2, 2))[:2] == (128, 96)
+    assert sized(source, UpscaleSettings(width=96, height=200), (2, 2))[:2] == (200, 96)
+    assert sized(video(rotation=180), UpscaleSettings(width=96), (2, 2))[0] == 96
 
 
 @pytest.mark.parametrize(
@@ -121,7 +134,7 @@ def test_sizes_are_of_the_picture_as_shown(rotation: int) -> None:
         ({}, []),
         ({"scale": 2.5}, ["155x115 made 156x116, as the encoder needs"]),
         ({"scale": 1}, []),
-        ({"width": 31}, ["size made 32x24, as the encoder needs"]),
+        ({"width": 31}, ["31x24 made 32x24, as the encoder needs"]),
         ({"width": 30, "height": 22}, []),
     ],
 )
@@ -208,19 +221,20 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 def test_a_disk_that_is_too_small_is_known_before(
     planned: Planned, disk: Callable[[int], None], tmp_path: Path
 ) -> None:
-    """Less than the least: code 5 and what to free. Less than is likely: a warning. Else nothing."""
-    pixels = 248 * 184 * 12
-    disk(100)
-    with pytest.raises(DiskFullError, match="0.00 GB are free where the output goes") as caught:
-        planned()
-    assert caught.value.hint == "free 0.01 GB and run again"
+    """Less than the least: code 5, and what to free. Less than is likely: a warning."""
+    pixels = 2480 * 1840 * 6
+    disk(10_000)
+    with pytest.raises(
+        DiskFullError, match=r"^0\.01 MB are free where the output goes, .* at least 0\.02 MB"
+    ) as caught:
+        planned(scale=40)
+    assert caught.value.hint == "free 0.40 MB and run again"
     assert caught.value.exit_code == 5
     disk(pixels * 12 // 100 // 8 - 1)
-    assert "may need" in planned()[1][0]
+    assert "may need 0.41 MB" in planned(scale=40)[1][0]
     disk(pixels * 12 // 100 // 8 + 1)
-    assert planned()[1] == []
-    with pytest.raises(DiskFullError):
-        planned(codec="ffv1")  # lossless needs much more
+    assert planned(scale=40)[1] == []
+    assert "may need 27.38 MB" in planned(scale=40, codec="ffv1")[1][0]  # lossless needs more
     assert os.listdir(tmp_path) == ["in.mkv"]
 
 
@@ -230,7 +244,7 @@ def test_a_run_of_days_is_warned_of(planned: Planned, monkeypatch: pytest.Monkey
     plan, warnings = planned(frames=1)
     assert plan.estimated_seconds == 62 * 46
     assert warnings == []
-    monkeypatch.setattr(plan_room, "seconds_per_pixel", lambda *arguments: 5.0)
+    monkeypatch.setattr(plan_room, "seconds_per_pixel", lambda *arguments: 10.1)
     _, warnings = planned()
     assert warnings == ["this will take about 2.0 days on cpu; --end 10 tries the first seconds"]
 

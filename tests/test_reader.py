@@ -293,6 +293,8 @@ def test_a_reader_may_run_in_a_thread(tmp_path: Path) -> None:
 def test_variable_frame_rates_are_kept(tmp_path: Path, suffix: str) -> None:
     """Irregular times, a long pause among them, come out as they were written."""
     times = [0, 40, 60, 61, 100, 1100, 1140, 3600_000, 3600_040]
+    if suffix == ".ts":  # where so long a pause is a jump of the clock
+        times[-2:] = [9000, 9040]
     clip = Clip(media.write_video(tmp_path / f"a{suffix}", pts=times, time_base=Fraction(1, 1000)))
     first = clip.seconds[0]
     assert [round((time - first) * 1000) for time in clip.seconds] == times
@@ -569,8 +571,8 @@ def many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Decode as on a machine with 16 processors, where a decoder holds 16 pictures."""
     original = containers.open_input
 
-    def open_input(path: Path | str) -> av.container.InputContainer:
-        container = original(path)
+    def open_input(path: Path | str, **options: Any) -> av.container.InputContainer:
+        container = original(path, **options)
         for stream in container.streams.video:
             stream.thread_count = 16
         return container

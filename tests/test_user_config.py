@@ -38,9 +38,7 @@ def config(own_home: Path) -> Path:
 
 
 @pytest.fixture
-def settings_of(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Callable[..., UpscaleSettings]:
+def settings_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., UpscaleSettings]:
     """What `animesr upscale` with these options would work by."""
     seen: list[UpscaleSettings] = []
 
@@ -236,7 +234,7 @@ def test_unknown_keys_are_refused(config: Path, content: str, words: tuple[str, 
 @pytest.mark.parametrize(
     ("key", "value", "wanted"),
     [
-        ("crf", '"18"', "a number, not \"18\""),
+        ("crf", '"18"', 'a number, not "18"'),
         ("crf", "true", "a number, not true"),
         ("tile", "1.5", "a whole number, not 1.5"),
         ("tile", "false", "a whole number, not false"),
@@ -268,9 +266,7 @@ def test_wrong_types_are_refused(config: Path, key: str, value: str, wanted: str
         (b"[upscale]\n# caf\xe9\n", "line 2 is not UTF-8"),
     ],
 )
-def test_malformed_toml_is_refused_with_its_line(
-    config: Path, content: bytes, place: str
-) -> None:
+def test_malformed_toml_is_refused_with_its_line(config: Path, content: bytes, place: str) -> None:
     """The line names the file and where in it the fault is."""
     error = refusal(config, content)
     assert f"{config} is not valid TOML" in error

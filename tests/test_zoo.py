@@ -150,6 +150,19 @@ def check_other_streams(specimen: Specimen, source: Path, output: Path) -> None:
             assert kept[key.lower()] == value
 
 
+def test_flat_black_stays_black(tmp_path: Path, zero_checkpoint: Path) -> None:
+    """Nothing but black comes out of nothing but black: no tint, no lifted level."""
+    outcome, output = run(ZOO["flat black"], ZOO["flat black"].make(tmp_path), zero_checkpoint)
+    assert outcome.exit_code == 0, outcome.stderr
+    for frame in pictures(output, best_video(output)):
+        luma, *chroma = (np.frombuffer(plane, np.uint8) for plane in frame.planes)
+        rows = luma.reshape(frame.height, -1)[:, : frame.width]
+        assert np.abs(rows.astype(int) - 16).max() <= 1
+        for plane in chroma:
+            rows = plane.reshape(frame.height // 2, -1)[:, : frame.width // 2]
+            assert np.abs(rows.astype(int) - 128).max() <= 1
+
+
 @pytest.mark.parametrize("begins", [(3600, 10), (10, 7200), (10, 7200, 50)])
 def test_sound_and_picture_stay_together_over_a_splice(
     begins: tuple[int, ...], tmp_path: Path, zero_checkpoint: Path

@@ -129,14 +129,18 @@ def shown_colours(frame: av.VideoFrame, matrix: int | None = None) -> NDArray[np
     number = matrix or (frame.colorspace if frame.colorspace in MATRICES else 6)
     is_rgb = frame.format.is_rgb
     full = is_rgb or frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
-    rgb: NDArray[Any] = VideoReformatter().reformat(
-        frame,
-        format="rgb24",
-        src_colorspace=None if is_rgb else MATRICES[number],
-        src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
-        dst_color_range=ColorRange.JPEG,
-        interpolation=Interpolation.BILINEAR | Interpolation.ACCURATE_RND,
-    ).to_ndarray()
+    rgb: NDArray[Any] = (
+        VideoReformatter()
+        .reformat(
+            frame,
+            format="rgb24",
+            src_colorspace=None if is_rgb else MATRICES[number],
+            src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
+            dst_color_range=ColorRange.JPEG,
+            interpolation=Interpolation.BILINEAR | Interpolation.ACCURATE_RND,
+        )
+        .to_ndarray()
+    )
     rows = (np.arange(BLOCK_ROWS) * 2 + 1) * frame.height // (2 * BLOCK_ROWS)
     columns = (np.arange(BLOCK_COLUMNS) * 2 + 1) * frame.width // (2 * BLOCK_COLUMNS)
     return rgb[rows][:, columns]
@@ -198,6 +202,20 @@ def then(make: Make, change: Callable[[Path], object]) -> Make:
     return made
 
 
+def flat(name: str) -> Make:
+    """A file of black pictures."""
+
+    def make(folder: Path) -> Path:
+        black = av.VideoFrame(WIDTH, HEIGHT, "yuv420p")
+        for plane, code in zip(black.planes, (16, 128, 128), strict=True):
+            plane.update(bytes([code]) * plane.buffer_size)
+        return media.write_video(
+            folder / name, width=WIDTH, height=HEIGHT, frames=FRAMES, pictures=[black] * FRAMES
+        )
+
+    return make
+
+
 def named(name: str | bytes, make: Make | None = None) -> Make:
     """A file under another name."""
 
@@ -235,6 +253,7 @@ def resized(folder: Path) -> Path:
 
 def spliced_ts(*begins: int) -> Make:
     """An MPEG-TS of pieces of ten frames with sound, whose clock begins anew at these seconds."""
+
     def make(folder: Path) -> Path:
         parts = [
             video(
@@ -396,6 +415,11 @@ SHAPES: dict[str, Specimen] = {
     ),
     "odd 255x191": Specimen(
         make=video("in.mkv", codec="ffv1", width=255, height=191, frames=2), frames=2
+    ),
+    "flat black": Specimen(make=flat("in.mkv"), blocks=False),
+    "8K": Specimen(
+        make=video("in.mkv", codec="mjpeg", pix_fmt="yuvj420p", width=7680, height=4320, frames=1),
+        refused=(2, "refuses pictures of 30720x17280"),
     ),
     "16x16": Specimen(make=video("in.mp4", width=16, height=16), output="out.mp4", blocks=False),
     "sar 4:3": Specimen(make=video("in.mkv", sar=Fraction(4, 3))),
@@ -585,7 +609,7 @@ STREAMS: dict[str, Specimen] = {
 
 NAMES: dict[str, Specimen] = {
     "spaces": Specimen(make=named("a b  c.mkv")),
-    "quotes": Specimen(make=named("it's \"so\".mkv")),
+    "quotes": Specimen(make=named('it\'s "so".mkv')),
     "leading dash": Specimen(make=named("-y.mkv")),
     "colon": Specimen(make=named("http:in.mkv")),
     "%03d": Specimen(make=named("%03d.mkv")),
