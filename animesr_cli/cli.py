@@ -604,12 +604,12 @@ def bench(
     with _errors_shown(debug=debug), _stoppable():
         from animesr_cli.bench import measure
 
-        settings: Any = UpscaleSettings(
+        settings = UpscaleSettings(
             device=device,
-            precision=precision,
+            precision=cast(Precision, precision),
             model=model,
             tile=tile,
-            frames=frames,  # type: ignore[arg-type]
+            frames=frames,
         )
         console.show_figures(measure(clip, settings, repeats=repeats), as_json=json_output)
 

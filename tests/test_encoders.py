@@ -117,7 +117,7 @@ def test_webm_is_vp9_and_says_that_it_has_8_bits(plain: VideoInfo) -> None:
         ("ffv1", "yuvj422p", "yuv422p"),
         ("ffv1", "yuv420p12le", "yuv420p12le"),
         ("ffv1", "gbrp", "bgr0"),
-        ("ffv1", "rgba", "bgr0"),
+        ("ffv1", "rgba", "bgra"),
         ("ffv1", "gbrp10le", "gbrp10le"),
         ("ffv1", "gray", "gray"),
         ("libx264rgb", "yuv420p", "bgr24"),

@@ -155,7 +155,7 @@ def test_flat_black_stays_black(tmp_path: Path, zero_checkpoint: Path) -> None:
     outcome, output = run(ZOO["flat black"], ZOO["flat black"].make(tmp_path), zero_checkpoint)
     assert outcome.exit_code == 0, outcome.stderr
     for frame in pictures(output, best_video(output)):
-        luma, *chroma = (np.frombuffer(plane, np.uint8) for plane in frame.planes)
+        luma, *chroma = (np.frombuffer(memoryview(plane), np.uint8) for plane in frame.planes)
         rows = luma.reshape(frame.height, -1)[:, : frame.width]
         assert np.abs(rows.astype(int) - 16).max() <= 1
         for plane in chroma:
