@@ -20,7 +20,7 @@ import typer
 from typer.core import TyperCommand
 
 from animesr_cli import __version__, console
-from animesr_cli.config import PRECISIONS, UpscaleSettings
+from animesr_cli.config import PRECISIONS, Precision, UpscaleSettings
 from animesr_cli.errors import AnimesrError, ExitCode, Interrupted, UsageError, as_bug
 from animesr_cli.options import (
     ConfigOption,
