@@ -100,8 +100,8 @@ def _errors_shown(*, debug: bool = False, json_events: bool = False) -> Iterator
 def _stoppable() -> Iterator[Callable[[], None]]:
     """The first SIGINT or SIGTERM raises ``Interrupted`` here; the second ends it all at once.
 
-    What a signal raises may be lost in somebody's ``except``, as in those around torch's imports.
-    So a long run calls what this yields now and then, which raises it again.
+    What a signal raises may be lost in somebody's ``except`` or ``__del__``. So a long run calls
+    what this yields now and then, which raises it again.
     """
     heard: list[Interrupted] = []
 
@@ -130,6 +130,19 @@ def _stoppable() -> Iterator[Callable[[], None]]:
     finally:
         for name, handler in zip(handled, before, strict=True):
             signal.signal(name, handler)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Signals wait until the end of the ``with``: raised while torch is imported, they abort it."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _set_up_logging(*, verbose: bool, debug: bool) -> None:
@@ -420,7 +433,8 @@ def upscale(
 
 
 def _holds_videos(folder: Path, output: Path | None) -> bool:
-    from animesr_cli.batch import is_batch
+    with _undisturbed():
+        from animesr_cli.batch import is_batch
 
     return is_batch(folder, output)
 
@@ -444,7 +458,8 @@ def _upscale_folder(
     debug: bool,
     listen: Callable[[], None],
 ) -> None:
-    from animesr_cli.batch import BatchObserver, Item, run_batch
+    with _undisturbed():
+        from animesr_cli.batch import BatchObserver, Item, run_batch
 
     def watch(item: Item) -> Observer:
         return _observer(display.begin(item), listen)
@@ -473,7 +488,8 @@ def _upscale(
     quiet: bool,
     listen: Callable[[], None],
 ) -> None:
-    from animesr_cli.pipeline import run
+    with _undisturbed():
+        from animesr_cli.pipeline import run
 
     with console.RunDisplay(json_events=json_events, quiet=quiet) as display:
         result = run(source, output, settings, _observer(display, listen))
@@ -602,7 +618,8 @@ def bench(
     animesr bench episode.mkv --frames 100 --json
     """
     with _errors_shown(debug=debug), _stoppable():
-        from animesr_cli.bench import measure
+        with _undisturbed():
+            from animesr_cli.bench import measure
 
         settings = UpscaleSettings(
             device=device,
@@ -633,7 +650,8 @@ def evaluate(
     animesr evaluate upscaled.mkv original.mkv --crop 4 --json
     """
     with _errors_shown(debug=debug), _stoppable():
-        from animesr_cli.evaluate import evaluate as measure
+        with _undisturbed():
+            from animesr_cli.evaluate import evaluate as measure
 
         with console.err.status("reading") as status:  # nothing where stderr is no terminal
             result = measure(
@@ -689,7 +707,8 @@ def degrade(
     """
     with _errors_shown(debug=debug), _stoppable(), console.FrameCounter(quiet=quiet) as counter:
         _set_up_logging(verbose=verbose, debug=debug)
-        from animesr_cli.degrade_video import degrade_video
+        with _undisturbed():
+            from animesr_cli.degrade_video import degrade_video
 
         result = degrade_video(
             source,
