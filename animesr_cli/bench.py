@@ -102,10 +102,11 @@ def _engine_step(engine: Engine, plan: Plan) -> float:
     return time.perf_counter() - start
 
 
-def measure_network(source: Path, settings: UpscaleSettings, repeats: int) -> tuple[float, float]:
+def measure_network(
+    source: Path, folder: Path, settings: UpscaleSettings, repeats: int
+) -> tuple[float, float]:
     """Median seconds per frame of the plain network and of the engine, taken in turns."""
-    with tempfile.TemporaryDirectory() as folder:
-        plan = make_plan(source, Path(folder, "x" + OUTPUT_SUFFIX), settings, warn=log.warning)
+    plan = make_plan(source, folder / f"x{OUTPUT_SUFFIX}", settings, warn=log.warning)
     engine = Engine(
         plan.network, plan.source.height, plan.source.width, plan.compute, tile=plan.tile
     )
@@ -204,7 +205,7 @@ def measure(source: Path, settings: UpscaleSettings, *, repeats: int) -> Figures
         _ended_on_error(),
     ):
         folder = Path(name)
-        network = pool.submit(measure_network, source, settings, repeats).result()
+        network = pool.submit(measure_network, source, folder, settings, repeats).result()
         plain, fast = [], []
         for _ in range(repeats):
             plain.append(pool.submit(_end_to_end, source, folder, plain_settings, True).result())

@@ -341,7 +341,7 @@ def _option_names(context: VideoCodecContext) -> list[str]:
 
 
 def _near(name: str, names: list[str]) -> str | None:
-    nearest = difflib.get_close_matches(name, names, n=3)
+    nearest = difflib.get_close_matches(name, list(dict.fromkeys(names)), n=3)
     return f"did you mean {' or '.join(nearest)}?" if nearest else None
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +20,7 @@ from animesr_cli.bench import Figures, Run, measure, measure_network
 from animesr_cli.config import UpscaleSettings
 from animesr_cli.engine import choose_compute
 from animesr_cli.plan import make_plan
-from command import animesr
+from command import animesr, environment, finished, start
 from test_pipeline import decoded
 
 
@@ -41,9 +45,11 @@ def test_the_plain_path_computes_the_same(
     assert all(np.array_equal(a, b) for pair in pairs for a, b in zip(*pair, strict=True))
 
 
-def test_the_network_alone_is_timed_on_both_paths(clip: Path, zero_checkpoint: Path) -> None:
+def test_the_network_alone_is_timed_on_both_paths(
+    clip: Path, zero_checkpoint: Path, tmp_path: Path
+) -> None:
     """Seconds of a step, above zero and below what a tiny network can take."""
-    plain, fast = measure_network(clip, UpscaleSettings(model=str(zero_checkpoint)), 2)
+    plain, fast = measure_network(clip, tmp_path, UpscaleSettings(model=str(zero_checkpoint)), 2)
     assert 0 < plain < 5
     assert 0 < fast < 5
 
@@ -127,6 +133,24 @@ def test_a_clip_that_is_missing_is_said_in_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are a Unix thing")
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_children_too(
+    signum: signal.Signals, own_clip: Path, tmp_path: Path
+) -> None:
+    """Ctrl-C goes to every process of the terminal, SIGTERM to one: one line, nothing is left."""
+    process = start(
+        "bench", own_clip, env=environment(TMPDIR=str(tmp_path)), start_new_session=True
+    )
+    while not any(tmp_path.iterdir()):
+        time.sleep(0.05)
+    time.sleep(1)
+    (os.killpg if signum == signal.SIGINT else os.kill)(process.pid, signum)
+    finished(process, 20).refused(128 + signum, f"stopped by {signum.name}")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
 def test_a_whole_benchmark_gives_sane_figures(clip: Path, zero_checkpoint: Path) -> None:
     """Processes of their own, real runs: everything is there, positive, and fits together."""
     settings = UpscaleSettings(model=str(zero_checkpoint), device="cpu", frames=4)
@@ -141,9 +165,9 @@ def test_a_whole_benchmark_gives_sane_figures(clip: Path, zero_checkpoint: Path)
 
 
 @pytest.mark.slow
-def test_the_real_network_is_faster_than_the_plain_path(own_clip: Path) -> None:
+def test_the_real_network_is_faster_than_the_plain_path(own_clip: Path, tmp_path: Path) -> None:
     """Where the CPU multiplies bf16 the network alone is clearly faster than in fp32."""
-    plain, fast = measure_network(own_clip, UpscaleSettings(device="cpu"), 2)
+    plain, fast = measure_network(own_clip, tmp_path, UpscaleSettings(device="cpu"), 2)
     if choose_compute("cpu", "auto").precision == "fp32":
         pytest.skip("no half precision pays on this CPU")
     assert plain / fast > 1.5

@@ -7,6 +7,7 @@ own tests of the same faults, in every variety; here each passes once through ev
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import itertools
@@ -539,6 +540,48 @@ def test_a_signal_stops_cleanly(signum: signal.Signals, desk: Path, own_clip: Pa
     outcome = finished(process)
     outcome.refused(128 + signum, f"stopped by {signum.name}")
     assert snapshot(desk) == before
+
+
+@UNIX
+def test_a_signal_waits_until_torch_is_imported(desk: Path, own_clip: Path) -> None:
+    """Row 11: an exception in the middle of that would end the process with SIGABRT."""
+    code = (
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *others):\n"
+        "        if name == 'torch.nn': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "from animesr_cli.__main__ import main\n"
+        "try: main()\n"
+        "finally: print('whole' if hasattr(sys.modules['torch'], 'compile') else 'torn')\n"
+    )
+    before = snapshot(desk)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "upscale", own_clip, desk / "old.mkv", "-y"],
+        env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    outcome = finished(process)
+    assert (outcome.exit_code, outcome.error) == (130, "error: stopped by SIGINT")
+    assert outcome.stdout == "whole\n"
+    assert snapshot(desk) == before
+
+
+@UNIX
+def test_a_signal_that_is_lost_is_heard_again(
+    desk: Path, refused: Refusal, after_frame: Callable[[int, Callable[[], object]], None]
+) -> None:
+    """Row 11: the exception that it raises may vanish in an `except`; the next frame asks."""
+    frames: list[int] = []
+
+    def swallow() -> None:
+        frames.append(3)
+        with contextlib.suppress(Exception):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+
+    after_frame(3, swallow)
+    refused(130, "stopped by SIGINT", "-y", output=Path("old.mkv"))
+    assert frames == [3]
 
 
 @UNIX

@@ -442,6 +442,29 @@ def test_progress_and_result_tell_what_was_done(zero_checkpoint: Path, tmp_path:
     assert all(0 < seconds < result.seconds for seconds in result.stage_seconds.values())
 
 
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_an_error_of_the_caller_leaves_nothing(
+    error: type[BaseException], zero_checkpoint: Path, tmp_path: Path
+) -> None:
+    """What ``on_progress`` raises, or Ctrl-C, comes out as it is; an older output is untouched."""
+    source = media.write_video(tmp_path / "in.mkv", frames=12)
+    (tmp_path / "out.mkv").write_bytes(b"old")
+    mine = error("mine")
+
+    def fail(progress: Progress) -> None:
+        if progress.frames == 3:
+            raise mine
+
+    with pytest.raises(error) as caught:
+        upscale(
+            source, tmp_path / "out.mkv", model=str(zero_checkpoint), overwrite=True,
+            on_progress=fail,
+        )  # fmt: skip
+    assert caught.value is mine
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mkv", "out.mkv"]
+    assert (tmp_path / "out.mkv").read_bytes() == b"old"
+
+
 def test_one_and_two_frames_are_a_film_too(zero_checkpoint: Path, tmp_path: Path) -> None:
     """The sliding window has no neighbours there."""
     for frames in (1, 2):
