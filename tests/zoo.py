@@ -202,6 +202,26 @@ def then(make: Make, change: Callable[[Path], object]) -> Make:
     return made
 
 
+def flv_with_times(changes: dict[int, int]) -> Make:
+    """An FLV file in which the video tags of these numbers have other times, in milliseconds."""
+
+    def make(folder: Path) -> Path:
+        path = video("in.flv", codec="flv", rate=25)(folder)
+        data = bytearray(path.read_bytes())
+        place, number = 13, 0  # behind the header and the first back pointer
+        while place < len(data):
+            kind, size = data[place], int.from_bytes(data[place + 1 : place + 4], "big")
+            if kind == 9:
+                if number in changes:
+                    data[place + 4 : place + 7] = changes[number].to_bytes(3, "big")
+                number += 1
+            place += 11 + size + 4
+        path.write_bytes(data)
+        return path
+
+    return make
+
+
 def flat(name: str) -> Make:
     """A file of black pictures."""
 
@@ -392,6 +412,12 @@ TIMES: dict[str, Specimen] = {
     "two frames": Specimen(make=video("in.mkv", frames=2), frames=2),
     "duplicate times": Specimen(make=patched("in.mkv", {2: 40}), times=_ms(0, 40, 41, 120, 160)),
     "backward times": Specimen(make=patched("in.mkv", {3: 60}), times=_ms(0, 40, 80, 81, 160)),
+    "flv with a backward time": Specimen(
+        make=flv_with_times({3: 60}), times=_ms(0, 40, 80, 81, 160), tolerance=12
+    ),
+    "flv with a duplicate time": Specimen(
+        make=flv_with_times({2: 40}), times=_ms(0, 40, 41, 120, 160), tolerance=12
+    ),
     "missing times": Specimen(make=patched("in.mkv", {2: -40}), times=_ms(0, 40, 80, 120, 160)),
     "a clock that falls back": Specimen(
         make=spliced_ts(3600, 10), times=SPLICED, frames=20, blocks=False, warns=(AT_SPLICE,)
