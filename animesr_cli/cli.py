@@ -402,7 +402,7 @@ def upscale(
             model=model,
             tile=tile,
             device=device,
-            precision="fp16" if half else "fp32" if fp32 else precision,  # type: ignore[arg-type]
+            precision="fp16" if half else "fp32" if fp32 else cast(Precision, precision),
             codec=codec,
             crf=crf,
             preset=preset,

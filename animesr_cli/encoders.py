@@ -29,6 +29,7 @@ from av.video.codeccontext import VideoCodecContext
 from animesr_cli.colour import (
     MATRIX_TAGS,
     NO_MATRIX_TAGS,
+    SITING_TAGS,
     TAGGED_MATRICES,
     ColourSpec,
     Matrix,
@@ -451,7 +452,6 @@ _SRGB_TRANSFER: Final = 13
 _UNSPECIFIED: Final = 2
 _RGB_MATRIX: Final = 0
 _LIMITED, _FULL = 1, 2
-_SITING_TAGS: Final = {"left": 1, "center": 2, "topleft": 3}
 
 
 def output_tags(source: VideoInfo, colour: ColourSpec) -> ColourTags:
@@ -475,7 +475,7 @@ def output_tags(source: VideoInfo, colour: ColourSpec) -> ColourTags:
         transfer=tags.transfer if tags.transfer not in NO_MATRIX_TAGS else transfer,
         matrix=matrix,
         range=_FULL if colour.full_range or layout.family == "rgb" else _LIMITED,
-        siting=_SITING_TAGS[colour.siting] if layout.chroma_shift_x else 0,
+        siting=SITING_TAGS[colour.siting] if layout.chroma_shift_x else 0,
     )
 
 

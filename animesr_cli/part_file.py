@@ -144,6 +144,24 @@ class Sink(io.FileIO):
         return len(memoryview(data))
 
 
+def locked(descriptor: int, path: Path) -> bool:
+    """Take the lock of an open part file or folder; False while a living run holds it."""
+    if sys.platform == "win32":
+        return True  # a second run is not noticed there
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return leads_to(path, descriptor)  # else the other run ended, and its part went, in between
+
+
+def leads_to(path: Path, descriptor: int) -> bool:
+    """Whether a name still leads to what was opened under it."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    return False
+
+
 class PartFile:
     """The file in which an output is made; gone when the ``with`` is left, unless it was published.
 
@@ -156,7 +174,7 @@ class PartFile:
         self._kept = False
         self._final_size: int | None = None
         self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | NO_FOLLOW, 0o666)
-        if not self._lock():
+        if not locked(self._descriptor, self.path):
             os.close(self._descriptor)
             raise OutputError(
                 f"another run is writing {shown(output)}, through {shown(self.path)}",
@@ -165,21 +183,6 @@ class PartFile:
         os.ftruncate(self._descriptor, 0)
         self.sink = Sink(self._descriptor, "w", closefd=False)
         self.sink.name = str(self.path)
-
-    def _lock(self) -> bool:
-        if sys.platform == "win32":
-            return True  # a second run is not noticed there
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return self._is_ours()  # else the other run ended, and its file went, in between
-
-    def _is_ours(self) -> bool:
-        """Whether the name still leads to the file that was opened."""
-        with suppress(FileNotFoundError):
-            return os.path.samestat(os.fstat(self._descriptor), os.stat(self.path))
-        return False
 
     @property
     def size(self) -> int:
@@ -230,7 +233,7 @@ class PartFile:
     ) -> None:
         self.sink.close()
         self._final_size = self.size
-        if not self._kept and self._is_ours():
+        if not self._kept and leads_to(self.path, self._descriptor):
             self.path.unlink()
         os.close(self._descriptor)
 

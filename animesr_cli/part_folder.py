@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import sys
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -19,10 +18,7 @@ from typing import Final, Self
 
 from animesr_cli.containers import shown
 from animesr_cli.errors import OutputError
-from animesr_cli.part_file import NO_FOLLOW, flush_folder, part_of
-
-if sys.platform != "win32":
-    import fcntl
+from animesr_cli.part_file import NO_FOLLOW, flush_folder, leads_to, locked, part_of
 
 ONLY_FOLDERS: Final = getattr(os, "O_DIRECTORY", 0)
 REPLACED: Final = ".replaced"
@@ -47,28 +43,13 @@ class PartFolder:
         with suppress(FileExistsError):
             self.path.mkdir()
         self._descriptor = os.open(self.path, os.O_RDONLY | ONLY_FOLDERS | NO_FOLLOW)
-        if not self._lock():
+        if not locked(self._descriptor, self.path):
             os.close(self._descriptor)
             raise OutputError(
                 f"another run is writing to {shown(folder)}, through {shown(self.path)}",
                 "wait for it, or choose another name",
             )
         self._empty()
-
-    def _lock(self) -> bool:
-        if sys.platform == "win32":
-            return True  # a second run is not noticed there
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return self._is_ours()  # else the other run ended, and its folder went, in between
-
-    def _is_ours(self) -> bool:
-        """Whether the name still leads to the folder that was opened."""
-        with suppress(FileNotFoundError):
-            return os.path.samestat(os.fstat(self._descriptor), os.stat(self.path))
-        return False
 
     def _empty(self) -> None:
         for entry in os.scandir(self.path):
@@ -119,6 +100,6 @@ class PartFolder:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if not self._kept and self._is_ours():
+        if not self._kept and leads_to(self.path, self._descriptor):
             shutil.rmtree(self.path)
         os.close(self._descriptor)
