@@ -6,22 +6,20 @@ completion and usage errors are instant.
 
 from __future__ import annotations
 
-import logging
+import importlib
 import os
-import signal
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from typer.core import TyperCommand
 
-from animesr_cli import __version__, console
+from animesr_cli import console
+from animesr_cli.application import app, errors_shown, set_up_logging, stoppable, undisturbed
 from animesr_cli.config import PRECISIONS, Precision, UpscaleSettings
-from animesr_cli.errors import AnimesrError, ExitCode, Interrupted, UsageError, as_bug
+from animesr_cli.errors import ExitCode, UsageError
 from animesr_cli.options import (
     ConfigOption,
     DebugOption,
@@ -39,118 +37,11 @@ from animesr_cli.user_config import file_in_force, read_values
 if TYPE_CHECKING:
     from animesr_cli.pipeline import Observer
 
+__all__ = ["app"]
+
 DEFAULTS = UpscaleSettings()
 PIPE = Path("-")
 """Standard input as IN, standard output as OUT."""
-
-app = typer.Typer(
-    name="animesr",
-    help="Upscales animation video: every timestamp, colour and other stream survives.",
-    epilog="`animesr upscale episode.mkv` writes episode_x4.mkv; each command has its own --help.",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,  # errors are one line; --debug shows Python's own traceback
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-def _print_version(asked: bool) -> None:
-    if asked:
-        console.out.print(f"animesr {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    version: Annotated[
-        bool,
-        typer.Option("-V", "--version", callback=_print_version, is_eager=True, help="Show it."),
-    ] = False,
-) -> None:
-    pass
-
-
-@contextmanager
-def _errors_shown(*, debug: bool = False, json_events: bool = False) -> Iterator[None]:
-    """The one place where an error becomes a sentence and an exit code."""
-    try:
-        yield
-    except AnimesrError as error:
-        if debug:
-            console.err.print_exception()
-        if json_events:
-            console.emit("error", console.error_event(error))
-        console.show_error(error)
-        raise typer.Exit(error.exit_code) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(ExitCode.INTERRUPTED) from None
-    except (typer.Exit, typer.Abort, BrokenPipeError):
-        raise  # __main__ ends a closed pipe
-    except Exception as error:
-        if debug:
-            raise
-        bug = as_bug(error)
-        if json_events:
-            console.emit("error", console.error_event(bug))
-        console.show_error(bug)
-        raise typer.Exit(ExitCode.BUG) from None
-
-
-@contextmanager
-def _stoppable() -> Iterator[Callable[[], None]]:
-    """The first SIGINT or SIGTERM raises ``Interrupted`` here; the second ends it all at once.
-
-    What a signal raises may be lost in somebody's ``except`` or ``__del__``. So a long run calls
-    what this yields now and then, which raises it again.
-    """
-    heard: list[Interrupted] = []
-
-    def stop(signum: int, frame: FrameType | None) -> None:
-        for name in handled:
-            signal.signal(name, stop_at_once)
-        heard.append(Interrupted(signum))
-        raise heard[0]
-
-    def stop_at_once(signum: int, frame: FrameType | None) -> None:
-        console.show_cursor()
-        os._exit(Interrupted(signum).exit_code)
-
-    def listen() -> None:
-        if heard:
-            raise heard[0]
-
-    handled = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(name, stop) for name in handled]
-    try:
-        yield listen
-    except Exception as error:
-        if heard and error is not heard[0]:
-            raise heard[0] from error  # what was interrupted fails in its own ways
-        raise
-    finally:
-        for name, handler in zip(handled, before, strict=True):
-            signal.signal(name, handler)
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Signals wait until the end of the ``with``: raised while torch is imported, they abort it."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _set_up_logging(*, verbose: bool, debug: bool) -> None:
-    level = logging.DEBUG if debug else logging.INFO if verbose else logging.ERROR
-    logging.basicConfig(
-        level=logging.ERROR, format="%(name)s: %(message)s", handlers=[console.LogLines()]
-    )
-    logging.getLogger("animesr_cli").setLevel(level)
 
 
 def _key_values(pairs: list[str]) -> dict[str, str]:
@@ -177,7 +68,7 @@ class _Configured(TyperCommand):
         given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
         if not (ctx.resilient_parsing or given.get("help")):  # completion; the help always works
             debug, json_events = bool(given.get("debug")), bool(given.get("json_events"))
-            with _errors_shown(debug=debug, json_events=json_events):
+            with errors_shown(debug=debug, json_events=json_events):
                 ctx.default_map = self._defaults(given)
         return super().parse_args(ctx, args)
 
@@ -390,8 +281,8 @@ def upscale(
 
     ffmpeg -i old.avi -f yuv4mpegpipe - | animesr upscale - new.mkv
     """
-    with _errors_shown(debug=debug, json_events=json_events), _stoppable() as listen:
-        _set_up_logging(verbose=verbose, debug=debug)
+    with errors_shown(debug=debug, json_events=json_events), stoppable() as listen:
+        set_up_logging(verbose=verbose, debug=debug)
         source = _one("input", input_path, input_option)
         if source is None:
             raise UsageError("no input is named", "animesr upscale IN [OUT]")
@@ -433,7 +324,7 @@ def upscale(
 
 
 def _holds_videos(folder: Path, output: Path | None) -> bool:
-    with _undisturbed():
+    with undisturbed():
         from animesr_cli.batch import is_batch
 
     return is_batch(folder, output)
@@ -458,7 +349,7 @@ def _upscale_folder(
     debug: bool,
     listen: Callable[[], None],
 ) -> None:
-    with _undisturbed():
+    with undisturbed():
         from animesr_cli.batch import BatchObserver, Item, run_batch
 
     def watch(item: Item) -> Observer:
@@ -488,7 +379,7 @@ def _upscale(
     quiet: bool,
     listen: Callable[[], None],
 ) -> None:
-    with _undisturbed():
+    with undisturbed():
         from animesr_cli.pipeline import run
 
     with console.RunDisplay(json_events=json_events, quiet=quiet) as display:
@@ -514,7 +405,7 @@ def info(
 
     animesr info episode.mkv --json
     """
-    with _errors_shown(debug=debug):
+    with errors_shown(debug=debug):
         from animesr_cli.routes import images_of, look_at
 
         console.show_info(look_at(file, images_of(file), DEFAULTS), as_json=json_output)
@@ -530,7 +421,7 @@ def models(json_output: JsonOption = False, debug: DebugOption = False) -> None:
 
     animesr models --json
     """
-    with _errors_shown(debug=debug):
+    with errors_shown(debug=debug):
         from animesr_cli.checkpoints import CATALOGUE, status
 
         console.show_models([status(checkpoint) for checkpoint in CATALOGUE], as_json=json_output)
@@ -554,7 +445,7 @@ def download(
 
     animesr download --all --force
     """
-    with _errors_shown(debug=debug), _stoppable():
+    with errors_shown(debug=debug), stoppable():
         from animesr_cli.checkpoints import CATALOGUE
         from animesr_cli.checkpoints import download as fetch
 
@@ -582,7 +473,7 @@ def doctor(
 
     animesr doctor --json
     """
-    with _errors_shown(debug=debug):
+    with errors_shown(debug=debug):
         path = file_in_force(config, ignore=ignore_config)
         from animesr_cli.doctor import configuration, examine
 
@@ -617,8 +508,8 @@ def bench(
 
     animesr bench episode.mkv --frames 100 --json
     """
-    with _errors_shown(debug=debug), _stoppable():
-        with _undisturbed():
+    with errors_shown(debug=debug), stoppable():
+        with undisturbed():
             from animesr_cli.bench import measure
 
         settings = UpscaleSettings(
@@ -631,97 +522,4 @@ def bench(
         console.show_figures(measure(clip, settings, repeats=repeats), as_json=json_output)
 
 
-@app.command()
-def evaluate(
-    sr: Annotated[Path, typer.Argument(metavar="SR", help="The video to judge.")],
-    hr: Annotated[Path, typer.Argument(metavar="HR", help="What it should be.")],
-    crop: Annotated[int, typer.Option(min=0, help="Leave out this many pixels at each side.")] = 0,
-    frames: Annotated[int | None, typer.Option(min=1, help="At most this many frames.")] = None,
-    per_frame: Annotated[bool, typer.Option("--per-frame", help="A line for each frame.")] = False,
-    json_output: JsonOption = False,
-    debug: DebugOption = False,
-) -> None:
-    """Measure how near a video is to its original of the same size, in luma.
-
-    [bold]Examples[/bold]
-
-    animesr evaluate upscaled.mkv original.mkv
-
-    animesr evaluate upscaled.mkv original.mkv --crop 4 --json
-    """
-    with _errors_shown(debug=debug), _stoppable():
-        with _undisturbed():
-            from animesr_cli.evaluate import evaluate as measure
-
-        with console.err.status("reading") as status:  # nothing where stderr is no terminal
-            result = measure(
-                sr,
-                hr,
-                crop=crop,
-                frames=frames,
-                on_frame=lambda each: status.update(f"frame {each.index + 1}"),
-                warn=console.show_warning,
-            )
-        console.show_evaluation(result, as_json=json_output, per_frame=per_frame)
-
-
-@app.command()
-def degrade(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="A clean video.")],
-    output: Annotated[
-        Path, typer.Argument(metavar="OUT", help="A .mp4, .mov or .mkv file, for its H.264.")
-    ],
-    seed: Annotated[int | None, typer.Option(min=0, help="Draw the plan from this number.")] = None,
-    lbo: Annotated[
-        list[Path] | None,
-        typer.Option("--lbo", metavar="FILE", help="A learned operator to draw from; repeatable."),
-    ] = None,
-    plan: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Follow this plan; draw nothing.")
-    ] = None,
-    plan_out: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Where the plan is written, instead of OUT.plan.json."),
-    ] = None,
-    device: Annotated[
-        str, typer.Option("-g", "--device", help="auto, cpu, cuda, cuda:1 or mps.")
-    ] = DEFAULTS.device,
-    overwrite: Annotated[
-        bool, typer.Option("-y", "--overwrite", help="Replace OUT and its plan.")
-    ] = DEFAULTS.overwrite,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-    debug: DebugOption = False,
-) -> None:
-    """Make a low-quality copy, a quarter as wide and high, by the paper's degradation model.
-
-    Blur, noise, two downscales or learned operators, H.264; the plan is written beside OUT.
-
-    [bold]Examples[/bold]
-
-    animesr degrade clean.mkv poor.mp4 --seed 7 -v
-
-    animesr degrade clean.mkv poor.mp4 --lbo dvd.safetensors --lbo web.safetensors
-
-    animesr degrade other.mkv other_poor.mp4 --plan poor.mp4.plan.json
-    """
-    with _errors_shown(debug=debug), _stoppable(), console.FrameCounter(quiet=quiet) as counter:
-        _set_up_logging(verbose=verbose, debug=debug)
-        with _undisturbed():
-            from animesr_cli.degrade_video import degrade_video
-
-        result = degrade_video(
-            source,
-            output,
-            seed=seed,
-            lbo=lbo or [],
-            plan_path=plan,
-            plan_output=plan_out,
-            device=device,
-            overwrite=overwrite,
-            warn=(lambda _: None) if quiet else console.show_warning,
-            on_plan=console.show_degradation if verbose else lambda _: None,
-            on_progress=counter.show,
-        )
-        if not quiet:
-            console.show_degraded(result)
+importlib.import_module("animesr_cli.research")  # its verbs stand after these in the help

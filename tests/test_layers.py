@@ -42,7 +42,7 @@ LAYERS = (
         "evaluate",
     ),
     ("routes", "plan", "pipeline", "batch", "bench", "doctor", "degrade_video"),
-    ("__init__", "console", "options", "cli", "__main__"),
+    ("__init__", "console", "options", "application", "research", "cli", "__main__"),
 )
 ROOMS = tuple(room for layer in LAYERS for room in layer)
 
@@ -69,7 +69,7 @@ USERS = {
     "safetensors": {"checkpoints"},
     "torch": {*LAYERS[1], *LAYERS[2], *LAYERS[3]},
     "tqdm": {"checkpoints"},
-    "typer": {"options", "cli"},
+    "typer": {"options", "application", "research", "cli"},
 }
 
 written_rooms = pytest.mark.parametrize(
