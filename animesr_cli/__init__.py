@@ -11,10 +11,10 @@ __all__ = ["__version__", "load_network", "probe", "upscale"]
 
 if TYPE_CHECKING:
     from animesr_cli.checkpoints import load_network
-    from animesr_cli.pipeline import upscale
     from animesr_cli.video_info import probe
+    from animesr_cli.workflow import upscale
 
-_ROOMS = {"load_network": "checkpoints", "probe": "video_info", "upscale": "pipeline"}
+_ROOMS = {"load_network": "checkpoints", "probe": "video_info", "upscale": "workflow"}
 
 
 def __getattr__(name: str) -> Any:

@@ -108,6 +108,35 @@ def stoppable() -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
+def stoppable_between_steps() -> Iterator[Callable[[], None]]:
+    """The first SIGINT or SIGTERM is only noted; what this yields raises ``Interrupted`` then.
+
+    For work whose steps must not be torn apart. One more signal ends it all at once; torchrun sends
+    one itself to those that the terminal has told already.
+    """
+    heard: list[Interrupted] = []
+    enough = 3 if "TORCHELASTIC_RUN_ID" in os.environ else 2
+
+    def note(signum: int, frame: FrameType | None) -> None:
+        heard.append(Interrupted(signum))
+        if len(heard) >= enough:
+            console.show_cursor()
+            os._exit(heard[0].exit_code)
+
+    def listen() -> None:
+        if heard:
+            raise heard[0]
+
+    handled = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(name, note) for name in handled]
+    try:
+        yield listen
+    finally:
+        for name, handler in zip(handled, before, strict=True):
+            signal.signal(name, handler)
+
+
+@contextmanager
 def undisturbed() -> Iterator[None]:
     """Signals wait until the end of the ``with``: raised while torch is imported, they abort it."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows

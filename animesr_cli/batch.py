@@ -32,10 +32,11 @@ from animesr_cli.errors import (
     as_bug,
 )
 from animesr_cli.part_file import explained
-from animesr_cli.pipeline import Observer, UpscaleResult, run
+from animesr_cli.pipeline import Observer, UpscaleResult
 from animesr_cli.plan import LoadedNetwork, Plan, check_settings, ready_network
 from animesr_cli.routes import size_label
 from animesr_cli.sequence import natural_key
+from animesr_cli.workflow import finished_before, run
 from animesr_cli.y4m import PIPE
 
 log = logging.getLogger(__name__)
@@ -450,6 +451,7 @@ class _Work:
     def _outcome(self, item: Item) -> Outcome:
         try:
             if _is_finished(item, self.settings):
+                finished_before(item.source, item.output, self.settings)  # tidies up
                 return Outcome(item=item, state=State.SKIPPED)
         except AnimesrError as error:
             return Outcome(item=item, state=State.FAILED, error=error)

@@ -13,26 +13,33 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from multiprocessing import active_children, get_context
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import torch
 
 from animesr_cli.colour import from_rgb, to_rgb
 from animesr_cli.config import UpscaleSettings
 from animesr_cli.engine import Compute, Engine
+from animesr_cli.errors import DeviceError
 from animesr_cli.network import RecurrentUpscaler, pad_to_multiple
 from animesr_cli.pipeline import Observer, Upscaling, open_writer, resample
 from animesr_cli.plan import Plan, make_plan
 from animesr_cli.reader import Reader
+from animesr_cli.worker import Fault
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 OUTPUT_SUFFIX = ".mkv"
+
+NETWORK_STEPS = 5
+"""That are timed behind an end-to-end run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +52,8 @@ class Run:
     """Resident memory at its highest; on CUDA also see ``device_bytes``."""
     device_bytes: int
     stage_seconds: Mapping[str, float]
+    network_seconds: float
+    """Of one frame of the network alone, in the same process directly afterwards."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +77,8 @@ class Figures:
     end_to_end_ms: float
     end_to_end_ratio: float
     end_to_end_over_network: float
-    """Time of a frame end to end, in units of the network's alone."""
+    """Time of a frame end to end, in units of the network's alone directly afterwards."""
+    plain_end_to_end_over_network: float
     stage_ms: Mapping[str, float]
     """Busy time of each stage in the overlapped run."""
     plain_peak_bytes: int
@@ -100,6 +110,16 @@ def _engine_step(engine: Engine, plan: Plan) -> float:
     start = time.perf_counter()
     engine.step(frame, frame, frame)
     return time.perf_counter() - start
+
+
+def network_alone(plan: Plan, *, plain: bool) -> float:
+    """Median seconds of a step on this size, after one that warms up."""
+    if plain:
+        return statistics.median([_plain_steps(plan) for _ in range(2)][1:])
+    engine = Engine(
+        plan.network, plan.source.height, plan.source.width, plan.compute, tile=plan.tile
+    )
+    return statistics.median([_engine_step(engine, plan) for _ in range(NETWORK_STEPS + 1)][1:])
 
 
 def measure_network(
@@ -165,51 +185,70 @@ def _end_to_end(source: Path, folder: Path, settings: UpscaleSettings, plain: bo
     frames, stages = (_run_plain if plain else _run_overlapped)(plan)
     seconds = time.perf_counter() - start
     cuda = plan.compute.device.type == "cuda"
-    return Run(
+    return Run(  # in this order: the network alone comes last
         frames=frames,
         seconds=seconds,
         peak_bytes=_peak_bytes(),
         device_bytes=torch.cuda.max_memory_allocated() if cuda else 0,
         stage_seconds=dict(stages),
+        network_seconds=network_alone(plan, plain=plain),
     )
+
+
+def _over_network(runs: list[Run]) -> float:
+    return statistics.median(run.seconds / run.frames / run.network_seconds for run in runs)
 
 
 def _median(runs: list[Run], value: str) -> float:
     return statistics.median(float(getattr(run, value)) for run in runs)
 
 
-@contextmanager
-def _ended_on_error() -> Iterator[None]:
-    """Nobody waits for a child whose result is not wanted any more."""
+def _answer(answers: Connection, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    """In the child."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the parent sees to it
     try:
-        yield
-    except BaseException:
-        for child in active_children():
+        answers.send(work(*arguments))
+    except Exception as error:
+        answers.send(Fault.of(error))
+
+
+def in_child(work: Callable[..., T], *arguments: object) -> T:
+    """Call a function in a new process; one whose result is not wanted any more is ended.
+
+    Raises:
+        AnimesrError: what ``work`` raised, or that the process has died.
+    """
+    context = get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    child = context.Process(target=_answer, args=(theirs, work, arguments))
+    with ours:
+        child.start()
+        theirs.close()
+        try:
+            answer = ours.recv()
+        except EOFError:
+            child.join()
+            raise DeviceError(f"the process that measures died ({child.exitcode})") from None
+        except BaseException:
             child.terminate()
-        raise
+            raise
+        finally:
+            child.join()
+    if isinstance(answer, Fault):
+        raise answer.error()
+    return cast(T, answer)
 
 
 def measure(source: Path, settings: UpscaleSettings, *, repeats: int) -> Figures:
     """Run everything; minutes, not seconds."""
     plain_settings = replace(settings, precision="fp32")
-    context = get_context("spawn")
-    with (
-        tempfile.TemporaryDirectory() as name,
-        ProcessPoolExecutor(
-            1,
-            mp_context=context,
-            max_tasks_per_child=1,
-            initializer=signal.signal,
-            initargs=(signal.SIGINT, signal.SIG_IGN),  # of a terminal: this process sees to it
-        ) as pool,
-        _ended_on_error(),
-    ):
+    with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        network = pool.submit(measure_network, source, folder, settings, repeats).result()
+        network = in_child(measure_network, source, folder, settings, repeats)
         plain, fast = [], []
         for _ in range(repeats):
-            plain.append(pool.submit(_end_to_end, source, folder, plain_settings, True).result())
-            fast.append(pool.submit(_end_to_end, source, folder, settings, False).result())
+            plain.append(in_child(_end_to_end, source, folder, plain_settings, True))
+            fast.append(in_child(_end_to_end, source, folder, settings, False))
     return _figures(source, settings, repeats, network, plain, fast)
 
 
@@ -245,7 +284,8 @@ def _figures(
         plain_end_to_end_ms=1000 * plain_frame,
         end_to_end_ms=1000 * fast_frame,
         end_to_end_ratio=plain_frame / fast_frame,
-        end_to_end_over_network=fast_frame / network[1],
+        end_to_end_over_network=_over_network(fast),
+        plain_end_to_end_over_network=_over_network(plain),
         stage_ms=stages,
         plain_peak_bytes=int(_median(plain, "peak_bytes")),
         peak_bytes=int(_median(fast, "peak_bytes")),

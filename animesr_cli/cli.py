@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 DEFAULTS = UpscaleSettings()
+BENCH_FRAMES = 30
 PIPE = Path("-")
 """Standard input as IN, standard output as OUT."""
 
@@ -251,6 +252,51 @@ def upscale(
             rich_help_panel="Encoding",
         ),
     ] = None,
+    no_journal: Annotated[
+        bool,
+        typer.Option(
+            "--no-journal",
+            help="Run in one piece: an interrupted run begins anew.",
+            rich_help_panel="Long jobs",
+        ),
+    ] = not DEFAULTS.journal,
+    segment_frames: Annotated[
+        int,
+        typer.Option(
+            help="Frames that are kept together; an interruption costs at most these.",
+            rich_help_panel="Long jobs",
+        ),
+    ] = DEFAULTS.segment_frames,
+    work_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for OUT.animesr, where finished segments are kept; else beside OUT.",
+            rich_help_panel="Long jobs",
+        ),
+    ] = DEFAULTS.work_dir,
+    restart: Annotated[
+        bool,
+        typer.Option(
+            "--restart",
+            help="Begin anew where OUT.animesr holds an interrupted run.",
+            rich_help_panel="Long jobs",
+        ),
+    ] = DEFAULTS.restart,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="How many compute at once; one for each GPU where there are several.",
+            rich_help_panel="Long jobs",
+        ),
+    ] = DEFAULTS.workers,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Compute on a Ray cluster: auto, or HOST:PORT of its head.",
+            rich_help_panel="Long jobs",
+        ),
+    ] = DEFAULTS.cluster,
     overwrite: Annotated[
         bool, typer.Option("-y", "--overwrite", help="Replace OUT where it exists.")
     ] = DEFAULTS.overwrite,
@@ -308,6 +354,12 @@ def upscale(
             stream=stream,
             deinterlace=deinterlace,
             max_pixels=max_pixels,
+            journal=not no_journal,
+            segment_frames=segment_frames,
+            work_dir=work_dir,
+            restart=restart,
+            workers=workers,
+            cluster=cluster,
             overwrite=overwrite,
             strict=strict,
         )
@@ -337,7 +389,12 @@ def _observer(display: console.RunDisplay, listen: Callable[[], None]) -> Observ
         listen()
         display.on_progress(progress)
 
-    return Observer(on_plan=display.on_plan, on_progress=on_progress, on_warning=display.on_warning)
+    return Observer(
+        on_plan=display.on_plan,
+        on_progress=on_progress,
+        on_segment=display.on_segment,
+        on_warning=display.on_warning,
+    )
 
 
 def _upscale_folder(
@@ -380,7 +437,7 @@ def _upscale(
     listen: Callable[[], None],
 ) -> None:
     with undisturbed():
-        from animesr_cli.pipeline import run
+        from animesr_cli.workflow import run
 
     with console.RunDisplay(json_events=json_events, quiet=quiet) as display:
         result = run(source, output, settings, _observer(display, listen))
@@ -485,7 +542,19 @@ def doctor(
 @app.command()
 def bench(
     clip: Annotated[Path, typer.Argument(metavar="CLIP", help="A video file.")],
-    frames: Annotated[int, typer.Option(min=2, help="Frames of each end-to-end run.")] = 30,
+    frames: Annotated[
+        int | None,
+        typer.Option(min=2, help="Frames of each end-to-end run: 30, or all with --segments."),
+    ] = None,
+    segments: Annotated[
+        bool,
+        typer.Option(
+            "--segments", help="Measure segments, two workers and resuming beside one piece."
+        ),
+    ] = False,
+    segment_frames: Annotated[
+        int, typer.Option(help="Frames of a segment, for --segments.")
+    ] = DEFAULTS.segment_frames,
     repeats: Annotated[int, typer.Option(min=1, help="Runs of each kind, side by side.")] = 3,
     device: Annotated[
         str, typer.Option("-g", "--device", help="auto, cpu, cuda, cuda:1 or mps.")
@@ -507,18 +576,25 @@ def bench(
     animesr bench episode.mkv
 
     animesr bench episode.mkv --frames 100 --json
+
+    animesr bench minute.mkv --segments
     """
     with errors_shown(debug=debug), stoppable():
         with undisturbed():
             from animesr_cli.bench import measure
+            from animesr_cli.bench_segments import measure_segments
 
         settings = UpscaleSettings(
             device=device,
             precision=cast(Precision, precision),
             model=model,
             tile=tile,
-            frames=frames,
+            frames=frames if segments else frames or BENCH_FRAMES,
+            segment_frames=segment_frames,
         )
+        if segments:
+            cost = measure_segments(clip, settings, repeats=repeats)
+            return console.show_segment_figures(cost, as_json=json_output)
         console.show_figures(measure(clip, settings, repeats=repeats), as_json=json_output)
 
 

@@ -246,9 +246,12 @@ def _average(pixels: Tensor, shift: int, on_pixel: bool) -> Tensor:
 def to_rgb(
     planes: Sequence[Tensor], spec: ColourSpec, dtype: torch.dtype = torch.float32
 ) -> Tensor:
-    """Integer planes to (3, H, W) RGB on the planes' device, [0, 1] nominal, not clamped."""
-    height, width = planes[0].shape
-    rgb = torch.empty((3, height, width), dtype=torch.float32, device=planes[0].device)
+    """Integer planes to (3, H, W) RGB on the planes' device, [0, 1] nominal, not clamped.
+
+    Planes (T, H, W) of several pictures give (3, T, H, W).
+    """
+    height, width = planes[0].shape[-2:]
+    rgb = torch.empty((3, *planes[0].shape), dtype=torch.float32, device=planes[0].device)
     if spec.layout.family == "rgb":
         for channel, plane in zip(rgb, planes, strict=True):
             channel.copy_(plane)
@@ -274,18 +277,21 @@ def _chroma_pixels(plane: Tensor, spec: ColourSpec, height: int, width: int) -> 
     values = plane.to(torch.float32).sub_(neutral).mul_(1 / span)
     on_pixel_x, on_pixel_y = _on_pixels(spec.siting)
     if spec.layout.chroma_shift_y:
-        rows = values.new_empty((height, values.shape[1]))
+        rows = values.new_empty((*values.shape[:-2], height, values.shape[-1]))
         _interpolate(values.mT, rows.mT, spec.layout.chroma_shift_y, on_pixel_y)
         values = rows
     if spec.layout.chroma_shift_x:
-        pixels = values.new_empty((height, width))
+        pixels = values.new_empty((*values.shape[:-2], height, width))
         _interpolate(values, pixels, spec.layout.chroma_shift_x, on_pixel_x)
         values = pixels
     return values
 
 
 def from_rgb(rgb: Tensor, spec: ColourSpec) -> tuple[Tensor, ...]:
-    """(3, H, W) RGB of any stride to integer planes, rounded, clamped to 0..2^depth-1."""
+    """(3, H, W) RGB of any stride to integer planes, rounded, clamped to 0..2^depth-1.
+
+    (3, T, H, W) gives planes (T, H, W) of several pictures.
+    """
     rgb = rgb.to(torch.float32)
     depth = spec.layout.depth
     if spec.layout.family == "rgb":

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -25,20 +25,27 @@ from rich.text import Text
 from rich.traceback import Traceback
 
 from animesr_cli.errors import AnimesrError
-from animesr_cli.timing import format_time
+from animesr_cli.timing import format_speed, format_time
 
 if TYPE_CHECKING:
     from animesr_cli.batch import Batch, BatchResult, Item, Outcome
     from animesr_cli.bench import Figures
+    from animesr_cli.bench_segments import SegmentFigures
     from animesr_cli.checkpoints import Status
+    from animesr_cli.compare import CompareResult
+    from animesr_cli.compare_report import Entry
     from animesr_cli.degrade import DegradationPlan
     from animesr_cli.degrade_video import DegradeResult
     from animesr_cli.doctor import Finding
     from animesr_cli.evaluate import Evaluation
     from animesr_cli.pipeline import Progress as RunProgress
-    from animesr_cli.pipeline import UpscaleResult
+    from animesr_cli.pipeline import SegmentEvent, UpscaleResult
     from animesr_cli.plan import Plan
+    from animesr_cli.train import FinetuneResult
+    from animesr_cli.training_run import Progress as TrainingProgress
     from animesr_cli.video_info import StreamInfo, VideoInfo
+
+log = logging.getLogger(__name__)
 
 LINE_SECONDS: Final = 5.0
 """How often a line is written where stderr is no terminal."""
@@ -231,8 +238,15 @@ class RunDisplay:
             self._task = self._bar.add_task("frame 0", total=plan.frames)
             self._bar.start()
 
+    def on_segment(self, event: SegmentEvent) -> None:
+        if self._json:
+            emit("segment", self._file | asdict(event))
+        log.info("%s: segment at frame %d %s", event.worker, event.first_frame, event.state)
+
     def on_progress(self, progress: RunProgress) -> None:
-        self._speed.add(progress.elapsed_seconds, progress.frames, progress.media_seconds)
+        new = progress.frames - progress.frames_before
+        media = progress.media_seconds * new / max(progress.frames, 1)
+        self._speed.add(progress.elapsed_seconds, new, media)
         line = progress_line(progress, self._speed)
         if self._bar is not None:
             self._bar.update(self._task, completed=progress.frames, description=line)
@@ -256,7 +270,7 @@ class RunDisplay:
         if self._json:
             emit("done", self._file | asdict(result) | {"output": str(result.output)})
         if not self._quiet:
-            fps = result.frames / max(result.seconds, 1e-9)
+            fps = (result.frames - result.frames_before) / max(result.seconds, 1e-9)
             piped = result.output.name == "-"
             name = "standard output" if piped else visible(str(result.output))
             done = "written" if piped else "verified"
@@ -484,7 +498,7 @@ def show_figures(figures: Figures, *, as_json: bool) -> None:
              f"{f.network_ratio:.2f} times as fast"),
             ("end to end, ms a frame", f"{f.plain_end_to_end_ms:.1f}", f"{f.end_to_end_ms:.1f}",
              f"{f.end_to_end_ratio:.2f} times as fast"),
-            ("end to end / network", f"{f.plain_end_to_end_ms / f.plain_network_ms:.2f}",
+            ("end to end / network", f"{f.plain_end_to_end_over_network:.2f}",
              f"{f.end_to_end_over_network:.2f}", ""),
             *stages,
             ("peak memory", format_bytes(f.plain_peak_bytes), format_bytes(f.peak_bytes), ""),
@@ -492,6 +506,31 @@ def show_figures(figures: Figures, *, as_json: bool) -> None:
         ],
         title=f"{f.clip}, {width}x{height}, {f.frames} frames, median of {f.repeats}; {f.device}"
         f" {f.precision} beside fp32, {f.threads} threads, torch {f.torch}",
+    )  # fmt: skip
+    return None
+
+
+def show_segment_figures(figures: SegmentFigures, *, as_json: bool) -> None:
+    """What segments cost and gain."""
+    if as_json:
+        return show_json(asdict(figures))
+    f = figures
+    show_table(
+        ("", "before", "after", ""),
+        [
+            ("one piece -> segments, seconds", f"{f.one_piece_seconds:.1f}",
+             f"{f.segmented_seconds:.1f}",
+             f"{100 * f.time_cost:+.1f} %, {100 * f.cpu_cost:+.1f} % of processor time"),
+            ("one piece -> segments, size", format_bytes(f.one_piece_bytes),
+             format_bytes(f.segmented_bytes), f"{100 * f.size_cost:+.1f} %"),
+            ("one worker -> two, seconds", f"{f.one_worker_seconds:.1f}",
+             f"{f.two_workers_seconds:.1f}", f"{f.workers_ratio:.2f} times as fast"),
+            ("interrupted and resumed, seconds", "", f"{f.resume_overhead_seconds:+.1f}",
+             f"besides {f.dropped_frames} frames in hand"),
+        ],
+        title=f"{f.clip}, {f.frames} frames in {f.segments} segments of at most "
+        f"{f.segment_frames}, median of {f.repeats}; {f.device}, {f.threads} threads, "
+        f"torch {f.torch}",
     )  # fmt: skip
     return None
 
@@ -564,7 +603,7 @@ class FrameCounter:
         self._task = TaskID(0)
         self._line_due = time.monotonic() + LINE_SECONDS
 
-    def __enter__(self) -> FrameCounter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -572,7 +611,9 @@ class FrameCounter:
             self._bar.stop()
 
     def show(self, frames: int, total: int | None) -> None:
-        line = f"frame {frames}" + (f"/{total}" if total else "")
+        self.tell(f"frame {frames}" + (f"/{total}" if total else ""), frames, total)
+
+    def tell(self, line: str, done: int, total: int | None) -> None:
         if self._quiet:
             return
         if not err.is_terminal:
@@ -584,7 +625,7 @@ class FrameCounter:
             self._bar = Progress(BarColumn(24), TextColumn("{task.description}"), console=err)
             self._task = self._bar.add_task(line, total=total)
             self._bar.start()
-        self._bar.update(self._task, completed=frames, description=line)
+        self._bar.update(self._task, completed=done, total=total, description=line)
 
 
 def show_degradation(plan: DegradationPlan) -> None:
@@ -598,3 +639,94 @@ def show_degraded(result: DegradeResult) -> None:
             f"plan in {result.plan_path}"
         )
     )
+
+
+class TrainingCounter(FrameCounter):
+    """Iterations done, of how many, and what is said in between."""
+
+    def note(self, text: str) -> None:
+        if not self._quiet:
+            err.print(Text(visible(text)))
+
+    def show_iteration(self, progress: TrainingProgress) -> None:
+        left = (progress.iterations - progress.iteration) / max(
+            progress.iterations_per_second, 1e-9
+        )
+        line = (
+            f"iteration {progress.iteration}/{progress.iterations} · "
+            f"loss {progress.values['loss']:.4f} · {progress.iterations_per_second:.2f}/s · "
+            f"waiting {progress.waiting:.0%} · {format_time(left)} left"
+        )
+        self.tell(line, progress.iteration, progress.iterations)
+
+
+TRAINING_SCORES: Final = {
+    "psnr_y": ".2f", "ssim_y": ".4f", "gradient_ratio": ".3f", "flicker": ".3f", "edge_f1": ".4f",
+}  # fmt: skip
+
+
+def show_finetuned(result: FinetuneResult, *, as_json: bool, quiet: bool) -> None:
+    """Where the result is, and what it gained on the held-out part."""
+    columns = {"bicubic": result.bicubic, "before": result.before, "after": result.after}
+    if not result.after:
+        return  # one of several processes, which does not measure
+    if as_json:
+        told = {
+            "folder": str(result.folder),
+            "model": str(result.model),
+            "iteration": result.iteration,
+            "iterations": result.iterations,
+            "iterations_per_second": result.iterations_per_second,
+            "waiting": result.waiting,
+            **{name: dict(scores) for name, scores in columns.items()},
+        }
+        sys.stdout.write(json.dumps(told, indent=2) + "\n")
+    elif not quiet:
+        rows = [
+            [name, *(format(scores[name], shape) for scores in columns.values())]
+            for name, shape in TRAINING_SCORES.items()
+            if all(name in scores for scores in columns.values())
+        ]
+        show_table(["held-out part", *columns], rows)
+        err.print(
+            Text(visible(f"{result.model} after {result.iteration} iterations; use it with -n"))
+        )
+
+
+def show_comparison(result: CompareResult, *, as_json: bool, quiet: bool) -> None:
+    """What was measured of each candidate, and where page, sheet and clip are."""
+    report = result.report
+    if as_json:
+        written = {"page": result.page, "page_bytes": result.page_bytes, "sheet": result.sheet}
+        video = {"video": result.video, "video_frames": result.video_frames}
+        return show_json(asdict(report) | written | video)
+    if quiet:
+        return None
+    columns = ["", "frames/s", "whole clip"]
+    if report.reference:
+        columns += [title for title, _, _ in MEASURES.values()]
+    count = len(report.moments)
+    show_table(
+        columns,
+        [_compared(entry, measured=report.reference is not None) for entry in report.entries],
+        title=f"{report.clip.name}: {count} picture{'' if count == 1 else 's'}, "
+        f"{report.width}x{report.height} -> {report.layout.width}x{report.layout.height}, "
+        f"{report.device}",
+    )
+    for path, what in (
+        (result.page, f"page, {format_bytes(result.page_bytes)}"),
+        (result.sheet, "sheet"),
+        (result.video, f"{result.video_frames} frames verified"),
+    ):
+        if path is not None:
+            err.print(Text(f"{visible(str(path))}: {what}"))
+    return None
+
+
+def _compared(entry: Entry, *, measured: bool) -> tuple[str, ...]:
+    fps, whole = entry.frames_per_second, entry.clip_seconds
+    speed = "" if fps is None else format_speed(fps)
+    time = "" if fps is None else "unknown" if whole is None else format_time(whole)
+    scores = asdict(entry.mean) if entry.mean else dict.fromkeys(MEASURES)
+    cells = [_score(name, scores[name]) if entry.mean else "" for name in MEASURES]
+    return (entry.name, speed, time, *(cells if measured else ()))

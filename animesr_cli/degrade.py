@@ -344,15 +344,16 @@ def compress(
     """Through H.264 and back, in memory; height and width are even."""
     encoder = _open_h264(clip, h264_encoding(crf, profile), frame_rate)
     colour = h264_colour(matrix)
+    planes = [plane.cpu() for plane in from_rgb(clip.transpose(0, 1), colour)]  # (T, H, W) each
     packets = []
-    for number, rgb in enumerate(clip):
-        frame = filled_frame([plane.cpu() for plane in from_rgb(rgb, colour)], PIX_FMT)
+    for number, picture in enumerate(zip(*planes, strict=True)):
+        frame = filled_frame(picture, PIX_FMT)
         frame.pts, frame.time_base = number, 1 / frame_rate
         packets += encoder.encode(frame)
     packets += encoder.encode(None)
-    frames = [to_rgb(planes, colour) for planes in _decoded(packets)]
-    assert len(frames) == len(clip), (len(frames), len(clip))
-    return torch.stack(frames).clamp_(0, 1).to(clip.device, clip.dtype)
+    decoded = [torch.stack(each).to(clip.device) for each in zip(*_decoded(packets), strict=True)]
+    assert len(decoded[0]) == len(clip), (len(decoded[0]), len(clip))
+    return to_rgb(decoded, colour).transpose(0, 1).clamp(0, 1).to(clip.dtype)
 
 
 def _open_h264(clip: Tensor, encoding: Encoding, frame_rate: Fraction) -> VideoCodecContext:

@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,6 +28,14 @@ log = logging.getLogger(__name__)
 
 Window = tuple[Tensor, Tensor, Tensor]
 """Frames t-1, t, t+1."""
+
+
+class Carried(NamedTuple):
+    """What one frame leaves for the next, for the padded frame."""
+
+    sr: Tensor
+    state: Tensor
+
 
 # Peak bytes per input pixel of one step, weights apart, measured as the growth of resident memory
 # over frames of 320x180 to 1280x720 (`animesr bench` prints the peak of whole runs).
@@ -87,7 +96,11 @@ def choose_compute(device_name: str, precision: str) -> Compute:
     """Pick device and precision; the one place where either is decided."""
     if precision not in PRECISIONS:
         raise UsageError(f"there is no precision {precision!r}", f"use {', '.join(PRECISIONS)}")
-    device = choose_device(device_name)
+    return compute_on(choose_device(device_name), precision)
+
+
+def compute_on(device: torch.device, precision: str) -> Compute:
+    """The precision for a device, which need not be one of this machine."""
     if precision == "fp32":
         return Compute(device, torch.float32, "asked for")
     if precision == "bf16":
@@ -216,6 +229,22 @@ class Engine:
         self._sr, self._state = self._net.initial(frame.to(self.compute.device))
         self._state = self._state.to(memory_format=self._memory_format)
 
+    @property
+    def carried(self) -> Carried:
+        """What the next frame will be given; nothing changes it afterwards."""
+        return Carried(self._sr, self._state)
+
+    def carry(self, carried: Carried) -> None:
+        """Go on from there: what ``carried`` was after the frame before, on any device.
+
+        Raises ValueError where it is of another size.
+        """
+        for ours, theirs in zip((self._sr, self._state), carried, strict=True):
+            if ours.shape != theirs.shape:
+                raise ValueError(f"{tuple(theirs.shape)} does not fit {tuple(ours.shape)}")
+        # Strides stay: convolutions may round otherwise where channels are not last any more.
+        self._sr, self._state = (each.to(self.compute.device) for each in carried)
+
     @torch.inference_mode()
     def step(self, prev: Tensor, cur: Tensor, nxt: Tensor) -> Tensor:
         """Frames t-1, t, t+1, each (3, H, W) on the device -> frame t as (3, 4H, 4W) fp32.
@@ -306,19 +335,23 @@ def _all_finite(*tensors: Tensor) -> bool:
     return bool(torch.isfinite(torch.as_tensor(total)))
 
 
-def upscale_frames(engine: Engine, frames: Iterable[tuple[Tensor, bool]]) -> Iterator[Tensor]:
+def upscale_frames(
+    engine: Engine, frames: Iterable[tuple[Tensor, bool]], before: Tensor | None = None
+) -> Iterator[Tensor]:
     """Run (frame, begins a shot) pairs through the engine, one result per frame, in order.
 
     Neither the sliding window nor the state reaches across a cut: the first and the last frame of
-    a shot stand in for their missing neighbours.
+    a shot stand in for their missing neighbours. To go on inside a shot, ``before`` is the frame
+    before the first, and the engine carries what that one left.
     """
-    prev: Tensor | None = None
-    cur: Tensor | None = None
+    prev, cur = before, None
     for nxt, cut in frames:
         if cur is not None:
             yield engine.step(cur if prev is None else prev, cur, cur if cut else nxt)
+            prev = cur
         if cut:
             engine.reset()
-        prev, cur = (None if cut else cur), nxt
+            prev = None
+        cur = nxt
     if cur is not None:
         yield engine.step(cur if prev is None else prev, cur, cur)

@@ -22,7 +22,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import torch
 from torch import Tensor
@@ -30,11 +30,15 @@ from torch.nn import functional
 
 from animesr_cli.colour import LUMA_WEIGHTS, ColourSpec, to_rgb
 from animesr_cli.containers import shown
+from animesr_cli.degrade import SIZE_MULTIPLE
 from animesr_cli.errors import UsageError
 from animesr_cli.reader import Frame, Reader
-from animesr_cli.video_info import VideoInfo
+from animesr_cli.sequence import SequenceReader, find_sequence, probe_sequence
+from animesr_cli.video_info import VideoInfo, probe
 
 logger = logging.getLogger(__name__)
+
+AnyReader: TypeAlias = Reader | SequenceReader
 
 # Luma, in codes of 8 bit.
 BLACK: Final = 16.0
@@ -329,6 +333,10 @@ class Meter:
         self.scores.append(scores)
         return scores
 
+    def jump(self, sr: Tensor | None = None, hr: Tensor | None = None) -> None:
+        """The next pair does not follow the last: this one is before it, unscored, or none is."""
+        self._before = None if sr is None or hr is None else (sr, hr)
+
     def clip(self) -> Scores:
         """Of all pairs: means where a measure is defined; PSNR and gradients from the sums.
 
@@ -365,6 +373,7 @@ def evaluate(
     """Score every picture of ``sr`` against the same one of ``hr``.
 
     Args:
+        sr, hr: a video, or a folder or pattern of images, which take the other's times.
         crop: pixels to leave out at each side, where enlarging knows less.
         frames: at most this many.
         on_frame: is told the scores of each pair.
@@ -377,15 +386,17 @@ def evaluate(
     results: list[FrameScores] = []
     meter = Meter()
     with (
-        Reader(sr, frames=frames, warn=_named(sr, warn)) as sr_reader,
-        Reader(hr, frames=frames, warn=_named(hr, warn)) as hr_reader,
+        _opened(sr, hr, frames, _named(sr, warn)) as sr_reader,
+        _opened(hr, sr, frames, _named(hr, warn)) as hr_reader,
         torch.inference_mode(),
     ):
         _check(sr_reader.info, hr_reader.info, crop, warn)
-        clocks = _Clocks(sr_reader.info, hr_reader.info)
+        info, clocks = sr_reader.info, _Clocks(sr_reader.info, hr_reader.info)
         for sr_frame, hr_frame in _pairs(sr_reader, hr_reader, warn):
             pictures = (
-                _cropped(luma_of(frame.planes, reader.info.colour), crop)
+                _cropped(
+                    luma_of(frame.planes, reader.info.colour)[: info.height, : info.width], crop
+                )
                 for frame, reader in ((sr_frame, sr_reader), (hr_frame, hr_reader))
             )
             seconds = clocks.compare(sr_frame, hr_frame)
@@ -393,7 +404,6 @@ def evaluate(
             results.append(FrameScores(index=len(results), seconds=seconds, scores=scores))
             if on_frame is not None:
                 on_frame(results[-1])
-        info = hr_reader.info
     clocks.report(warn)
     return Evaluation(
         sr=Path(sr),
@@ -406,18 +416,40 @@ def evaluate(
     )
 
 
+def _opened(
+    path: Path | str, other: Path | str, frames: int | None, warn: Callable[[str], None]
+) -> AnyReader:
+    """A reader of a video, or of images; these have no times, so they get the other's rate."""
+    sequence = find_sequence(Path(path))
+    if sequence is None:
+        return Reader(path, frames=frames, warn=warn)
+    rate = None if find_sequence(Path(other)) else probe(other).frame_rate
+    info = probe_sequence(sequence, rate=rate)
+    return SequenceReader(sequence, info=info, frames=frames, warn=warn)
+
+
 def _named(path: Path | str, warn: Callable[[str], None]) -> Callable[[str], None]:
     """Of two files, each warning says which."""
     return lambda text: warn(f"{shown(Path(path))}: {text}")
 
 
+def is_part(part: tuple[int, int], whole: tuple[int, int]) -> bool:
+    """Whether a size is what ``animesr degrade`` leaves of another, at its right and bottom."""
+    return all(0 <= b - a < SIZE_MULTIPLE for a, b in zip(part, whole, strict=True))
+
+
 def _check(sr: VideoInfo, hr: VideoInfo, crop: int, warn: Callable[[str], None]) -> None:
     """Refuse what cannot be compared, and warn of what should not be."""
-    if (sr.width, sr.height) != (hr.width, hr.height):
+    if not is_part((sr.width, sr.height), (hr.width, hr.height)):
         raise UsageError(
             f"the pictures differ in size: {shown(sr.path)} has {sr.width}x{sr.height}, "
             f"{shown(hr.path)} {hr.width}x{hr.height}",
             f"animesr upscale with --width {hr.width} --height {hr.height} makes one of that size",
+        )
+    if (sr.width, sr.height) != (hr.width, hr.height):
+        warn(
+            f"of the {hr.width}x{hr.height} of {shown(hr.path)} the upper left {sr.width}x"
+            f"{sr.height} are compared, which is what animesr degrade leaves of them"
         )
     if crop < 0:
         raise UsageError(f"the border to leave out must be 0 pixels or more, not {crop}")
@@ -441,7 +473,9 @@ def _cropped(luma: Tensor, crop: int) -> Tensor:
     return luma[crop : height - crop, crop : width - crop]
 
 
-def _pairs(sr: Reader, hr: Reader, warn: Callable[[str], None]) -> Iterator[tuple[Frame, Frame]]:
+def _pairs(
+    sr: AnyReader, hr: AnyReader, warn: Callable[[str], None]
+) -> Iterator[tuple[Frame, Frame]]:
     """The frames of both in order, until one of them ends; the other may not go on."""
     sr_frames, hr_frames = iter(sr), iter(hr)
     while True:

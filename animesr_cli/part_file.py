@@ -88,12 +88,16 @@ def _check_existing(output: Path, source: Path, overwrite: bool) -> None:
 
 def part_of(output: Path) -> Path:
     """The hidden file that is written in place of ``output``, in the same folder."""
-    name, suffix = os.fsencode(output.name), b".part"
-    room = LONGEST_NAME_BYTES - len(b"." + suffix)
-    if len(name) > room:
-        digest = hashlib.sha256(name).hexdigest()[:16].encode()
-        name = name[: room - len(b"-" + digest)] + b"-" + digest
-    return output.with_name(os.fsdecode(b"." + name + suffix))
+    return output.with_name("." + shortened(output.name, len("." + ".part")) + ".part")
+
+
+def shortened(name: str, more_bytes: int) -> str:
+    """A file's name such that so many bytes more still make a name, and that is no other's."""
+    encoded, room = os.fsencode(name), LONGEST_NAME_BYTES - more_bytes
+    if len(encoded) <= room:
+        return name
+    digest = hashlib.sha256(encoded).hexdigest()[:16].encode()
+    return os.fsdecode(encoded[: room - len(b"-" + digest)] + b"-" + digest)
 
 
 # ---- errors --------------------------------------------------------------------------------------
@@ -180,9 +184,18 @@ class PartFile:
                 f"another run is writing {shown(output)}, through {shown(self.path)}",
                 "wait for it, or choose another name",
             )
+        if os.fstat(self._descriptor).st_nlink > 1:
+            self._let_go_of_output()
         os.ftruncate(self._descriptor, 0)
         self.sink = Sink(self._descriptor, "w", closefd=False)
         self.sink.name = str(self.path)
+
+    def _let_go_of_output(self) -> None:
+        """A run that was killed while it renamed left one file under both names."""
+        self.path.unlink()
+        os.close(self._descriptor)
+        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        locked(self._descriptor, self.path)
 
     @property
     def size(self) -> int:

@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from os import PathLike
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
@@ -25,16 +24,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from animesr_cli.colour import from_rgb, to_rgb
-from animesr_cli.config import MAX_PIXELS, Precision, UpscaleSettings
 from animesr_cli.crew import Crew
 from animesr_cli.engine import Engine, upscale_frames
-from animesr_cli.errors import InputError, UsageError
+from animesr_cli.errors import InputError
 from animesr_cli.image_writer import SequenceWriter
-from animesr_cli.plan import LoadedNetwork, Plan, make_plan
+from animesr_cli.plan import Plan
 from animesr_cli.reader import Frame, Reader
 from animesr_cli.scenes import SceneDetector
 from animesr_cli.sequence import SequenceReader
-from animesr_cli.timing import parse_rate, parse_time
 from animesr_cli.writer import Writer
 from animesr_cli.y4m import PIPE, PipeReader, PipeWriter
 
@@ -58,6 +55,23 @@ class Progress:
     """Length of what is done, on the output's clock."""
     bytes_written: int
     elapsed_seconds: float
+    frames_before: int = 0
+    """Of ``frames``: done by an earlier run that was interrupted."""
+    worker: str | None = None
+    """Who has just done something, where there may be several."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentEvent:
+    """What became of a piece of the clip."""
+
+    state: str
+    """started, finished or failed; a failed one may be tried again."""
+    worker: str
+    first_frame: int
+    frames: int
+    """Still to do, when it is told."""
+    error: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +87,12 @@ class UpscaleResult:
     """Scene cuts at which the recurrent state was reset."""
     stage_seconds: Mapping[str, float]
     """Busy seconds of each stage; stages overlap, so they may add up to more than ``seconds``."""
+    segments: int = 0
+    """That the output was joined from; 0: it was made in one piece."""
+    frames_before: int = 0
+    """Done by an earlier run that was interrupted."""
+    pictures: str | None = None
+    """Hash over those of all segments: of the samples that were handed to the encoder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +101,7 @@ class Observer:
 
     on_plan: Callable[[Plan], None] = lambda plan: None
     on_progress: Callable[[Progress], None] = lambda progress: None
+    on_segment: Callable[[SegmentEvent], None] = lambda event: None
     on_warning: Callable[[str], None] = log.warning
 
 
@@ -225,19 +246,77 @@ def open_writer(
     )
 
 
+class Enlarger:
+    """Frames through colour, network and resampling, in order; methods as a frame meets them."""
+
+    def __init__(self, plan: Plan, clock: StageClock, warn: Callable[[str], None]) -> None:
+        self.plan = plan
+        self.clock = clock
+        self.warn = warn
+        self.cuts = 0
+        self.engine = Engine(
+            plan.network, plan.source.height, plan.source.width, plan.compute,
+            tile=plan.tile, warn=warn,
+        )  # fmt: skip
+        self._transparent = False  # and that was said
+        self._window: deque[Frame] = deque()  # decoded, not yet super-resolved
+
+    def pictures(
+        self, decoded: Iterable[tuple[Frame, bool]], before: Frame | None = None
+    ) -> Iterator[Picture]:
+        """Of frames, each with whether it begins a shot; ``before`` as in ``upscale_frames``."""
+        plan = self.plan
+        earlier = None if before is None else self._rgb(before)
+        for sr in upscale_frames(self.engine, self._windowed(decoded), earlier):
+            self.clock.seconds["network"] = self.engine.busy_seconds
+            with self.clock("colour"):
+                planes = from_rgb(resample(sr, plan.height, plan.width), plan.colour)
+                copies, wait = to_host(planes)
+            frame = self._window.popleft()
+            yield Picture((*copies, *self._alpha(frame)), frame, wait)
+
+    def _windowed(self, decoded: Iterable[tuple[Frame, bool]]) -> Iterator[tuple[Tensor, bool]]:
+        for frame, cut in decoded:
+            self._window.append(frame)
+            self.cuts += cut
+            yield self._rgb(frame), cut
+
+    def _rgb(self, frame: Frame) -> Tensor:
+        device = self.plan.compute.device
+        with self.clock("colour"):
+            planes = [plane.to(device, non_blocking=True) for plane in frame.planes]
+            return to_rgb(planes, self.plan.source.colour)
+
+    def _alpha(self, frame: Frame) -> tuple[Tensor, ...]:
+        """The transparency beside a picture if the output has it, else a warning where it shows."""
+        if frame.alpha is None:
+            return ()
+        opacity = frame.alpha.to(torch.float32) / ((1 << self.plan.source.colour.layout.depth) - 1)
+        if self.plan.encoding.keeps_alpha:
+            depth = self.plan.colour.layout.depth
+            sized = resample(opacity[None], self.plan.height, self.plan.width)[0].clamp(0, 1)
+            codes = (sized * ((1 << depth) - 1)).round()
+            return (codes.to(torch.uint8 if depth == 8 else torch.uint16),)
+        if not self._transparent and bool((opacity < 1).any()):
+            self._transparent = True
+            to_keep = "-c prores_ks in .mov and -c ffv1 in .mkv do"
+            self.warn(
+                "the input is transparent in places, which the output does not keep; "
+                + ("--pix-fmt rgba does" if self.plan.images else to_keep)
+            )
+        return ()
+
+
 class Upscaling:
-    """One run of a plan; its methods stand in the order in which a frame meets them."""
+    """One run of a plan in one piece."""
 
     def __init__(self, plan: Plan, observer: Observer, warnings: list[str]) -> None:
         self.plan = plan
         self.observer = observer
         self.clock = StageClock()
         self.warnings = warnings
-        self.cuts = 0
         self.frames = 0
         self._first_pts: int | None = None
-        self._transparent = False  # and that was said
-        self._window: deque[Frame] = deque()  # decoded, not yet super-resolved
 
     def warn(self, message: str) -> None:
         self.warnings.append(message)
@@ -261,7 +340,8 @@ class Upscaling:
                     self._cuts(itertools.chain([first], frames)), depth=DECODED_FRAMES
                 )
                 encode = crew.behind(partial(self._encode, writer), depth=ENLARGED_FRAMES)
-                for picture in self._enlarged(decoded):
+                enlarger = Enlarger(self.plan, self.clock, self.warn)
+                for picture in enlarger.pictures(decoded):
                     encode(picture)
                     self._report(writer, picture.frame, started)
                 crew.finish()
@@ -271,7 +351,7 @@ class Upscaling:
             frames=self.frames,
             seconds=time.perf_counter() - started,
             warnings=tuple(self.warnings),
-            cuts=self.cuts,
+            cuts=enlarger.cuts,
             stage_seconds=self.clock.seconds,
         )
 
@@ -281,48 +361,6 @@ class Upscaling:
         depth = self.plan.source.colour.layout.depth
         for frame in self.clock.each("decode", frames):
             yield frame, detector is not None and detector.is_cut(frame.planes[0], depth)
-
-    def _rgb(self, decoded: Iterable[tuple[Frame, bool]]) -> Iterator[tuple[Tensor, bool]]:
-        device, spec = self.plan.compute.device, self.plan.source.colour
-        for frame, cut in decoded:
-            self._window.append(frame)
-            self.cuts += cut
-            with self.clock("colour"):
-                rgb = to_rgb([plane.to(device, non_blocking=True) for plane in frame.planes], spec)
-            yield rgb, cut
-
-    def _enlarged(self, decoded: Iterable[tuple[Frame, bool]]) -> Iterator[Picture]:
-        plan = self.plan
-        engine = Engine(
-            plan.network, plan.source.height, plan.source.width, plan.compute,
-            tile=plan.tile, warn=self.warn,
-        )  # fmt: skip
-        for sr in upscale_frames(engine, self._rgb(decoded)):
-            self.clock.seconds["network"] = engine.busy_seconds
-            with self.clock("colour"):
-                planes = from_rgb(resample(sr, plan.height, plan.width), plan.colour)
-                copies, wait = to_host(planes)
-            frame = self._window.popleft()
-            yield Picture((*copies, *self._alpha(frame)), frame, wait)
-
-    def _alpha(self, frame: Frame) -> tuple[Tensor, ...]:
-        """The transparency beside a picture if the output has it, else a warning where it shows."""
-        if frame.alpha is None:
-            return ()
-        opacity = frame.alpha.to(torch.float32) / ((1 << self.plan.source.colour.layout.depth) - 1)
-        if self.plan.encoding.keeps_alpha:
-            depth = self.plan.colour.layout.depth
-            sized = resample(opacity[None], self.plan.height, self.plan.width)[0].clamp(0, 1)
-            codes = (sized * ((1 << depth) - 1)).round()
-            return (codes.to(torch.uint8 if depth == 8 else torch.uint16),)
-        if not self._transparent and bool((opacity < 1).any()):
-            self._transparent = True
-            to_keep = "-c prores_ks in .mov and -c ffv1 in .mkv do"
-            self.warn(
-                "the input is transparent in places, which the output does not keep; "
-                + ("--pix-fmt rgba does" if self.plan.images else to_keep)
-            )
-        return ()
 
     def _encode(self, writer: AnyWriter, picture: Picture) -> None:
         """In the encoding thread."""
@@ -344,106 +382,3 @@ class Upscaling:
                 elapsed_seconds=time.perf_counter() - started,
             )
         )
-
-
-def run(
-    source: Path,
-    output: Path | None,
-    settings: UpscaleSettings,
-    observer: Observer,
-    loaded: LoadedNetwork | None = None,
-) -> UpscaleResult:
-    """Plan, then do it; the command line's way in. ``loaded`` is as for ``make_plan``."""
-    warnings: list[str] = []
-
-    def warn(message: str) -> None:
-        warnings.append(message)
-        observer.on_warning(message)
-
-    plan = make_plan(source, output, settings, warn=warn, loaded=loaded)
-    observer.on_plan(plan)
-    return Upscaling(plan, observer, warnings).run()
-
-
-def _moment(time: float | str | Fraction) -> Fraction:
-    if isinstance(time, str):
-        return parse_time(time)
-    if not 0 <= time < float("inf"):
-        raise UsageError(f"{time} is not a time", "give seconds, from 0 on")
-    return Fraction(str(time))  # 0.1 is meant to be a tenth
-
-
-def upscale(
-    input: str | PathLike[str],
-    output: str | PathLike[str] | None = None,
-    *,
-    scale: float = 4.0,
-    width: int | None = None,
-    height: int | None = None,
-    model: str = "base",
-    tile: int = 0,
-    device: str = "auto",
-    precision: Precision = "auto",
-    codec: str = "auto",
-    crf: float | None = None,
-    preset: str | None = None,
-    pix_fmt: str | None = None,
-    encoder_options: Mapping[str, str] | None = None,
-    start: float | str | Fraction | None = None,
-    end: float | str | Fraction | None = None,
-    frames: int | None = None,
-    fps: float | str | Fraction | None = None,
-    scenes: bool = True,
-    matrix: str | None = None,
-    stream: int | None = None,
-    deinterlace: bool = False,
-    max_pixels: int = MAX_PIXELS,
-    overwrite: bool = False,
-    on_progress: Callable[[Progress], None] | None = None,
-) -> UpscaleResult:
-    """Enlarge a video: the same as ``animesr upscale`` of one input, with the same defaults.
-
-    Args:
-        input: a video file, a folder or pattern of images, or ``-`` for standard input.
-        output: where to write; None or a folder names it ``IN_x4``.
-        scale: factor on width and height, above 0.
-        width, height: exact sizes instead; one of them keeps the aspect.
-        model: a name of the catalogue, or a path to a checkpoint.
-        tile: tile side in input pixels; 0 chooses from free memory.
-        fps: frames per second of images, or text such as ``"24000/1001"``.
-        start, end: seconds, or text such as ``"1:02:03.5"``; ``end`` is exclusive.
-        on_progress: called after each frame.
-
-    Returns:
-        Frames, seconds and warnings; the file is complete and verified.
-
-    Raises:
-        AnimesrError: one of its family, with a message, a hint and the exit code of the command.
-            Nothing is left of the output then, and an older one is untouched.
-    """
-    settings = UpscaleSettings(
-        scale=scale,
-        width=width,
-        height=height,
-        model=str(model),
-        tile=tile,
-        device=device,
-        precision=precision,
-        codec=codec,
-        crf=crf,
-        preset=preset,
-        pix_fmt=pix_fmt,
-        encoder_options=dict(encoder_options or {}),
-        start=None if start is None else _moment(start),
-        end=None if end is None else _moment(end),
-        frames=frames,
-        fps=None if fps is None else parse_rate(str(fps)),
-        scenes=scenes,
-        matrix=matrix,
-        stream=stream,
-        deinterlace=deinterlace,
-        max_pixels=max_pixels,
-        overwrite=overwrite,
-    )
-    observer = Observer(on_progress=on_progress or (lambda progress: None))
-    return run(Path(input), None if output is None else Path(output), settings, observer)

@@ -245,7 +245,7 @@ FILES_ONLY: Final = ("stream", "deinterlace")
 """Settings that only video files have a use for."""
 
 
-def _deinterlacer(
+def choose_deinterlacer(
     source: VideoInfo, settings: UpscaleSettings, *, is_file: bool, warn: Callable[[str], None]
 ) -> Deinterlacer | None:
     """What was asked for; where it was not, a warning if the pictures are interlaced."""
@@ -282,7 +282,7 @@ def make_plan(
     info = look_at(source, sequence, settings)
     for sentence in (*(sequence.remarks if sequence else ()), *losses(info, target)):
         warn(sentence)
-    deinterlacer = _deinterlacer(info, settings, is_file=is_file, warn=warn)
+    deinterlacer = choose_deinterlacer(info, settings, is_file=is_file, warn=warn)
     encoding = _encoding(target, settings, info, warn)
     width, height, aspect = output_size(info, settings, encoding)
     if target.images is None and target.path != PIPE:

@@ -45,6 +45,10 @@ class Frame:
     duration: int
     alpha: Tensor | None = None
     """How opaque each pixel is, in the same depth; None: the format has no transparency."""
+    source_pts: int | None = None
+    """As the file has it, before any repair; None: it has none."""
+    damaged: bool = False
+    """It could not be decoded and repeats another, or came from damaged data."""
 
 
 class Reader:
@@ -140,20 +144,25 @@ class Reader:
                 self.frames += 1
                 self.lost_frames += stamped.picture.lost
                 self.damaged_frames += stamped.picture.damaged
-                picture = self._converted(stamped)
-                planes, alpha = planes_of(picture), alpha_of(picture)
-                yield Frame(
-                    tuple(tensor_of(view) for view in planes),
-                    stamped.pts,
-                    stamped.duration,
-                    None if alpha is None else tensor_of(alpha),
-                )
+                yield self._frame(stamped)
         finally:
             self.close()
-        self._decoder.check_unchanged()
+        self.check_unchanged()
         if self.frames == 0:
             self._refuse_nothing()
         self._report()
+
+    def _frame(self, stamped: Stamped[Decoded]) -> Frame:
+        picture, decoded = self._converted(stamped), stamped.picture
+        planes, alpha = planes_of(picture), alpha_of(picture)
+        return Frame(
+            tuple(tensor_of(view) for view in planes),
+            stamped.pts,
+            stamped.duration,
+            None if alpha is None else tensor_of(alpha),
+            decoded.pts,
+            decoded.lost or decoded.damaged,
+        )
 
     def _chosen(self) -> Iterator[Stamped[Decoded]]:
         """Those of the frames that were asked for."""
@@ -168,15 +177,31 @@ class Reader:
             if self._limit is not None and self.frames >= self._limit:
                 return
 
+    def frames_from(self, source_pts: int) -> Iterator[Frame]:
+        """All frames from some key frame on, if possible one not later than ``source_pts``.
+
+        Their times are the file's own, unrepaired; nothing is counted or told. A caller must be
+        able to tell frames apart by these times, and may stop wherever it likes.
+        """
+        for decoded in self._pictures(source_pts):
+            if decoded.pts is None:
+                return
+            yield self._frame(Stamped(decoded, decoded.pts, decoded.duration))
+
+    def check_unchanged(self) -> None:
+        """Raise ``InputError`` where the file is not the one any more that was opened."""
+        self._decoder.check_unchanged()
+
+    def _pictures(self, start: int | None) -> Iterator[Decoded]:
+        pictures = self._decoder.pictures(start)
+        return pictures if self._deinterlacer is None else self._deinterlacer.process(pictures)
+
     def _stamped(self) -> Iterator[Stamped[Decoded]]:
         """Every frame from about ``start`` on with its repaired time."""
         start = None
         if self._start:
             start = ticks(self._start + self.info.clock_start, self.info.time_base)
-        pictures = self._decoder.pictures(start)
-        if self._deinterlacer is not None:
-            pictures = self._deinterlacer.process(pictures)
-        for decoded in pictures:
+        for decoded in self._pictures(start):
             stamped = self._repair.push(decoded, decoded.pts, decoded.duration)
             if stamped is not None:
                 yield stamped
@@ -202,10 +227,7 @@ class Reader:
         return self._converter.convert(picture)
 
     def _settle_origin(self, first_pts: int) -> None:
-        """The first frame, where the input is cut or begins before its clock does."""
-        first = first_pts * self.info.time_base
-        if self._start is not None or first < self.origin:
-            self.origin = first
+        self.origin = origin_of(self.info, self._start, first_pts)
 
     # -- afterwards --
 
@@ -241,6 +263,12 @@ class Reader:
         if matter not in self._warned:
             self._warned.add(matter)
             self._warn(text)
+
+
+def origin_of(info: VideoInfo, start: Fraction | None, first_pts: int) -> Fraction:
+    """The clock's zero; or the first frame, where the input is cut or begins before it."""
+    first = first_pts * info.time_base
+    return first if start is not None else min(first, info.clock_start)
 
 
 def tensor_of(view: np.ndarray[Any, Any]) -> Tensor:

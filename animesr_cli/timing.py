@@ -78,6 +78,23 @@ def format_time(time: Fraction | float) -> str:
     return f"{'-' if time < 0 and whole else ''}{minutes // 60:02}:{minutes % 60:02}:{rest:02}"
 
 
+def format_clock(seconds: float) -> str:
+    """``0:12.500`` or ``1:02:03.000``: a moment, which ``parse_time`` reads."""
+    milliseconds = round(seconds * 1000)
+    minutes, rest = divmod(milliseconds, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    lead = f"{hours}:{minutes:02}" if hours else f"{minutes}"
+    return f"{lead}:{rest // 1000:02}.{rest % 1000:03}"
+
+
+def format_speed(frames_per_second: float) -> str:
+    """Three digits, more only before the point: ``0.271``, ``28.3``, ``1569``."""
+    for limit, digits in ((1, 3), (10, 2), (100, 1)):
+        if frames_per_second < limit:
+            return f"{frames_per_second:.{digits}f}"
+    return f"{frames_per_second:.0f}"
+
+
 # Arithmetic --------------------------------------------------------------------------------------
 
 

@@ -27,7 +27,7 @@ Kinds: TypeAlias = Mapping[str, type]
 """Long name of an option -> bool, int, float, str, or list (of texts)."""
 
 COMMAND_LINE_ONLY: Final = frozenset(
-    {"input", "output", "overwrite", "config", "ignore-config", "profile", "help"}
+    {"input", "output", "overwrite", "restart", "config", "ignore-config", "profile", "help"}
 )
 """Names of files, and what replaces files: these are said anew each time."""
 

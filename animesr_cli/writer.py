@@ -110,6 +110,7 @@ class Writer:
         colour: what the planes are, for the tags.
         start, end: seconds as in ``Reader``; the other streams are cut to them.
         frames: the run ends after this many frames, and the other streams with them.
+        encoder_threads: None is one for each processor, up to ``MAX_ENCODER_THREADS``.
     """
 
     def __init__(
@@ -127,6 +128,7 @@ class Writer:
         end: Fraction | None = None,
         frames: int | None = None,
         overwrite: bool = False,
+        encoder_threads: int | None = None,
         warn: Warn = log.warning,
     ) -> None:
         self.path = path
@@ -138,6 +140,7 @@ class Writer:
         self._tags = output_tags(source, colour)
         self._start, self._end, self._frames = start, end, frames
         self._overwrite = overwrite
+        self._threads = encoder_threads or min(os.cpu_count() or 1, MAX_ENCODER_THREADS)
         self._warn = warn
         self._written = Tally()
         self._durations: dict[int, int] = {}  # by pts, of the frames inside the encoder
@@ -155,9 +158,8 @@ class Writer:
             with self._explained():
                 self._output = self._open_container()
                 cleanup.callback(self._close)
-                self._encoder = self._add_encoder()
-                open_encoder(self._encoder.codec_context, self._encoding)
                 self._video = self._add_video()
+                self._video.set_display_matrix(self._source.display_matrix)
                 self._copier = self._copy_streams()
                 cleanup.enter_context(self._copier)
                 self._write_header()
@@ -176,12 +178,21 @@ class Writer:
             output.container_options["movie_timescale"] = str(timescale)
         return output
 
-    def _add_encoder(self) -> av.VideoStream:
+    def _add_video(self) -> av.VideoStream:
+        """The stream of the file, and the encoder whose packets go there."""
+        described = self._is_described
+        self._encoder = self._new_encoder(self._scratch() if described else self._output)
+        open_encoder(self._encoder.codec_context, self._encoding)
+        return self._described(self._encoder) if described else self._encoder
+
+    def _scratch(self) -> OutputContainer:
+        """A file that is never written, for an encoder whose own stream cannot be the output's."""
+        return open_output(io.BytesIO(), format_name=self._encoding.format_name)
+
+    def _new_encoder(self, output: OutputContainer) -> av.VideoStream:
+        """An encoder that is set up and not open, with a stream of ``output``."""
         source, encoding = self._source, self._encoding
         rate = (source.frame_rate or FALLBACK_FRAME_RATE).limit_denominator(1_000_000)
-        output = self._output
-        if self._is_described:
-            output = open_output(io.BytesIO(), format_name=encoding.format_name)
         stream = output.add_stream(encoding.codec, rate=rate)
         assert isinstance(stream, av.VideoStream)
         context = stream.codec_context
@@ -195,7 +206,7 @@ class Writer:
                 f"{encoding.codec}, and players will show the wrong shape; .mp4 keeps it"
             )
         context.thread_type = ThreadType.AUTO  # PyAV's SLICE makes x264 cut pictures into bands
-        context.thread_count = min(os.cpu_count() or 1, MAX_ENCODER_THREADS)
+        context.thread_count = self._threads
         if encoding.codec_tag:
             context.codec_tag = encoding.codec_tag
         tags = self._tags
@@ -212,14 +223,10 @@ class Writer:
             return False
         return container_keeps(codec)
 
-    def _add_video(self) -> av.VideoStream:
-        stream = self._encoder
-        if self._is_described:
-            assert self._source.hdr is not None
-            hdr, siting = self._source.hdr, self._tags.siting
-            stream = add_described_stream(self._output, stream, hdr, siting)
-        stream.set_display_matrix(self._source.display_matrix)
-        return stream
+    def _described(self, encoder: av.VideoStream) -> av.VideoStream:
+        assert self._source.hdr is not None
+        hdr, siting = self._source.hdr, self._tags.siting
+        return add_described_stream(self._output, encoder, hdr, siting)
 
     def _copy_streams(self) -> StreamCopier | NoStreams:
         source = self._source
@@ -264,16 +271,21 @@ class Writer:
 
     def write(self, planes: Sequence[Tensor], pts: int, duration: int) -> None:
         """Encode one picture; ``pts`` and ``duration`` are in the source's time base."""
-        base = self._source.time_base
         frame = self._filled(planes)
-        frame.pts = pts = pts - ticks(self._origin, base)
-        frame.time_base = base
-        if duration <= 0:  # the muxer would guess one
-            duration = ticks(1 / (self._source.frame_rate or FALLBACK_FRAME_RATE), base) or 1
-        frame.duration = self._durations[pts] = duration
-        self._written.add(0, seconds(pts, base), seconds(duration, base))
+        frame.pts, frame.duration = self._announce(pts, duration)
+        frame.time_base = self._source.time_base
         with self._explained():
             self._mux(self._encoder.encode(frame))
+
+    def _announce(self, pts: int, duration: int) -> tuple[int, int]:
+        """Note a picture that the file is to hold; its time and duration there."""
+        base = self._source.time_base
+        pts -= ticks(self._origin, base)
+        if duration <= 0:  # the muxer would guess one
+            duration = ticks(1 / (self._source.frame_rate or FALLBACK_FRAME_RATE), base) or 1
+        self._durations[pts] = duration
+        self._written.add(0, seconds(pts, base), seconds(duration, base))
+        return pts, duration
 
     def _filled(self, planes: Sequence[Tensor]) -> av.VideoFrame:
         """A new frame for each picture: the encoder goes on looking at those it was given."""
@@ -309,8 +321,11 @@ class Writer:
 
     # -- the end
 
-    def finish(self) -> None:
+    def finish(self, before_naming: Callable[[Path], None] = lambda path: None) -> None:
         """Write what is left, verify the file and give it its name.
+
+        Args:
+            before_naming: is told where the complete file is, just before it gets its name.
 
         Raises:
             DiskFullError, OutputError: it could not be written, or not renamed.
@@ -328,6 +343,7 @@ class Writer:
         tracks = read_back(self._part.path)
         verify_video(written, tracks[self._video.index])
         verify_copies(self._copier.counts, self._copier.sizes, tracks)
+        before_naming(self._part.path)
         self._part.publish(overwrite=self._overwrite)
 
     def __exit__(

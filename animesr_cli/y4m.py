@@ -341,7 +341,8 @@ class PipeReader:
                 self.origin = index * tick
             self.frames += 1
             planes = self._planes(content)
-            yield Frame(planes[: self._colours], index, 1, *planes[self._colours :])
+            alpha = next(iter(planes[self._colours :]), None)
+            yield Frame(planes[: self._colours], index, 1, alpha)
             if self.frames == self._limit:
                 break
         if self.frames == 0 and not self._stopped():

@@ -48,7 +48,7 @@ def _run_one(arguments: Sequence[str], seconds: float) -> Ending:
     with tempfile.TemporaryFile() as said:
         child = os.fork()
         if child == 0:
-            _become_the_command(arguments, said.fileno())
+            become_the_command(arguments, said.fileno())
         while True:
             done, status = os.waitpid(child, os.WNOHANG)
             if done:
@@ -61,7 +61,7 @@ def _run_one(arguments: Sequence[str], seconds: float) -> Ending:
     return Ending(os.waitstatus_to_exitcode(status), stderr, time.monotonic() - begun)
 
 
-def _become_the_command(arguments: Sequence[str], stderr: int) -> None:
+def become_the_command(arguments: Sequence[str], stderr: int) -> None:
     """In the child; never returns."""
     os.dup2(os.open(os.devnull, os.O_RDWR), 1)
     os.dup2(stderr, 2)
@@ -79,9 +79,13 @@ def _become_the_command(arguments: Sequence[str], stderr: int) -> None:
         os._exit(code)
 
 
-def _main() -> None:
-    for room in ("cli", "pipeline", "batch"):
+def import_rooms() -> None:
+    for room in ("cli", "workflow", "batch"):
         importlib.import_module(f"animesr_cli.{room}")
+
+
+def _main() -> None:
+    import_rooms()
     runs, seconds = json.loads(sys.argv[1]), float(sys.argv[2])
     json.dump([asdict(_run_one(arguments, seconds)) for arguments in runs], sys.stdout)
 

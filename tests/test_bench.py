@@ -15,8 +15,9 @@ import pytest
 import torch
 
 import media
-from animesr_cli import bench
+from animesr_cli import bench, bench_segments
 from animesr_cli.bench import Figures, Run, measure, measure_network
+from animesr_cli.bench_segments import Timed
 from animesr_cli.config import UpscaleSettings
 from animesr_cli.engine import choose_compute
 from animesr_cli.plan import make_plan
@@ -57,7 +58,7 @@ def test_the_network_alone_is_timed_on_both_paths(
 def run_of(seconds: float, peak_bytes: int) -> Run:
     return Run(
         frames=10, seconds=seconds, peak_bytes=peak_bytes, device_bytes=0,
-        stage_seconds={"network": seconds / 2},
+        stage_seconds={"network": seconds / 2}, network_seconds=seconds / 11,
     )  # fmt: skip
 
 
@@ -77,7 +78,8 @@ def test_figures_are_medians_per_frame(clip: Path, zero_checkpoint: Path) -> Non
     assert figures.plain_end_to_end_ms == 500
     assert figures.end_to_end_ms == pytest.approx(120)
     assert figures.end_to_end_ratio == pytest.approx(500 / 120)
-    assert figures.end_to_end_over_network == pytest.approx(1.2)
+    assert figures.end_to_end_over_network == pytest.approx(1.1)
+    assert figures.plain_end_to_end_over_network == pytest.approx(1.1)
     assert figures.stage_ms == {"network": pytest.approx(60)}
     assert (figures.plain_peak_bytes, figures.peak_bytes) == (200, 60)
     assert (figures.device, figures.tile, figures.torch) == ("cpu", 0, torch.__version__)
@@ -87,7 +89,8 @@ FIGURES = Figures(
     clip="a.mkv", size=(320, 180), frames=30, repeats=3, device="cpu", precision="bf16", tile=0,
     threads=2, torch="2.13", plain_network_ms=1500, network_ms=420, network_ratio=1500 / 420,
     plain_end_to_end_ms=1600, end_to_end_ms=462, end_to_end_ratio=1600 / 462,
-    end_to_end_over_network=1.1, stage_ms={"decode": 2.0, "network": 420.0},
+    end_to_end_over_network=1.1, plain_end_to_end_over_network=1.07,
+    stage_ms={"decode": 2.0, "network": 420.0},
     plain_peak_bytes=2_000_000_000, peak_bytes=1_500_000_000, device_bytes=0,
 )  # fmt: skip
 
@@ -171,3 +174,73 @@ def test_the_real_network_is_faster_than_the_plain_path(own_clip: Path, tmp_path
     if choose_compute("cpu", "auto").precision == "fp32":
         pytest.skip("no half precision pays on this CPU")
     assert plain / fast > 1.5
+
+
+# Segments -----------------------------------------------------------------------------------------
+
+
+def timed(seconds: float, size: int = 1000, frames: int = 100, segments: int = 4) -> Timed:
+    return Timed(
+        frames=frames, segments=segments, seconds=seconds, cpu_seconds=2 * seconds, bytes=size,
+        threads=2,
+    )  # fmt: skip
+
+
+def test_costs_of_segments_are_medians_of_pairs() -> None:
+    """Time is compared run by run, size once; two workers' gain is the ratio of the medians."""
+    figures = bench_segments._figures(
+        Path("a.mkv"),
+        UpscaleSettings(device="cpu"),
+        [timed(10), timed(20), timed(40)],
+        [timed(10.2, 1010), timed(20.2, 1010), timed(44, 1010)],
+        [timed(19), timed(18), timed(30)],
+        [timed(10), timed(9), timed(20)],
+        [(1.5, 10), (0.5, 30), (9, 20)],
+    )
+    assert figures.time_cost == figures.cpu_cost == pytest.approx(0.02)
+    assert figures.size_cost == pytest.approx(0.01)
+    assert (figures.one_piece_seconds, figures.segmented_seconds) == (20, 20.2)
+    assert figures.workers_ratio == pytest.approx(1.9)
+    assert (figures.resume_overhead_seconds, figures.dropped_frames) == (1.5, 20)
+    assert (figures.frames, figures.segments, figures.repeats) == (100, 4, 3)
+
+
+@pytest.mark.slow
+def test_segments_are_really_measured(own_clip: Path, zero_checkpoint: Path) -> None:
+    """Processes of their own, real runs: whole, in segments, spread, interrupted and resumed."""
+    outcome = animesr(
+        "bench", own_clip, "--segments", "-n", zero_checkpoint, "-g", "cpu", "--repeats", "1",
+        "--segment-frames", "9", "--frames", "50", "--json",
+    )  # fmt: skip
+    assert outcome.exit_code == 0, outcome.stderr
+    figures = json.loads(outcome.stdout)
+    assert (figures["frames"], figures["segments"]) == (50, 7)  # of 40 and 10 frames
+    assert figures["time_cost"] == pytest.approx(
+        figures["segmented_seconds"] / figures["one_piece_seconds"] - 1
+    )
+    assert figures["segmented_bytes"] > figures["one_piece_bytes"] > 10_000
+    assert 0 < figures["dropped_frames"] < 50
+    assert figures["workers_ratio"] > 0
+
+
+def test_a_clip_of_one_segment_has_nothing_to_measure(clip: Path, zero_checkpoint: Path) -> None:
+    """It is said before the long runs."""
+    animesr("bench", clip, "--segments", "-n", zero_checkpoint).refused(
+        2, "the clip is one segment"
+    )
+
+
+def test_the_table_of_segments(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One row for each question, with before, after and what it comes to."""
+    figures = bench_segments._figures(
+        clip, UpscaleSettings(device="cpu"), [timed(10)], [timed(10.2, 1010)], [timed(19)],
+        [timed(10)], [(0.5, 12)],
+    )  # fmt: skip
+    monkeypatch.setattr(bench_segments, "measure_segments", lambda *a, **k: figures)
+    outcome = animesr("bench", clip, "--segments")
+    rows = [" ".join(line.split()) for line in outcome.stdout.splitlines()]
+    assert "one piece -> segments, seconds 10.0 10.2 +2.0 %, +2.0 % of processor time" in rows
+    assert "one piece -> segments, size 1.0 kB 1.0 kB +1.0 %" in rows
+    assert "one worker -> two, seconds 19.0 10.0 1.90 times as fast" in rows
+    assert "interrupted and resumed, seconds +0.5 besides 12 frames in hand" in rows
+    assert "clip.mkv, 100 frames in 4 segments of at most 250, median of 1" in outcome.stdout

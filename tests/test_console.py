@@ -199,7 +199,8 @@ def test_events_are_one_object_a_line(
     ]  # fmt: skip
     assert events[3] == {
         "event": "progress", "frames": 5, "total_frames": 12, "media_seconds": 0.2,
-        "bytes_written": 200_000, "elapsed_seconds": 5, "fps": 1.0,
+        "bytes_written": 200_000, "elapsed_seconds": 5, "frames_before": 0, "worker": None,
+        "fps": 1.0,
     }  # fmt: skip
     assert events[-1]["output"] == str(plan.output)
     assert events[-1]["frames"] == 12

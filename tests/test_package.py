@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import animesr_cli
+from animesr_cli.checkpoints import CATALOGUE
 
 ROOT = Path(__file__).parents[1]
 PUBLIC_NAMES = {"__version__", "load_network", "probe", "upscale"}
@@ -119,15 +120,16 @@ def wheel_files(wheel: Path) -> dict[str, int]:
 
 
 def test_the_wheel_holds_the_package_and_its_checkpoints(tmp_path: Path) -> None:
-    """The wheel is the package, its type marker and weights/, and nothing else."""
+    """The wheel is the package, its type marker and the shipped checkpoints, and nothing else."""
     package = ROOT / "animesr_cli"
     expected = {f"animesr_cli/{path.name}" for path in package.glob("*.py")}
     expected |= {"animesr_cli/py.typed"}
-    expected |= {f"animesr_cli/weights/{path.name}" for path in (ROOT / "weights").iterdir()}
+    shipped = [checkpoint.filename for checkpoint in CATALOGUE if checkpoint.shipped]
+    expected |= {f"animesr_cli/weights/{name}" for name in shipped}
     found = wheel_files(build(tmp_path, ROOT, "wheel"))
     assert set(found) == expected
-    shipped = found["animesr_cli/weights/base.safetensors"]
-    assert shipped == (ROOT / "weights" / "base.safetensors").stat().st_size
+    for name in shipped:
+        assert found[f"animesr_cli/weights/{name}"] == (ROOT / "weights" / name).stat().st_size
 
 
 def test_the_wheel_can_be_built_from_the_sdist(tmp_path: Path) -> None:

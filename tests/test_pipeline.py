@@ -502,12 +502,14 @@ def test_the_keyword_arguments_are_the_options_of_the_command() -> None:
             assert own[name].kind == inspect.Parameter.KEYWORD_ONLY
 
     options = inspect.signature(upscale_command).parameters
-    renamed = {"encoder_options": "encoder_option", "scenes": "no_scenes"}
+    renamed = {
+        "encoder_options": "encoder_option", "scenes": "no_scenes", "journal": "no_journal"
+    }  # fmt: skip
     for name in settings:
         option = options[renamed.get(name, name)]
         if name not in renamed:
             assert option.default == settings[name].default, name
-    assert options["no_scenes"].default is False
+    assert options["no_scenes"].default is options["no_journal"].default is False
 
 
 def test_a_network_is_a_module_over_clips(zero_checkpoint: Path) -> None:

@@ -28,10 +28,11 @@ import media
 from animesr_cli.colour import ColourSpec
 from animesr_cli.config import UpscaleSettings
 from animesr_cli.errors import DiskFullError, InputError, OutputError, UsageError
-from animesr_cli.pipeline import Observer, run
+from animesr_cli.pipeline import Observer
 from animesr_cli.pixels import layout_of, planes_of
 from animesr_cli.reader import Frame
 from animesr_cli.video_info import VideoInfo
+from animesr_cli.workflow import run
 from animesr_cli.y4m import (
     OUTPUT_FORMATS,
     PIPE,

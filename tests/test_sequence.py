@@ -26,7 +26,7 @@ from animesr_cli.config import UpscaleSettings
 from animesr_cli.errors import DiskFullError, InputError, OutputError, UsageError, VerificationError
 from animesr_cli.image_writer import SequenceWriter
 from animesr_cli.part_folder import PartFolder
-from animesr_cli.pipeline import Observer, UpscaleResult, run, upscale
+from animesr_cli.pipeline import Observer, UpscaleResult
 from animesr_cli.pixels import alpha_of, planes_of
 from animesr_cli.reader import Frame
 from animesr_cli.sequence import (
@@ -39,6 +39,7 @@ from animesr_cli.sequence import (
     probe_sequence,
 )
 from animesr_cli.video_info import probe
+from animesr_cli.workflow import run, upscale
 from command import animesr, snapshot
 
 WIDTH, HEIGHT = 24, 16

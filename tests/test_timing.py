@@ -16,6 +16,8 @@ from animesr_cli.timing import (
     Pace,
     Stamped,
     TimestampRepair,
+    format_clock,
+    format_speed,
     format_time,
     parse_rate,
     parse_time,
@@ -84,6 +86,19 @@ def test_format_time_is_read_back(hours: int, minutes: int, whole: int) -> None:
     """What format_time prints, parse_time reads as the same second."""
     time = hours * 3600 + minutes * 60 + whole + Fraction(999, 1000)
     assert parse_time(format_time(time)) == int(time)
+
+
+@given(st.integers(0, 400_000_000))
+def test_a_moment_is_read_back(milliseconds: int) -> None:
+    """What format_clock prints, parse_time reads as the same millisecond."""
+    assert parse_time(format_clock(milliseconds / 1000)) == Fraction(milliseconds, 1000)
+    assert format_clock(4829.9996) == "1:20:30.000"
+
+
+def test_a_speed_has_three_digits() -> None:
+    """More only before the point."""
+    speeds = [format_speed(value) for value in (0.26998, 1.5, 28.31, 1569.9)]
+    assert speeds == ["0.270", "1.50", "28.3", "1570"]
 
 
 def test_format_time_rounds_toward_zero() -> None:

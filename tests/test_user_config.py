@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 import typer
 
-from animesr_cli import cli, pipeline
+from animesr_cli import cli, workflow
 from animesr_cli.config import UpscaleSettings
 from animesr_cli.errors import UsageError
 from animesr_cli.options import option_kinds
@@ -53,7 +53,7 @@ def settings_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[...
         assert outcome.exit_code == 0, outcome.stderr
         return seen.pop()
 
-    monkeypatch.setattr(pipeline, "run", run)
+    monkeypatch.setattr(workflow, "run", run)
     return settings
 
 
@@ -214,7 +214,7 @@ def test_completion_needs_no_file(config: Path, monkeypatch: pytest.MonkeyPatch)
     [
         ("[upscale]\nmodle = 'v2'", ("[upscale] modle", "did you mean model?")),
         ("[upscale]\npix_fmt = 'x'", ("[upscale] pix_fmt", "did you mean pix-fmt?")),
-        ("[upscale]\nqqqq = 1", ("[upscale] qqqq", "the options are codec, ")),
+        ("[upscale]\nqqqq = 1", ("[upscale] qqqq", "the options are cluster, codec, ")),
         ("[preset.a]\ncfr = 1", ("[preset.a] cfr", "did you mean crf?")),
         ("[upscale]\noverwrite = true", ("[upscale] overwrite", "command line alone")),
         ("[upscale]\ninput = 'a.mkv'", ("[upscale] input", "command line alone")),

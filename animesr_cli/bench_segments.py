@@ -1,0 +1,215 @@
+"""What segments cost and gain on a clip: beside one piece, over two workers, when interrupted.
+
+Every run has a process of its own, from the plan to the finished file, and pairs alternate, so that
+both meet the same machine. Medians are reported.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from animesr_cli.bench import OUTPUT_SUFFIX, in_child
+from animesr_cli.config import UpscaleSettings
+from animesr_cli.errors import UsageError
+from animesr_cli.pipeline import Observer, Progress
+from animesr_cli.plan import expected_frames
+from animesr_cli.video_info import probe
+from animesr_cli.workflow import run
+
+INTERRUPTED_AT: Final = 0.55
+"""Share of the frames: inside a segment, as a rule."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timed:
+    """One run in its own process."""
+
+    frames: int
+    segments: int
+    seconds: float
+    """From reading the checkpoint to the finished file; Python's imports are not in it."""
+    cpu_seconds: float
+    """Of the process with all its threads: other programs disturb them less."""
+    bytes: int
+    threads: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentFigures:
+    """What was measured: seconds and bytes, medians over the repeats."""
+
+    clip: str
+    frames: int
+    segments: int
+    segment_frames: int
+    repeats: int
+    device: str
+    threads: int
+    torch: str
+    one_piece_seconds: float
+    segmented_seconds: float
+    time_cost: float
+    """Share of the time in one piece."""
+    cpu_cost: float
+    """The same of processor time."""
+    one_piece_bytes: int
+    segmented_bytes: int
+    size_cost: float
+    one_worker_seconds: float
+    """On a CPU with one thread."""
+    two_workers_seconds: float
+    """On a CPU with one thread each."""
+    workers_ratio: float
+    resume_overhead_seconds: float
+    """What an interruption added, less the time of the frames that were dropped with it."""
+    dropped_frames: int
+    """Computed, and not yet part of a finished segment, when the run was interrupted."""
+
+
+class _Enough(Exception):
+    """The run is interrupted here."""
+
+
+def _timed(source: Path, output: Path, settings: UpscaleSettings, threads: int | None) -> Timed:
+    if threads is not None:
+        torch.set_num_threads(threads)
+    started, cpu_started = time.perf_counter(), time.process_time()
+    result = run(source, output, replace(settings, overwrite=True), Observer())
+    return Timed(
+        frames=result.frames,
+        segments=result.segments,
+        seconds=time.perf_counter() - started,
+        cpu_seconds=time.process_time() - cpu_started,
+        bytes=output.stat().st_size,
+        threads=torch.get_num_threads(),
+    )
+
+
+def _interrupted(
+    source: Path, output: Path, settings: UpscaleSettings, frames: int
+) -> tuple[float, int]:
+    """Seconds and frames of a run that is stopped once it has done ``frames``."""
+    done = 0
+
+    def look(progress: Progress) -> None:
+        nonlocal done
+        done = progress.frames
+        if done >= frames:
+            raise _Enough
+
+    started = time.perf_counter()
+    try:
+        run(source, output, settings, Observer(on_progress=look))
+    except _Enough:
+        return time.perf_counter() - started, done
+    raise UsageError("the clip is too short to be interrupted", "--frames, or a longer clip")
+
+
+def _resumed(source: Path, output: Path, settings: UpscaleSettings) -> tuple[float, int]:
+    """Seconds of the rest, and the frames that were found finished."""
+    started = time.perf_counter()
+    result = run(source, output, settings, Observer())
+    return time.perf_counter() - started, result.frames_before
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """The runs of one benchmark."""
+
+    source: Path
+    folder: Path
+    settings: UpscaleSettings
+
+    def timed(self, threads: int | None = None, **changes: object) -> Timed:
+        settings = replace(self.settings, **changes)  # type: ignore[arg-type]  # of many types
+        output = self.folder / f"out{OUTPUT_SUFFIX}"
+        return in_child(_timed, self.source, output, settings, threads)
+
+    def resume(self, whole: Timed) -> tuple[float, int]:
+        """Overhead in seconds, and dropped frames."""
+        output = self.folder / f"resumed{OUTPUT_SUFFIX}"
+        half = int(whole.frames * INTERRUPTED_AT)
+        arguments = self.source, output, self.settings
+        before, done = in_child(_interrupted, *arguments, half)
+        after, kept = in_child(_resumed, *arguments)
+        output.unlink()
+        dropped = done - kept
+        lost = dropped * whole.seconds / whole.frames
+        return before + after - whole.seconds - lost, dropped
+
+
+def _check_length(source: Path, settings: UpscaleSettings) -> None:
+    frames = expected_frames(probe(source), settings)
+    if frames is not None and frames <= settings.segment_frames:
+        raise UsageError(
+            f"the clip is one segment of at most {settings.segment_frames} frames",
+            "take a longer one, or a smaller --segment-frames",
+        )
+
+
+def measure_segments(source: Path, settings: UpscaleSettings, *, repeats: int) -> SegmentFigures:
+    """Run everything; the clip some ten times for each repeat.
+
+    Raises:
+        UsageError: the clip is no longer than one segment.
+    """
+    pieces, segmented, alone, together = [], [], [], []
+    overheads: list[tuple[float, int]] = []
+    on_cpu = settings.device == "cpu" or not torch.cuda.is_available()
+    threads = 1 if on_cpu else None
+    _check_length(source, settings)
+    with tempfile.TemporaryDirectory() as name:
+        bench = _Bench(source, Path(name), settings)
+        for _ in range(repeats):
+            pieces.append(bench.timed(journal=False))
+            segmented.append(bench.timed())
+            alone.append(bench.timed(threads, workers=1))
+            together.append(bench.timed(None if threads is None else 2, workers=2))
+            overheads.append(bench.resume(segmented[-1]))
+    return _figures(source, settings, pieces, segmented, alone, together, overheads)
+
+
+def _median(runs: list[Timed]) -> float:
+    return statistics.median(each.seconds for each in runs)
+
+
+def _figures(
+    source: Path,
+    settings: UpscaleSettings,
+    pieces: list[Timed],
+    segmented: list[Timed],
+    alone: list[Timed],
+    together: list[Timed],
+    overheads: list[tuple[float, int]],
+) -> SegmentFigures:
+    one, many = pieces[0], segmented[0]
+    pairs = list(zip(pieces, segmented, strict=True))
+    return SegmentFigures(
+        clip=source.name,
+        frames=many.frames,
+        segments=many.segments,
+        segment_frames=settings.segment_frames,
+        repeats=len(pieces),
+        device=settings.device,
+        threads=many.threads,
+        torch=torch.__version__,
+        one_piece_seconds=_median(pieces),
+        segmented_seconds=_median(segmented),
+        time_cost=statistics.median(b.seconds / a.seconds - 1 for a, b in pairs),
+        cpu_cost=statistics.median(b.cpu_seconds / a.cpu_seconds - 1 for a, b in pairs),
+        one_piece_bytes=one.bytes,
+        segmented_bytes=many.bytes,
+        size_cost=many.bytes / one.bytes - 1,
+        one_worker_seconds=_median(alone),
+        two_workers_seconds=_median(together),
+        workers_ratio=_median(alone) / _median(together),
+        resume_overhead_seconds=statistics.median(seconds for seconds, _ in overheads),
+        dropped_frames=round(statistics.median(frames for _, frames in overheads)),
+    )

@@ -1,0 +1,221 @@
+"""What a worker does, wherever it runs: prepare once, then one task after another, and tell of it.
+
+A thread, a process and a Ray actor all call ``serve``; only how messages travel is theirs. Imports
+no torch, so that the number of threads can be set before torch reads it. Knows nothing of video.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from animesr_cli import errors
+from animesr_cli.errors import AnimesrError, ExitCode, Interrupted, as_bug
+
+PROGRESS_SECONDS: Final = 0.1
+"""A worker tells how far it is at most this often."""
+
+THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Seat:
+    """Where a worker works."""
+
+    name: str
+    """What events call the worker; unique within a run, kept by the worker that replaces it."""
+    device: str | None = None
+    """``cpu``, ``cuda:1``, ...; None leaves the choice to the settings."""
+    threads: int | None = None
+    """For computing on the CPU; None leaves torch's own number."""
+
+
+Work = Callable[[object, Callable[[int], None], Callable[[], None]], object]
+"""``work(payload, advanced, listen)`` gives the task's result, which is small and can be pickled.
+
+It calls ``advanced(frames)`` now and then with what is done of this task so far, and ``listen()``
+often: that raises ``Interrupted`` once the run was asked to stop. Where a machine is cut off, its
+task is begun elsewhere while it may still run there: write under a name of one's own, then rename.
+"""
+
+Prepare = Callable[[Seat], Work]
+"""Called once in each worker, before its first task; can be pickled. Its error ends the run."""
+
+
+# ---- what a worker says --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An error on its way to another process: everything of it but the classes it may lack."""
+
+    kind: str
+    """A class of ``errors``."""
+    message: str
+    hint: str | None
+    exit_code: int
+    trace: str
+
+    @staticmethod
+    def of(error: BaseException) -> Fault:
+        if not isinstance(error, AnimesrError):
+            bug = as_bug(error if isinstance(error, Exception) else RuntimeError(repr(error)))
+            bug.__traceback__ = error.__traceback__
+            trace = "".join(traceback.format_exception(error))
+            return Fault("AnimesrError", bug.message, bug.hint, bug.exit_code, trace)
+        family = (kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
+        trace = "".join(traceback.format_exception(error))
+        return Fault(next(family).__name__, error.message, error.hint, error.exit_code, trace)
+
+    def error(self) -> AnimesrError:
+        """The error as it was; not through the constructor, as each class has its own."""
+        kind: type[AnimesrError] = getattr(errors, self.kind)
+        error = kind.__new__(kind, self.message)
+        AnimesrError.__init__(error, self.message, self.hint)
+        error.exit_code = ExitCode(self.exit_code)
+        return error
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Prepared: tasks may come."""
+
+    name: str
+    """That of its seat."""
+
+
+@dataclass(frozen=True)
+class Unprepared:
+    """``prepare`` failed; the worker has ended."""
+
+    fault: Fault
+
+
+@dataclass(frozen=True)
+class Progress:
+    """So many frames of the task in hand are done."""
+
+    frames: int
+
+
+@dataclass(frozen=True)
+class Done:
+    """The task in hand is done."""
+
+    result: bytes
+    """Pickled: what cannot be read again must not stop whoever reads messages."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """The task in hand failed."""
+
+    fault: Fault
+
+
+@dataclass(frozen=True)
+class Logged:
+    """A line for the log of the process that the user sees."""
+
+    logger: str
+    level: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Gone:
+    """The worker has ended without being asked to; said by who noticed it."""
+
+    error: AnimesrError
+
+
+Message = Ready | Unprepared | Progress | Done | Broken | Logged | Gone
+
+
+# ---- the work ------------------------------------------------------------------------------------
+
+
+def share_threads(seat: Seat) -> None:
+    """Give torch and its libraries the seat's number of threads, whether loaded or not."""
+    if seat.threads is None:
+        return
+    for variable in THREAD_VARIABLES:
+        os.environ[variable] = str(seat.threads)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(seat.threads)
+
+
+def serve(
+    seat: Seat,
+    prepare: Callable[[], Prepare],
+    payloads: Iterable[Callable[[], object]],
+    post: Callable[[Message], None],
+    stopped: Callable[[], bool],
+) -> None:
+    """Be a worker until ``payloads`` ends; each outcome goes to ``post``.
+
+    ``prepare`` and payloads are wrapped in functions: unpickling them can fail like themselves.
+    ``stopped`` is asked whenever the work listens.
+    """
+    try:
+        work = prepare()(seat)
+    except BaseException as error:
+        post(Unprepared(Fault.of(error)))
+        return
+    post(Ready(seat.name))
+    for payload in payloads:
+        post(_outcome(work, payload, post, stopped))
+
+
+def _outcome(
+    work: Work,
+    payload: Callable[[], object],
+    post: Callable[[Message], None],
+    stopped: Callable[[], bool],
+) -> Message:
+    told = -PROGRESS_SECONDS
+
+    def advanced(frames: int) -> None:
+        nonlocal told
+        if (now := time.monotonic()) - told >= PROGRESS_SECONDS:
+            told = now
+            post(Progress(frames))
+
+    def listen() -> None:
+        if stopped():
+            raise Interrupted(signal.SIGTERM)
+
+    try:
+        return Done(pickle.dumps(work(payload(), advanced, listen)))
+    except BaseException as error:  # also a SystemExit: the worker goes on
+        return Broken(Fault.of(error))
+
+
+class LogSender(logging.Handler):
+    """Sends the lines of a worker's log to the process that the user sees."""
+
+    def __init__(self, post: Callable[[Message], None]) -> None:
+        super().__init__()
+        self._post = post
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._post(Logged(record.name, record.levelno, record.getMessage()))
+        except Exception:
+            self.handleError(record)
+
+
+def send_log(post: Callable[[Message], None], level: int) -> None:
+    """From now on this process, a worker's own, logs through its messages."""
+    logger = logging.getLogger("animesr_cli")
+    logger.setLevel(level)
+    logger.handlers = [LogSender(post)]
+    logger.propagate = False

@@ -1,0 +1,1 @@
+"""Drawing material for training: ink, motion, figures, scenery, pages, and kinds of clips."""

@@ -1,0 +1,220 @@
+"""Packs what training leaves behind for shipping: half precision, with its history inside.
+
+    python weights/pack.py run/model.safetensors weights/base.safetensors --figures figures.json
+    python weights/pack.py operator.safetensors weights/lbo-dvd.safetensors
+    python weights/pack.py run/state.safetensors weights/training-state-base.safetensors
+
+A network or an operator becomes fp16; the sha256 and the row of the catalogue
+(animesr_cli/checkpoints.py) are printed. A training state keeps weights and their average in fp16
+and the moments of Adam in bf16, whose squares would vanish in fp16; discriminators are left out.
+In place of a run's ``state.safetensors`` it lets the same command of stage net go on. Folders are
+taken out of every command that is kept. What the figures say is not known here (measure.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from animesr_cli.checkpoints import load_checkpoint
+from animesr_cli.config import NETWORK_SCALE
+from animesr_cli.errors import AnimesrError, UsageError
+from animesr_cli.lbo import load_operator
+from animesr_cli.training_state import read_state, write_tensors
+from measure import candidate_name
+from tables import means
+
+LICENCE: Final = "Apache-2.0"
+CREDITS: Final = (
+    "The Adventures of Boris Munchausen, Morevna Project, CC BY 3.0; Pepper&Carrot by David Revoy, "
+    "CC BY 4.0; art of the Ren'Py demo and tutorial, MIT"
+)
+LARGEST_MODEL_BYTES: Final = 4_000_000
+LARGEST_STATE_BYTES: Final = 16 << 20
+STATE_KEY: Final = "animesr_training"
+"""Of a state's metadata."""
+MOMENT: Final = re.compile(r"^network\.exp_avg(_sq)?\.")
+FOLDERS: Final = re.compile(r"(?<![\w.~])(?:~|\.{1,2})?/(?:[^\s/'\"]+/)*(?=[^\s/'\"])")
+"""The folders of a path that does not begin with a name."""
+FOLDERS_OF_COMMAND: Final = re.compile(r"[^\s=]*/(?=[^\s/])")
+"""The folders of any path of a command line."""
+
+
+# ---- history -------------------------------------------------------------------------------------
+
+
+def without_folders(value: Any, *, command: bool = False) -> Any:
+    """The same, with every path in it shortened to its last part."""
+    if isinstance(value, str):
+        return (FOLDERS_OF_COMMAND if command else FOLDERS).sub("", value)
+    if isinstance(value, Mapping):
+        return {
+            without_folders(key): without_folders(item, command=key == "command")
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [without_folders(item, command=command) for item in value]
+    return value
+
+
+def history_of(source: Path) -> dict[str, Any]:
+    """A file's metadata; what is JSON in it is read."""
+    with safe_open(source, framework="pt") as file:
+        metadata = file.metadata() or {}
+    history: dict[str, Any] = {}
+    for name, text in metadata.items():
+        try:
+            history[name] = json.loads(text)
+        except ValueError:
+            history[name] = text
+    return history
+
+
+def figures_of(file: Path, candidate: str) -> dict[str, float]:
+    """The means that measure.py wrote for a candidate.
+
+    Raises:
+        UsageError: it was not measured there.
+    """
+    report = json.loads(file.read_text(encoding="utf-8"))
+    measured = list(report["candidates"])
+    if candidate not in measured:
+        raise UsageError(f"{file} has no figures of {candidate}", f"it has {', '.join(measured)}")
+    return {name: round(value, 5) for name, value in means(report["pairs"], candidate).items()}
+
+
+def metadata_of(
+    source: Path, name: str, figures: Mapping[str, float], credit: str
+) -> dict[str, str]:
+    """What a packed model says of itself."""
+    history = without_folders(history_of(source))
+    history.pop("format", None)
+    told: dict[str, Any] = {
+        "format": "pt",
+        "name": name,
+        "licence": LICENCE,
+        "credits": credit,
+        "training": history,
+    }
+    if figures:
+        told["figures"] = figures
+    return {
+        key: v if isinstance(v, str) else json.dumps(v, sort_keys=True) for key, v in told.items()
+    }
+
+
+# ---- tensors -------------------------------------------------------------------------------------
+
+
+def halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """In fp16.
+
+    Raises:
+        UsageError: a value is too large for it.
+    """
+    result = {name: tensor.to(torch.float16) for name, tensor in tensors.items()}
+    for name, tensor in result.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise UsageError(f"{name} has values that half precision cannot hold")
+    return result
+
+
+def halved_state(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A training state: moments in bf16, the rest in fp16, no discriminator."""
+    kept = {n: t for n, t in tensors.items() if not n.startswith("discriminator.")}
+    moments = {n: t.to(torch.bfloat16) for n, t in kept.items() if MOMENT.match(n)}
+    return halved({n: t for n, t in kept.items() if n not in moments}) | moments
+
+
+def model_tensors(source: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """A network's or an operator's tensors in fp32, and its size for the metadata."""
+    with safe_open(source, framework="pt") as file:
+        names = list(file.keys())
+    if any(name.startswith("main.") for name in names):
+        return dict(load_operator(source).network.state_dict()), {}
+    loaded = load_checkpoint(source)
+    size = {"num_feat": loaded.num_feat, "num_block": loaded.num_block, "netscale": NETWORK_SCALE}
+    return loaded.state_dict, size
+
+
+# ---- packing -------------------------------------------------------------------------------------
+
+
+def check_size(file: Path, largest: int) -> None:
+    if file.stat().st_size >= largest:
+        size = file.stat().st_size
+        file.unlink()
+        raise UsageError(f"{file.name} would have {size} bytes; {largest} are too many")
+
+
+def pack_model(
+    source: Path, output: Path, figures: Mapping[str, float], credit: str = CREDITS
+) -> str:
+    """Write a checkpoint; its row of the catalogue."""
+    tensors, size = model_tensors(source)
+    metadata = metadata_of(source, output.stem, figures, credit)
+    if size:
+        metadata["network"] = json.dumps(size)
+    write_tensors(output, halved(tensors), metadata)
+    check_size(output, LARGEST_MODEL_BYTES)
+    return catalogue_row(output)
+
+
+def pack_state(source: Path, output: Path) -> str:
+    """Write a training state that fits a repository; what is in it."""
+    state = read_state(source)
+    assert state is not None  # its metadata were read before
+    told = without_folders(history_of(source)[STATE_KEY])
+    write_tensors(output, halved_state(state.tensors), {STATE_KEY: json.dumps(told)})
+    check_size(output, LARGEST_STATE_BYTES)
+    read_state(output)
+    return f"{output.name}: iteration {state.iteration}, {output.stat().st_size} bytes"
+
+
+def catalogue_row(file: Path) -> str:
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    return (
+        "    Checkpoint(\n"
+        f'        name="{file.stem}",\n'
+        f'        filename="{file.name}",\n'
+        f'        sha256="{digest}",\n'
+        f"        size_bytes={file.stat().st_size:_},\n"
+        f'        licence="{LICENCE}",\n'
+        "    ),"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="Pack a checkpoint or a training state.")
+    parser.add_argument("source", type=Path, help="what training wrote, .safetensors")
+    parser.add_argument("output", type=Path, help="the file to ship")
+    parser.add_argument("--figures", type=Path, metavar="JSON", help="what measure.py wrote")
+    parser.add_argument("--candidate", help="its name there, if it is not that of the source")
+    parser.add_argument("--credits", default=CREDITS, help="the works that it was trained on")
+    options = parser.parse_args(arguments)
+    try:
+        if STATE_KEY in history_of(options.source):
+            print(pack_state(options.source, options.output))
+            return
+        figures: dict[str, float] = {}
+        if options.figures:
+            figures = figures_of(
+                options.figures, options.candidate or candidate_name(options.source)
+            )
+        print(pack_model(options.source, options.output, figures, options.credits))
+    except AnimesrError as error:
+        sys.exit(f"{error.message}; {error.hint}" if error.hint else error.message)
+
+
+if __name__ == "__main__":
+    main()
