@@ -94,13 +94,18 @@ def _cpu_multiplies_bf16() -> str | None:
 
 def choose_compute(device_name: str, precision: str) -> Compute:
     """Pick device and precision; the one place where either is decided."""
+    _check_precision(precision)
+    return compute_on(choose_device(device_name), precision)
+
+
+def _check_precision(precision: str) -> None:
     if precision not in PRECISIONS:
         raise UsageError(f"there is no precision {precision!r}", f"use {', '.join(PRECISIONS)}")
-    return compute_on(choose_device(device_name), precision)
 
 
 def compute_on(device: torch.device, precision: str) -> Compute:
     """The precision for a device, which need not be one of this machine."""
+    _check_precision(precision)
     if precision == "fp32":
         return Compute(device, torch.float32, "asked for")
     if precision == "bf16":

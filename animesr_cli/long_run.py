@@ -244,6 +244,9 @@ class LongRun:
         self._done = self._done_before = sum(record.frames for record in records)
         if not records:
             return []
+        if self.plan.estimated_seconds is not None and self._total:
+            left = self.plan.estimated_seconds * (1 - self._done / self._total)
+            self.plan = replace(self.plan, estimated_seconds=max(left, 0.0))
         return [
             f"going on where it stopped: {len(contents.records)} segments, {self._done} frames, "
             f"are finished in {shown(self._journal.folder)}"

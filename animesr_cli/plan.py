@@ -69,7 +69,10 @@ class LoadedNetwork:
 
 def ready_network(settings: UpscaleSettings, *, warn: Callable[[str], None]) -> LoadedNetwork:
     """Choose the device, and find, verify and read the checkpoint."""
-    compute = choose_compute(settings.device, settings.precision)
+    wish = settings.device, settings.precision
+    if settings.cluster is not None:
+        wish = "auto", "auto"  # a cluster has devices of its own, which settle both
+    compute = choose_compute(*wish)
     checkpoint = load_checkpoint(settings.model, warn=warn)
     network = RecurrentUpscaler(checkpoint.num_feat, checkpoint.num_block)
     network.load_state_dict(checkpoint.state_dict)
@@ -295,7 +298,7 @@ def make_plan(
     if free is not None:
         _check_disk(width * height * (frames or 0), encoding, free, warn)
     estimate = None
-    if frames:
+    if frames and settings.cluster is None:
         side = min(TRIAL_SIDE_PX, max(info.width, info.height))
         estimate = loaded.seconds_per_pixel(side) * info.width * info.height * frames
         if estimate > LONG_RUN_SECONDS:

@@ -52,6 +52,9 @@ def choose_seating(plan: Plan, warn: Callable[[str], None]) -> tuple[Seating, Pl
     seats = tuple(seats_for(settings.workers, str(plan.compute.device)))
     if settings.workers is None and settings.device in ("auto", "cuda"):
         seats = tuple(seats_for(None, settings.device))
+    gpus = len({seat.device for seat in seats})
+    if plan.estimated_seconds is not None:
+        plan = replace(plan, estimated_seconds=plan.estimated_seconds / gpus)
     return Seating(seats), plan
 
 

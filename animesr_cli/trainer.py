@@ -43,6 +43,8 @@ from animesr_cli.training_state import SavedState, restore, taken, tensors_of
 BETAS: Final = (0.9, 0.99)
 DISCRIMINATORS: Final = 3
 """Sizes of the picture that are judged."""
+JUDGE: Final = "discriminator."
+"""What the discriminator's tensors in a state begin with."""
 LAST_SHARE: Final = 0.01
 """Of the learning rate, that schedule cosine ends with."""
 
@@ -244,7 +246,8 @@ class Trainer:
             WeightsError: it is of another network or stage.
         """
         restore("network", self.network, self.adam, state, path)
-        if self.discriminator is not None:
+        # A state that was packed to be published has no discriminator: it learns to judge anew.
+        if self.discriminator is not None and any(n.startswith(JUDGE) for n in state.tensors):
             restore("discriminator", self.discriminator, self.discriminator_adam, state, path)
         for name, tensor in self.average.items():
             tensor.copy_(taken(state, f"average.{name}", path))

@@ -21,7 +21,7 @@ import zoo
 from animesr_cli import dealer, joiner, upscale
 from animesr_cli.errors import DeviceError, InputError, Interrupted
 from animesr_cli.long_run import FAILURES_WITHOUT_SUCCESS, LongRun
-from animesr_cli.pipeline import Progress
+from animesr_cli.pipeline import Progress, UpscaleResult
 from animesr_cli.scenes import SceneDetector
 from animesr_cli.segments import Piece, SegmentWork, Stretch
 from command import animesr
@@ -379,3 +379,31 @@ def test_a_run_that_has_finished_nothing_leaves_nothing(
     assert "the same command" not in outcome.stderr
     animesr(*command, "--segment-frames", "9", "-e", "aud=maybe").refused(2, "aud")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("codec", ["ffv1", "libx265"])
+def test_an_interrupted_run_gives_the_file_of_an_uninterrupted_one(
+    codec: str, own_clip: Path, random_checkpoint: Path, tmp_path: Path
+) -> None:
+    """Byte by byte, with its hash of the pictures, where the encoder is reproducible."""
+
+    class Enough(Exception):
+        pass
+
+    def stop(progress: Progress) -> None:
+        if progress.bytes_written:
+            raise Enough
+
+    def run(name: str, **more: Any) -> UpscaleResult:
+        return upscale(
+            own_clip, tmp_path / name, model=str(random_checkpoint), codec=codec, scale=1,
+            segment_frames=12, scenes=False, device="cpu", **more,
+        )  # fmt: skip
+
+    whole = run("whole.mkv")
+    with pytest.raises(Enough):
+        run("resumed.mkv", on_progress=stop)
+    resumed = run("resumed.mkv")
+    assert 0 < resumed.frames_before < 72
+    assert resumed.pictures == whole.pictures
+    assert (tmp_path / "resumed.mkv").read_bytes() == (tmp_path / "whole.mkv").read_bytes()

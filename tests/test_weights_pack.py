@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 import pack
+from animesr_cli import discriminator
 from animesr_cli.checkpoints import load_checkpoint, load_network
 from animesr_cli.config import FinetuneSettings
 from animesr_cli.dataset import Batch
@@ -26,19 +28,23 @@ SETTINGS = FinetuneSettings(patch=8, frames=2, batch=2, lr=1e-3, judged=0)
 COMMAND = "animesr finetune --data /home/me/clips -n base -o runs/net --validation=../films"
 
 
-def trainer_after(iterations: int) -> Trainer:
+def trainer_of(settings: FinetuneSettings) -> Trainer:
     torch.manual_seed(3)
     network = RecurrentUpscaler(num_feat=4, num_block=(1, 1, 1))
-    trainer = Trainer(network, SETTINGS, device=torch.device("cpu"), dtype=torch.float32)
+    return Trainer(network, settings, device=torch.device("cpu"), dtype=torch.float32)
+
+
+def trainer_after(iterations: int) -> Trainer:
+    trainer = trainer_of(SETTINGS)
     for iteration in range(iterations):
         trainer.step(batch_of(iteration))
     return trainer
 
 
-def batch_of(iteration: int) -> Batch:
+def batch_of(iteration: int, side: int = 8) -> Batch:
     rng = torch.Generator().manual_seed(iteration)
-    lr = torch.rand((2, 2, 3, 8, 8), generator=rng)
-    hr = torch.rand((2, 2, 3, 32, 32), generator=rng)
+    lr = torch.rand((2, 2, 3, side, side), generator=rng)
+    hr = torch.rand((2, 2, 3, 4 * side, 4 * side), generator=rng)
     return Batch(iteration=iteration, windows=(), lr=lr, hr=hr, waited_seconds=0)
 
 
@@ -137,15 +143,15 @@ def test_a_file_that_is_too_large(
 def test_figures_of_a_candidate(model: Path, tmp_path: Path) -> None:
     """They are the means of the candidate by the name that measure.py gives it."""
     scores = {"psnr_y": 30.0, "flicker": 2.0}
-    rows = [{"scores": {"bicubic": scores, "net": {"psnr_y": 32.0, "flicker": 1.0}}}]
+    rows = [{"scores": {"bicubic": scores, "net-run": {"psnr_y": 32.0, "flicker": 1.0}}}]
     figures = tmp_path / "figures.json"
-    report: dict[str, Any] = {"candidates": {"bicubic": "", "net": ""}, "pairs": rows}
+    report: dict[str, Any] = {"candidates": {"bicubic": "", "net-run": ""}, "pairs": rows}
     figures.write_text(json.dumps(report), encoding="utf-8")
     output = tmp_path / "base.safetensors"
     pack.main([str(model), str(output), "--figures", str(figures)])
     told = json.loads(metadata_of(output)["figures"])
     assert told == {"psnr_y": 32.0, "flicker": 1.0, "flicker_share": 0.5}
-    with pytest.raises(SystemExit, match="no figures of other; it has bicubic, net"):
+    with pytest.raises(SystemExit, match="no figures of other; it has bicubic, net-run"):
         pack.main([str(model), str(output), "--figures", str(figures), "--candidate", "other"])
 
 
@@ -230,3 +236,24 @@ def test_a_packed_state_is_half_as_large(state: Path, tmp_path: Path) -> None:
     assert not [name for name in tensors if name.startswith("discriminator")]
     assert {tensor.element_size() for tensor in tensors.values()} == {2}
     assert json.loads(metadata_of(output)["animesr_training"])["iteration"] == 3
+
+
+def test_a_packed_state_of_stage_gan_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network is where it was; the discriminator, which is not packed, begins anew."""
+    monkeypatch.setattr(discriminator, "WIDTHS", (3, 4, 4, 4, 4, 1))
+    settings = replace(SETTINGS, stage="gan", patch=24, batch=1)
+    trainer = trainer_of(settings)
+    trainer.step(batch_of(0, side=24))
+    write_state(tmp_path / "state.safetensors", trainer.tensors(), trainer.iteration, {})
+    pack.pack_state(tmp_path / "state.safetensors", tmp_path / "packed.safetensors")
+    saved = read_state(tmp_path / "packed.safetensors")
+    assert saved is not None
+    assert not [name for name in saved.tensors if name.startswith("discriminator")]
+    resumed = trainer_of(settings)
+    resumed.restore(saved, tmp_path / "packed.safetensors")
+    for name, tensor in trainer.average.items():
+        assert torch.allclose(resumed.average[name], tensor, rtol=1e-3, atol=1e-6), name
+    assert resumed.step(batch_of(1, side=24))["discriminator"] > 0
+    assert resumed.iteration == 2

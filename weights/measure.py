@@ -132,9 +132,9 @@ def enlarge_bicubic(frames: Sequence[Tensor]) -> Iterator[Tensor]:
 
 
 def candidate_name(model: str | Path) -> str:
-    """A file's own name; that of its folder where training called it ``model.safetensors``."""
+    """A file's own name; what training wrote to a folder NET is NET-run."""
     path = Path(model)
-    return path.absolute().parent.name if path.name == MODEL_FILE else path.stem
+    return f"{path.absolute().parent.name}-run" if path.name == MODEL_FILE else path.stem
 
 
 def network_candidate(model: str, compute: Compute) -> Candidate:
