@@ -8,20 +8,20 @@ and fast runs alternate, so that both meet the same machine. Medians are reporte
 from __future__ import annotations
 
 import logging
-import signal
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import torch
 
+from animesr_cli.child import leave_ctrl_c_to_the_parent, signals_blocked
 from animesr_cli.colour import from_rgb, to_rgb
 from animesr_cli.config import UpscaleSettings
 from animesr_cli.engine import Compute, Engine
@@ -205,7 +205,7 @@ def _median(runs: list[Run], value: str) -> float:
 
 def _answer(answers: Connection, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     """In the child."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the parent sees to it
+    leave_ctrl_c_to_the_parent()
     try:
         answers.send(work(*arguments))
     except Exception as error:
@@ -222,7 +222,9 @@ def in_child(work: Callable[..., T], *arguments: object) -> T:
     ours, theirs = context.Pipe(duplex=False)
     child = context.Process(target=_answer, args=(theirs, work, arguments))
     with ours:
-        child.start()
+        resource_tracker.ensure_running()  # started by the child's start, it would unblock them
+        with signals_blocked():  # until the child is ready for them
+            child.start()
         theirs.close()
         try:
             answer = ours.recv()

@@ -66,7 +66,7 @@ class Child:
         command = [sys.executable, "-c", START, json.dumps(sys.path), module.__name__]
         command += [str(theirs.fileno()), str(os.getpid())]
         try:
-            with _signals_blocked(), theirs, tempfile.TemporaryFile() as told:
+            with signals_blocked(), theirs, tempfile.TemporaryFile() as told:
                 told.write(pickle.dumps(hello))
                 told.seek(0)
                 self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed by ``end``
@@ -129,7 +129,7 @@ class Child:
 
 
 @contextmanager
-def _signals_blocked() -> Iterator[None]:
+def signals_blocked() -> Iterator[None]:
     """They wait for the end of the ``with``; what is started in it starts with them blocked."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, OWN_SIGNALS)
     try:
@@ -141,12 +141,17 @@ def _signals_blocked() -> Iterator[None]:
 # ---- the child's side ----------------------------------------------------------------------------
 
 
+def leave_ctrl_c_to_the_parent() -> None:
+    """Ctrl-C goes to every process of a terminal; for a child that began with signals blocked."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, OWN_SIGNALS)
+
+
 def attend(descriptor: int, parent: int) -> tuple[Connection, Any]:
     """What a child's ``main`` does first; its end of the pipe, and what it was told."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before the kernel was asked
         os._exit(ORPHANED)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, OWN_SIGNALS)
+    leave_ctrl_c_to_the_parent()
     return Connection(descriptor), pickle.load(sys.stdin.buffer)

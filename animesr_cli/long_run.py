@@ -11,18 +11,17 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from animesr_cli.config import UpscaleSettings
 from animesr_cli.containers import shown
 from animesr_cli.dealer import Dealer
+from animesr_cli.disk_room import gigabytes, missing_bytes
 from animesr_cli.errors import (
     AnimesrError,
     DiskFullError,
@@ -56,13 +55,12 @@ from animesr_cli.journal import (
 )
 from animesr_cli.part_file import PartFile, explained
 from animesr_cli.pipeline import Observer, Progress, SegmentEvent, UpscaleResult, open_writer
-from animesr_cli.plan import LIKELY_BITS_PER_PIXEL, LOSSLESS_BITS_PER_PIXEL, Plan
+from animesr_cli.plan import Plan
 from animesr_cli.reader import origin_of
 from animesr_cli.seating import Seating, choose_seating, own_threads, threads_of
 from animesr_cli.segments import Prepare
 from animesr_cli.shots import Segment
 from animesr_cli.timing import format_time
-from animesr_cli.y4m import PIPE
 
 log = logging.getLogger(__name__)
 
@@ -71,50 +69,6 @@ FAILURES_WITHOUT_SUCCESS: Final = 3
 
 STOPPING: Final = (UsageError, InputError, WeightsError, DiskFullError)
 """Errors of a segment that every other one would meet as well."""
-
-
-# ---- whether -------------------------------------------------------------------------------------
-
-
-def is_long(plan: Plan, warn: Callable[[str], None]) -> bool:
-    """Whether a plan is run in segments; else in one piece, which cannot be continued."""
-    settings = plan.settings
-    if not settings.journal:
-        return False
-    if plan.sequence is not None or plan.images is not None:
-        return False
-    if PIPE in (plan.source.path, plan.output):
-        return False
-    if segment_format(plan.encoding) is None:
-        warn(
-            f"no container for segments holds the video of {plan.encoding.codec}: the run is in "
-            "one piece, and begins anew where it is interrupted"
-        )
-        return False
-    is_short = plan.frames is not None and plan.frames <= settings.segment_frames
-    return not is_short or journal_folder(plan.output, settings.work_dir).exists()
-
-
-def check_long_settings(settings: UpscaleSettings) -> None:
-    """Refuse what cannot work, before anything is opened."""
-    if settings.segment_frames < 1:
-        raise UsageError(f"--segment-frames must be at least 1, not {settings.segment_frames}")
-    if settings.workers is not None and settings.workers < 1:
-        raise UsageError(f"--workers must be at least 1, not {settings.workers}")
-    if settings.work_dir is not None and not settings.work_dir.is_dir():
-        raise UsageError(f"--work-dir {shown(settings.work_dir)} is no folder", "make it first")
-    if settings.journal:
-        return
-    for name, value in (
-        ("workers", settings.workers not in (None, 1)),
-        ("cluster", settings.cluster is not None),
-        ("work-dir", settings.work_dir is not None),
-        ("restart", settings.restart),
-    ):
-        if value:
-            raise UsageError(
-                f"--{name} needs the journal, and --no-journal is given", "leave out one of them"
-            )
 
 
 # ---- the run -------------------------------------------------------------------------------------
@@ -261,7 +215,8 @@ class LongRun:
             self._journal.gather()
             kept = self._journal.contents.records
             if isinstance(error, DiskFullError):
-                error.hint = self._room_hint()
+                missing = missing_bytes(self.plan, self._journal, self._total)
+                error.hint = f"free {gigabytes(missing)} and run again: {self._hint()}"
             elif isinstance(error, Interrupted) and kept:
                 error.hint = self._hint()
             if not kept:
@@ -283,46 +238,16 @@ class LongRun:
     def _total(self) -> int | None:
         return len(self._table) if self._table is not None else self.plan.frames
 
-    # -- room on the disk
-
-    def _bytes_per_frame(self) -> float:
-        records = list(self._journal.contents.records.values())
-        if frames := sum(record.frames for record in records):
-            return sum(record.file.bytes for record in records) / frames
-        lossless = self.plan.encoding.lossless
-        bits = LOSSLESS_BITS_PER_PIXEL if lossless else LIKELY_BITS_PER_PIXEL
-        return self.plan.width * self.plan.height * bits / 8
-
-    def _missing_bytes(self) -> int:
-        """How much more room is needed where there is least of it; 0: there is enough."""
-        folder, place = self._journal.folder, self.plan.output.absolute().parent
-        total = self._total
-        if total is None:
-            return 0
-        each = self._bytes_per_frame()
-        frames = sum(record.frames for record in self._journal.contents.records.values())
-        segments, output = (total - frames) * each, total * each
-        if folder.stat().st_dev == place.stat().st_dev:
-            return int(segments + output - shutil.disk_usage(folder).free)
-        return int(
-            max(
-                segments - shutil.disk_usage(folder).free, output - shutil.disk_usage(place).free, 0
-            )
-        )
-
-    def _room_hint(self) -> str:
-        missing = max(self._missing_bytes() / 1e9, 0.1)
-        return f"free {missing:.1f} GB and run again: {self._hint()}"
+    # -- computing
 
     def _watch_room(self) -> None:
-        if not self._room_told and (missing := self._missing_bytes()) > 0:
+        missing = missing_bytes(self.plan, self._journal, self._total)
+        if missing > 0 and not self._room_told:
             self._room_told = True
             self.warn(
-                f"the disk will be full before the run ends: segments and output, which are there "
-                f"together in the end, need about {missing / 1e9:.1f} GB more than are free"
+                "the disk will be full before the run ends: segments and output, which are there "
+                f"together in the end, need about {gigabytes(missing)} more than are free"
             )
-
-    # -- computing
 
     def _work(self) -> UpscaleResult:
         source = self.plan.source

@@ -16,13 +16,55 @@ from pathlib import Path
 from animesr_cli.config import MAX_PIXELS, SEGMENT_FRAMES, Precision, UpscaleSettings
 from animesr_cli.containers import shown
 from animesr_cli.errors import UsageError
+from animesr_cli.joiner import segment_format
 from animesr_cli.journal import journal_folder, left_behind
-from animesr_cli.long_run import LongRun, check_long_settings, is_long
+from animesr_cli.long_run import LongRun
 from animesr_cli.pipeline import Observer, Progress, UpscaleResult, Upscaling
 from animesr_cli.plan import LoadedNetwork, Plan, make_plan
 from animesr_cli.routes import default_output, images_of
 from animesr_cli.timing import parse_rate, parse_time
 from animesr_cli.y4m import PIPE
+
+
+def is_long(plan: Plan, warn: Callable[[str], None]) -> bool:
+    """Whether a plan is run in segments; else in one piece, which cannot be continued."""
+    settings = plan.settings
+    if not settings.journal:
+        return False
+    if plan.sequence is not None or plan.images is not None:
+        return False
+    if PIPE in (plan.source.path, plan.output):
+        return False
+    if segment_format(plan.encoding) is None:
+        warn(
+            f"no container for segments holds the video of {plan.encoding.codec}: the run is in "
+            "one piece, and begins anew where it is interrupted"
+        )
+        return False
+    is_short = plan.frames is not None and plan.frames <= settings.segment_frames
+    return not is_short or journal_folder(plan.output, settings.work_dir).exists()
+
+
+def check_long_settings(settings: UpscaleSettings) -> None:
+    """Refuse what cannot work, before anything is opened."""
+    if settings.segment_frames < 1:
+        raise UsageError(f"--segment-frames must be at least 1, not {settings.segment_frames}")
+    if settings.workers is not None and settings.workers < 1:
+        raise UsageError(f"--workers must be at least 1, not {settings.workers}")
+    if settings.work_dir is not None and not settings.work_dir.is_dir():
+        raise UsageError(f"--work-dir {shown(settings.work_dir)} is no folder", "make it first")
+    if settings.journal:
+        return
+    for name, value in (
+        ("workers", settings.workers not in (None, 1)),
+        ("cluster", settings.cluster is not None),
+        ("work-dir", settings.work_dir is not None),
+        ("restart", settings.restart),
+    ):
+        if value:
+            raise UsageError(
+                f"--{name} needs the journal, and --no-journal is given", "leave out one of them"
+            )
 
 
 def run(

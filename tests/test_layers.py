@@ -76,6 +76,7 @@ LAYERS = (
         "identity",
         "seating",
         "dealer",
+        "disk_room",
         "long_run",
         "workflow",
         "batch",

@@ -41,7 +41,14 @@ LOSSLESS = {".mkv": "ffv1", ".mp4": "ffv1", ".mov": "png"}
 """By output; x264 itself is not reproducible on every CPU."""
 
 
-@pytest.mark.parametrize("name", SEGMENTED)
+QUICK = {**zoo.CONTAINERS, **zoo.TIMES, **zoo.ALPHA, **zoo.CHANGES}
+"""What segments have most to do with; the others are read and written by the same rooms."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in SEGMENTED],
+)
 def test_every_kind_comes_out_of_segments_as_out_of_one_piece(
     name: str, tmp_path: Path, zero_checkpoint: Path
 ) -> None:
@@ -371,7 +378,7 @@ def test_a_run_that_has_finished_nothing_leaves_nothing(
     def stop(self: LongRun, event: object) -> None:
         raise Interrupted(signal.SIGINT)
 
-    command = ["upscale", own_clip, tmp_path / "out.mkv", "-n", zero_checkpoint]
+    command = ("upscale", own_clip, tmp_path / "out.mkv", "-n", zero_checkpoint)
     with monkeypatch.context() as patch:
         patch.setattr(LongRun, "_hear", stop)
         outcome = animesr(*command, "--segment-frames", "9")
