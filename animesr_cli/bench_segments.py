@@ -68,7 +68,7 @@ class SegmentFigures:
     """On a CPU with one thread each."""
     workers_ratio: float
     resume_overhead_seconds: float
-    """What an interruption added, less the time of the frames that were dropped with it."""
+    """From the beginning of a resumed run to its first new frame; Python's imports not counted."""
     dropped_frames: int
     """Computed, and not yet part of a finished segment, when the run was interrupted."""
 
@@ -92,10 +92,8 @@ def _timed(source: Path, output: Path, settings: UpscaleSettings, threads: int |
     )
 
 
-def _interrupted(
-    source: Path, output: Path, settings: UpscaleSettings, frames: int
-) -> tuple[float, int]:
-    """Seconds and frames of a run that is stopped once it has done ``frames``."""
+def _interrupted(source: Path, output: Path, settings: UpscaleSettings, frames: int) -> int:
+    """Frames of a run that is stopped once it has done ``frames``."""
     done = 0
 
     def look(progress: Progress) -> None:
@@ -104,19 +102,24 @@ def _interrupted(
         if done >= frames:
             raise _Enough
 
-    started = time.perf_counter()
     try:
         run(source, output, settings, Observer(on_progress=look))
     except _Enough:
-        return time.perf_counter() - started, done
+        return done
     raise UsageError("the clip is too short to be interrupted", "--frames, or a longer clip")
 
 
 def _resumed(source: Path, output: Path, settings: UpscaleSettings) -> tuple[float, int]:
-    """Seconds of the rest, and the frames that were found finished."""
-    started = time.perf_counter()
-    result = run(source, output, settings, Observer())
-    return time.perf_counter() - started, result.frames_before
+    """Seconds until the first new frame, and the frames that were found finished."""
+    started, first = time.perf_counter(), 0.0
+
+    def look(progress: Progress) -> None:
+        nonlocal first
+        if not first and progress.frames > progress.frames_before:
+            first = time.perf_counter() - started
+
+    result = run(source, output, settings, Observer(on_progress=look))
+    return first, result.frames_before
 
 
 @dataclass(frozen=True)
@@ -132,17 +135,14 @@ class _Bench:
         output = self.folder / f"out{OUTPUT_SUFFIX}"
         return in_child(_timed, self.source, output, settings, threads)
 
-    def resume(self, whole: Timed) -> tuple[float, int]:
+    def resume(self, frames: int) -> tuple[float, int]:
         """Overhead in seconds, and dropped frames."""
         output = self.folder / f"resumed{OUTPUT_SUFFIX}"
-        half = int(whole.frames * INTERRUPTED_AT)
         arguments = self.source, output, self.settings
-        before, done = in_child(_interrupted, *arguments, half)
-        after, kept = in_child(_resumed, *arguments)
+        done = in_child(_interrupted, *arguments, int(frames * INTERRUPTED_AT))
+        seconds, kept = in_child(_resumed, *arguments)
         output.unlink()
-        dropped = done - kept
-        lost = dropped * whole.seconds / whole.frames
-        return before + after - whole.seconds - lost, dropped
+        return seconds, done - kept
 
 
 def _check_length(source: Path, settings: UpscaleSettings) -> None:
@@ -172,7 +172,7 @@ def measure_segments(source: Path, settings: UpscaleSettings, *, repeats: int) -
             segmented.append(bench.timed())
             alone.append(bench.timed(threads, workers=1))
             together.append(bench.timed(None if threads is None else 2, workers=2))
-            overheads.append(bench.resume(segmented[-1]))
+            overheads.append(bench.resume(segmented[-1].frames))
     return _figures(source, settings, pieces, segmented, alone, together, overheads)
 
 

@@ -525,8 +525,8 @@ def show_segment_figures(figures: SegmentFigures, *, as_json: bool) -> None:
              format_bytes(f.segmented_bytes), f"{100 * f.size_cost:+.1f} %"),
             ("one worker -> two, seconds", f"{f.one_worker_seconds:.1f}",
              f"{f.two_workers_seconds:.1f}", f"{f.workers_ratio:.2f} times as fast"),
-            ("interrupted and resumed, seconds", "", f"{f.resume_overhead_seconds:+.1f}",
-             f"besides {f.dropped_frames} frames in hand"),
+            ("resumed, seconds to the first frame", "", f"{f.resume_overhead_seconds:.1f}",
+             f"and {f.dropped_frames} frames in hand"),
         ],
         title=f"{f.clip}, {f.frames} frames in {f.segments} segments of at most "
         f"{f.segment_frames}, median of {f.repeats}; {f.device}, {f.threads} threads, "

@@ -220,6 +220,7 @@ def test_segments_are_really_measured(own_clip: Path, zero_checkpoint: Path) -> 
     )
     assert figures["segmented_bytes"] > figures["one_piece_bytes"] > 10_000
     assert 0 < figures["dropped_frames"] < 50
+    assert 0 < figures["resume_overhead_seconds"] < 20
     assert figures["workers_ratio"] > 0
 
 
@@ -242,5 +243,5 @@ def test_the_table_of_segments(clip: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert "one piece -> segments, seconds 10.0 10.2 +2.0 %, +2.0 % of processor time" in rows
     assert "one piece -> segments, size 1.0 kB 1.0 kB +1.0 %" in rows
     assert "one worker -> two, seconds 19.0 10.0 1.90 times as fast" in rows
-    assert "interrupted and resumed, seconds +0.5 besides 12 frames in hand" in rows
+    assert "resumed, seconds to the first frame 0.5 and 12 frames in hand" in rows
     assert "clip.mkv, 100 frames in 4 segments of at most 250, median of 1" in outcome.stdout
