@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from errno import EACCES, EDQUOT, EEXIST, EFBIG, ENOSPC, ENOTDIR, EPERM, EROFS
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from animesr_cli.config import NETWORK_SCALE
 from animesr_cli.errors import (
@@ -60,6 +60,8 @@ class Checkpoint:
     """One row of the catalogue; without a hub repository and a URL it is shipped."""
 
     name: str
+    kind: Literal["network", "operator"] = "network"
+    """What it is of: one that upscales, or one that degrades (LBO)."""
     filename: str
     """In the hub's repository, in the cache and among the shipped weights."""
     sha256: str
@@ -529,8 +531,10 @@ def _network_size(tensors: Mapping[str, Tensor], path: Path) -> tuple[int, tuple
     """Features and blocks per scale, as far as names and the first convolution tell."""
     first = "recurrent_cell.conv_s1_first.0.weight"
     if first not in tensors:
+        learned = any(key.startswith("main.") for key in tensors)
         raise WeightsError(
-            f"{path} is not of this network: it has no tensor {first}, but {min(tensors)}"
+            f"{path} is not of this network: it has no tensor {first}, but {min(tensors)}",
+            "it looks like a learned operator (LBO), which --lbo takes" if learned else None,
         )
     shape = tuple(tensors[first].shape)
     if len(shape) != 4 or not 1 <= shape[0] <= MAX_FEATURES:
@@ -602,9 +606,9 @@ def _tensors_of(data: bytes, path: Path) -> dict[str, Tensor]:
     return _unwrap(parse(data, path), path)
 
 
-def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], str]:
+def load_tensors(name_or_path: str | Path) -> tuple[dict[str, Tensor], str]:
     """Every tensor of a file by name, fp32, finite and on the CPU; and the file's sha256."""
-    path = locate(Path(path))
+    path = locate(name_or_path)
     data = _read(path)
     tensors = _tensors_of(data, path)
     floats = {key: _to_float32(key, tensor, path) for key, tensor in tensors.items()}

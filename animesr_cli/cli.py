@@ -470,7 +470,7 @@ def info(
 
 @app.command()
 def models(json_output: JsonOption = False, debug: DebugOption = False) -> None:
-    """List the checkpoints: name, scale, size, licence, and where each is.
+    """List the checkpoints: name, kind, size, licence, and where each is.
 
     [bold]Examples[/bold]
 

@@ -123,6 +123,8 @@ class LossWeights:
     """Of the discriminator's features."""
     gradient: float = 0.0
     """Of the Sobel slopes."""
+    energy: float = 0.0
+    """Of how steep slopes are, wherever exactly they lie."""
     frequency: float = 0.0
     """Of the spectra: the focal frequency loss."""
     temporal: float = 0.0

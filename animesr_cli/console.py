@@ -458,14 +458,14 @@ def show_models(rows: Sequence[Status], *, as_json: bool) -> None:
     cells = [
         (
             row.checkpoint.name,
-            f"x{row.checkpoint.scale}",
+            f"x{row.checkpoint.scale}" if row.checkpoint.kind == "network" else "LBO",
             format_bytes(row.size_bytes) if row.size_bytes else "?",
             row.checkpoint.licence,
             row.where,
         )
         for row in rows
     ]
-    return show_table(("name", "scale", "size", "licence", "where"), cells)
+    return show_table(("name", "kind", "size", "licence", "where"), cells)
 
 
 def show_findings(findings: Sequence[Finding], *, as_json: bool) -> None:

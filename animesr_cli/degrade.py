@@ -145,7 +145,7 @@ def sample_plan(
         noise_seed=noise_seed,
         down=down,
         lbo=operator.sha256 if operator else None,
-        lbo_file=str(operator.path) if operator else None,
+        lbo_file=operator.source if operator else None,
         crf=rng.randint(*settings.crf),
         profile=_sample_profile(rng, settings),
     )

@@ -252,7 +252,7 @@ def degrade_video(
     output: Path,
     *,
     seed: int | None = None,
-    lbo: Sequence[Path] = (),
+    lbo: Sequence[str | Path] = (),
     plan_path: Path | None = None,
     plan_output: Path | None = None,
     device: str = "auto",
@@ -265,7 +265,7 @@ def degrade_video(
 
     Args:
         seed: what the plan is drawn from; None draws a seed too.
-        lbo: files of learned operators, of which the plan may employ one.
+        lbo: learned operators by name or path, of which the plan may employ one.
         plan_path: the plan to follow; then nothing is drawn.
         plan_output: where the plan is written; None is the output's name and ``.plan.json``.
         on_progress: is given the number of frames done, and of all, where that is known.

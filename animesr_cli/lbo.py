@@ -46,27 +46,31 @@ class LearnableOperator(nn.Module):
 class LoadedOperator:
     """An operator of the pool."""
 
-    path: Path
+    source: str
+    """A name of the catalogue, or the file's path: as it was asked for."""
     sha256: str
     """Of the file: by it a plan names the operator that it was made with."""
     network: LearnableOperator
     """fp32, frozen."""
 
 
-def load_operator(path: str | Path) -> LoadedOperator:
-    """Read an operator from a ``.safetensors`` or ``.pth`` file, plain or as BasicSR wraps it.
+def load_operator(name_or_path: str | Path) -> LoadedOperator:
+    """Read an operator by its name in the catalogue, or from a file.
+
+    That is ``.safetensors`` or ``.pth``, plain or as BasicSR wraps it.
 
     Raises:
+        UsageError: no such name.
         WeightsError: it is missing, damaged, asks to run code, holds a NaN, or is no operator.
     """
-    tensors, sha256 = load_tensors(path)
-    path = Path(path)
+    tensors, sha256 = load_tensors(name_or_path)
+    path = Path(name_or_path)
     with torch.device("meta"):
         network = LearnableOperator(_num_feat(tensors, path))
     check_tensors(tensors, network.state_dict(), path, "an LBO")
     network.load_state_dict(tensors, strict=True, assign=True)
     network.eval().requires_grad_(False)
-    return LoadedOperator(path=path, sha256=sha256, network=network)
+    return LoadedOperator(source=str(name_or_path), sha256=sha256, network=network)
 
 
 def _num_feat(tensors: dict[str, Tensor], path: Path) -> int:

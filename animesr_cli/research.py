@@ -89,8 +89,8 @@ def degrade(
     ],
     seed: Annotated[int | None, typer.Option(min=0, help="Draw the plan from this number.")] = None,
     lbo: Annotated[
-        list[Path] | None,
-        typer.Option("--lbo", metavar="FILE", help="A learned operator to draw from; repeatable."),
+        list[str] | None,
+        typer.Option("--lbo", help="A learned operator: a name or a path; repeatable."),
     ] = None,
     plan: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Follow this plan; draw nothing.")
@@ -117,7 +117,7 @@ def degrade(
 
     animesr degrade clean.mkv poor.mp4 --seed 7 -v
 
-    animesr degrade clean.mkv poor.mp4 --lbo dvd.safetensors --lbo web.safetensors
+    animesr degrade clean.mkv poor.mp4 --lbo lbo-vhs --lbo dvd.safetensors
 
     animesr degrade other.mkv other_poor.mp4 --plan poor.mp4.plan.json
     """
@@ -334,8 +334,8 @@ def finetune(
         str, typer.Option("-n", "--model", help="Start from: a name, a path, or scratch.")
     ] = TRAINING_DEFAULTS.model,
     lbo: Annotated[
-        list[Path] | None,
-        typer.Option("--lbo", metavar="FILE", help="A learned operator to draw from; repeatable."),
+        list[str] | None,
+        typer.Option("--lbo", help="A learned operator: a name or a path; repeatable."),
     ] = None,
     validation: Annotated[
         list[Path] | None,

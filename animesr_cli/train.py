@@ -271,7 +271,7 @@ def finetune(
     *,
     settings: FinetuneSettings = DEFAULTS,
     run: FinetuneRun | None = None,
-    lbo: Sequence[Path] = (),
+    lbo: Sequence[str | Path] = (),
     validation: Sequence[Path] = (),
     degradation: DegradationSettings | None = None,
     warn: Warn = log.warning,
@@ -286,7 +286,7 @@ def finetune(
         output: the folder that is written: ``model.safetensors`` with its ``model.json``,
             ``state.safetensors``, ``log.jsonl``, ``report.html`` and ``validation/``.
         run: how it is carried out.
-        lbo: learned operators that the degradation draws from.
+        lbo: learned operators that the degradation draws from, by name or path.
         validation: as ``data``; without it a share of the shots is held out.
         listen: called between steps; may raise ``Interrupted``, and what was learned is saved.
 

@@ -29,6 +29,7 @@ from animesr_cli.discriminator import (
 )
 from animesr_cli.errors import UsageError
 from animesr_cli.losses import (
+    energy_loss,
     focal_frequency_loss,
     gradient_loss,
     held_frame_loss,
@@ -167,6 +168,8 @@ class Trainer:
         losses = {"l1": (sr - wanted).abs().mean()}
         if weights.gradient:
             losses["gradient"] = gradient_loss(sr, wanted)
+        if weights.energy:
+            losses["energy"] = energy_loss(sr, wanted)
         if weights.frequency:
             losses["frequency"] = focal_frequency_loss(sr, wanted)
         if weights.temporal:

@@ -8,7 +8,6 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,7 +46,7 @@ STANDARD_ERRORS = 5
 def operator(seed: int) -> LoadedOperator:
     torch.manual_seed(seed)
     network = LearnableOperator(4).eval().requires_grad_(False)
-    return LoadedOperator(path=Path(f"{seed}.safetensors"), sha256=f"{seed:064}", network=network)
+    return LoadedOperator(source=f"{seed}.safetensors", sha256=f"{seed:064}", network=network)
 
 
 POOL = [operator(seed) for seed in range(3)]

@@ -19,6 +19,7 @@ from animesr_cli.config import PERCEPTUAL
 from animesr_cli.errors import WeightsError
 from animesr_cli.losses import (
     FeatureLoss,
+    energy_loss,
     focal_frequency_loss,
     gradient_loss,
     held_frame_loss,
@@ -30,6 +31,7 @@ from animesr_cli.losses import (
 
 PAIRS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "gradient": gradient_loss,
+    "energy": energy_loss,
     "frequency": focal_frequency_loss,
     "temporal": temporal_difference_loss,
 }
@@ -114,6 +116,24 @@ def test_gradient_loss_is_that_of_sobel() -> None:
 def test_a_constant_offset_is_no_gradient() -> None:
     """Slopes do not answer to brightness."""
     assert float(gradient_loss(clip() + 0.1, clip())) < 1e-7
+
+
+def test_energy_asks_for_steep_lines_and_not_for_their_place() -> None:
+    """Two pixels beside its place a line costs less than a soft one; in L1 it is the other way."""
+    truth = torch.ones(1, 3, 32, 32)
+    truth[..., 14:17] = 0
+    moved = truth.roll(2, dims=-1)
+    soft = functional.avg_pool2d(functional.pad(truth, (2, 2, 0, 0), value=1), (1, 5), stride=1)
+    assert float(energy_loss(moved, truth)) < float(energy_loss(soft, truth))
+    assert float((moved - truth).abs().mean()) > float((soft - truth).abs().mean())
+
+
+def test_energy_is_the_root_mean_square_of_slopes() -> None:
+    """Against a flat truth the loss of an even ramp is its slope."""
+    ramp = torch.linspace(0, 1, 33).expand(2, 3, 33, 33)
+    flat = torch.zeros(2, 3, 33, 33)
+    assert float(energy_loss(ramp, flat)) == pytest.approx(1 / 32, rel=0.04)
+    assert float(energy_loss(flat + 0.4, flat)) < 1e-7
 
 
 def test_focal_frequency_weighs_what_is_far_off() -> None:
