@@ -6,7 +6,9 @@ both meet the same machine. Medians are reported.
 
 from __future__ import annotations
 
+import os
 import statistics
+import sys
 import tempfile
 import time
 from dataclasses import dataclass, replace
@@ -63,9 +65,9 @@ class SegmentFigures:
     segmented_bytes: int
     size_cost: float
     one_worker_seconds: float
-    """On a CPU with one thread."""
+    """On a CPU with one thread, and one core for all of it."""
     two_workers_seconds: float
-    """On a CPU with one thread each."""
+    """On a CPU with one thread and one core each."""
     workers_ratio: float
     resume_overhead_seconds: float
     """From the beginning of a resumed run to its first new frame; Python's imports not counted."""
@@ -77,9 +79,9 @@ class _Enough(Exception):
     """The run is interrupted here."""
 
 
-def _timed(source: Path, output: Path, settings: UpscaleSettings, threads: int | None) -> Timed:
-    if threads is not None:
-        torch.set_num_threads(threads)
+def _timed(source: Path, output: Path, settings: UpscaleSettings, cores: int | None) -> Timed:
+    if cores is not None:
+        _keep_to(cores)
     started, cpu_started = time.perf_counter(), time.process_time()
     result = run(source, output, replace(settings, overwrite=True), Observer())
     return Timed(
@@ -90,6 +92,17 @@ def _timed(source: Path, output: Path, settings: UpscaleSettings, threads: int |
         bytes=output.stat().st_size,
         threads=torch.get_num_threads(),
     )
+
+
+def _keep_to(cores: int) -> None:
+    """This process and all that it starts.
+
+    One worker has decoder and encoder on a core of their own where there is one, and two then have
+    less than twice as much to work with.
+    """
+    torch.set_num_threads(cores)
+    if sys.platform == "linux":
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 
 
 def _interrupted(source: Path, output: Path, settings: UpscaleSettings, frames: int) -> int:
@@ -130,10 +143,10 @@ class _Bench:
     folder: Path
     settings: UpscaleSettings
 
-    def timed(self, threads: int | None = None, **changes: object) -> Timed:
+    def timed(self, cores: int | None = None, **changes: object) -> Timed:
         settings = replace(self.settings, **changes)  # type: ignore[arg-type]  # of many types
         output = self.folder / f"out{OUTPUT_SUFFIX}"
-        return in_child(_timed, self.source, output, settings, threads)
+        return in_child(_timed, self.source, output, settings, cores)
 
     def resume(self, frames: int) -> tuple[float, int]:
         """Overhead in seconds, and dropped frames."""
@@ -163,15 +176,14 @@ def measure_segments(source: Path, settings: UpscaleSettings, *, repeats: int) -
     pieces, segmented, alone, together = [], [], [], []
     overheads: list[tuple[float, int]] = []
     on_cpu = settings.device == "cpu" or not torch.cuda.is_available()
-    threads = 1 if on_cpu else None
     _check_length(source, settings)
     with tempfile.TemporaryDirectory() as name:
         bench = _Bench(source, Path(name), settings)
         for _ in range(repeats):
             pieces.append(bench.timed(journal=False))
             segmented.append(bench.timed())
-            alone.append(bench.timed(threads, workers=1))
-            together.append(bench.timed(None if threads is None else 2, workers=2))
+            alone.append(bench.timed(1 if on_cpu else None, workers=1))
+            together.append(bench.timed(2 if on_cpu else None, workers=2))
             overheads.append(bench.resume(segmented[-1].frames))
     return _figures(source, settings, pieces, segmented, alone, together, overheads)
 

@@ -205,6 +205,19 @@ def test_costs_of_segments_are_medians_of_pairs() -> None:
     assert (figures.frames, figures.segments, figures.repeats) == (100, 4, 3)
 
 
+def kept_to(cores: int) -> tuple[int, int]:
+    bench_segments._keep_to(cores)
+    return torch.get_num_threads(), len(os.sched_getaffinity(0))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="cores are set on Linux alone")
+def test_one_worker_is_measured_on_one_core() -> None:
+    """Decoder and encoder share the core of the network; this process keeps its own."""
+    before = os.sched_getaffinity(0)
+    assert bench.in_child(kept_to, 1) == (1, 1)
+    assert os.sched_getaffinity(0) == before
+
+
 @pytest.mark.slow
 def test_segments_are_really_measured(own_clip: Path, zero_checkpoint: Path) -> None:
     """Processes of their own, real runs: whole, in segments, spread, interrupted and resumed."""

@@ -387,6 +387,20 @@ def test_a_worker_that_does_not_listen(tmp_path: Path, monkeypatch: pytest.Monke
     assert not any(alive(pid) for pid in pids(tmp_path, "begun"))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_worker_keeps_its_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """glibc is asked not to return each frame's memory; whoever has set that otherwise is heard."""
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "131072")
+    executor = ProcessExecutor([Seat("one", "cpu", 1)])
+    with closing(executor.run(closed(["deaf", str(tmp_path)]), Toys(tmp_path))) as events:
+        next(iter(events))
+        wait_until(lambda: pids(tmp_path, "begun"))
+        (pid,) = pids(tmp_path, "begun")
+        told = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    assert b"MALLOC_MMAP_THRESHOLD_=33554432" in told
+    assert b"MALLOC_TRIM_THRESHOLD_=131072" in told
+
+
 def test_a_child_sees_the_end_of_its_pipe(tmp_path: Path) -> None:
     """A worker ends by itself when its pipe does, also without the kernel's help."""
     import pickle
