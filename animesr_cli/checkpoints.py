@@ -96,6 +96,37 @@ CATALOGUE: tuple[Checkpoint, ...] = (
         licence="Apache-2.0",
     ),
     Checkpoint(
+        name="basicop",
+        filename="basicop.safetensors",
+        sha256="552cd2f4fd8821d64c3f598a677daf71edc5dde7caba9259a08ea8c344511541",
+        size_bytes=3_007_520,
+        licence="Apache-2.0",
+    ),
+    Checkpoint(
+        name="lbo-stream",
+        kind="operator",
+        filename="lbo-stream.safetensors",
+        sha256="a8508ee9492c34a9c9ee93f010095e60d7f9b745455dc9d2b08c53c984a704e5",
+        size_bytes=126_582,
+        licence="Apache-2.0",
+    ),
+    Checkpoint(
+        name="lbo-hd",
+        kind="operator",
+        filename="lbo-hd.safetensors",
+        sha256="2a34c393405c5ec06e8957efd1590272e3c9445838186991bc647a90ceb1d991",
+        size_bytes=126_630,
+        licence="Apache-2.0",
+    ),
+    Checkpoint(
+        name="lbo-dvd",
+        kind="operator",
+        filename="lbo-dvd.safetensors",
+        sha256="b9898e1da84cd750033f7de71072afde08ec67d41d06fb4e5e194f8841a82da2",
+        size_bytes=126_582,
+        licence="Apache-2.0",
+    ),
+    Checkpoint(
         name="v1",
         filename="AnimeSR_v1-PaperModel.pth",
         sha256="915ef7f0f7067f04219516b50e88c362581300e48902e3b7f540650e32a20c10",
@@ -527,7 +558,7 @@ def _unwrap(content: object, path: Path) -> dict[str, Tensor]:
     return dict(content)
 
 
-def _network_size(tensors: Mapping[str, Tensor], path: Path) -> tuple[int, tuple[int, int, int]]:
+def network_size(tensors: Mapping[str, Tensor], path: Path) -> tuple[int, tuple[int, int, int]]:
     """Features and blocks per scale, as far as names and the first convolution tell."""
     first = "recurrent_cell.conv_s1_first.0.weight"
     if first not in tensors:
@@ -632,7 +663,7 @@ def load_checkpoint(
         if sha256 != find(name).sha256:
             raise WeightsError(f"{path} changed while it was read", "try again")
     tensors = _tensors_of(data, path)
-    num_feat, num_block = _network_size(tensors, path)
+    num_feat, num_block = network_size(tensors, path)
     _check_shapes(tensors, num_feat, num_block, path)
     return LoadedCheckpoint(
         name=name,

@@ -269,7 +269,7 @@ class FinetuneRun:
 class LboSettings:
     """How an operator is learned; the defaults are the paper's figures, where it gives any."""
 
-    model: str = "base"
+    model: str = "basicop"
     """What makes the pseudo HR: a name of the catalogue or a path to a checkpoint."""
     stage: Stage = "gan"
     """The last one: net (L1 and L2) or, after it, gan (L1, perceptual and LSGAN)."""

@@ -423,7 +423,7 @@ class Sweep:
 def sweep(
     clip: Path,
     *,
-    model: str = "base",
+    model: str = "basicop",
     device: str = "auto",
     factors: Sequence[float] = FACTORS,
     warn: Warn = log.warning,

@@ -331,7 +331,10 @@ def finetune(
         typer.Option("-o", "--output", metavar="DIR", help="Instead of NAME_STAGE, here."),
     ] = None,
     model: Annotated[
-        str, typer.Option("-n", "--model", help="Start from: a name, a path, or scratch.")
+        str,
+        typer.Option(
+            "-n", "--model", help="Start from: a name, a path, a run's state, or scratch."
+        ),
     ] = TRAINING_DEFAULTS.model,
     lbo: Annotated[
         list[str] | None,

@@ -9,6 +9,7 @@ Source: AnimeSR (https://arxiv.org/abs/2206.07038), steps 1 and 3 of its recipe.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 import os
@@ -21,7 +22,7 @@ from typing import Any, Final, Literal
 
 import torch
 
-from animesr_cli.checkpoints import load_checkpoint
+from animesr_cli.checkpoints import load_checkpoint, network_size
 from animesr_cli.config import LOSSES, LOSSES_OF_GAN, SCRATCH, FinetuneRun, FinetuneSettings
 from animesr_cli.containers import shown
 from animesr_cli.dataset import Batch, Batches, WindowSampler, usable_shots
@@ -36,7 +37,15 @@ from animesr_cli.part_file import PartFile, explained
 from animesr_cli.processes import any_of_us, joined, own_device, rank, world_size
 from animesr_cli.trainer import DISCRIMINATORS, DivergedError, Trainer
 from animesr_cli.training_run import Progress, TrainingRun
-from animesr_cli.training_state import MODEL_FILE, STATE_FILE, check_same, read_state
+from animesr_cli.training_state import (
+    MODEL_FILE,
+    STATE_FILE,
+    SavedState,
+    check_same,
+    is_state,
+    network_tensors,
+    read_state,
+)
 from animesr_cli.validation import fixed_windows, hold_out
 
 log = logging.getLogger(__name__)
@@ -120,17 +129,39 @@ def _folder(output: Path) -> Iterator[None]:
         yield
 
 
-def _network(settings: FinetuneSettings, warn: Warn) -> tuple[RecurrentUpscaler, dict[str, Any]]:
-    """The network that training starts from, and what identifies it."""
+@dataclass(frozen=True, kw_only=True)
+class _Start:
+    """What training starts from."""
+
+    network: RecurrentUpscaler
+    identity: Mapping[str, Any]
+    state: SavedState | None = None
+    """Of another run, whose moments are taken over."""
+
+
+def _start(settings: FinetuneSettings, warn: Warn) -> _Start:
+    path = Path(settings.model).expanduser()
+    if is_state(path):
+        return _start_of_state(path)
     if settings.model == SCRATCH:
         torch.manual_seed(settings.seed)
         network = RecurrentUpscaler(settings.num_feat, settings.num_block)
         blocks = list(settings.num_block)
-        return network, {"name": SCRATCH, "num_feat": settings.num_feat, "num_block": blocks}
+        identity = {"name": SCRATCH, "num_feat": settings.num_feat, "num_block": blocks}
+        return _Start(network=network, identity=identity)
     loaded = load_checkpoint(settings.model, warn=warn)
     network = RecurrentUpscaler(loaded.num_feat, loaded.num_block)
     network.load_state_dict(loaded.state_dict, strict=True)
-    return network, {"name": loaded.name, "sha256": loaded.sha256}
+    return _Start(network=network, identity={"name": loaded.name, "sha256": loaded.sha256})
+
+
+def _start_of_state(path: Path) -> _Start:
+    state = read_state(path)
+    assert state is not None  # it was there a moment ago
+    network = RecurrentUpscaler(*network_size(network_tensors(state), path))
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return _Start(network=network, identity={"name": path.name, "sha256": sha256}, state=state)
 
 
 def _told(settings: FinetuneSettings) -> dict[str, Any]:
@@ -308,12 +339,12 @@ def finetune(
     degradation = degradation or DegradationSettings()
     with joined(compute.device), _folder(output) if rank() == 0 else nullcontext():
         saved = None if run.restart else read_state(output / STATE_FILE)
-        network, start = _network(settings, warn)
+        start = _start(settings, warn)
         operators = [load_operator(path) for path in lbo]
         for operator in operators:
             operator.network.to(compute.device)
 
-        identity = _identity(settings, start, operators)
+        identity = _identity(settings, start.identity, operators)
         usual = {"settings": _told(DEFAULTS)}
         if saved is not None:  # before the material is read, which takes longer
             same = {name: saved.identity.get(name) for name in identity}
@@ -353,7 +384,9 @@ def finetune(
             operators=operators,
             device=compute.device,
         )
-        trainer = Trainer(network, settings, device=compute.device, dtype=dtype)
+        trainer = Trainer(start.network, settings, device=compute.device, dtype=dtype)
+        if start.state is not None:
+            trainer.begin_with(start.state, Path(settings.model))
         one = TrainingRun(
             trainer,
             windows,

@@ -256,6 +256,15 @@ class Trainer:
             tensor.copy_(taken(state, f"average.{name}", path))
         self.iteration = state.iteration
 
+    def begin_with(self, state: SavedState, path: Path) -> None:
+        """Start from another run's weights, average and moments, at iteration 0.
+
+        Raises:
+            WeightsError: it is of another network.
+        """
+        self.restore(state, path)
+        self.iteration = 0
+
     def upscale(self, clip: Tensor) -> Tensor:
         """(N, T, 3, h, w) to (N, T, 3, 4h, 4w) with the averaged weights."""
         with self._autocast(), torch.no_grad():

@@ -33,6 +33,10 @@ LISTED: Final = 5
 """Differences that a message names."""
 _METADATA: Final = "animesr_training"
 _MOMENTS: Final = ("exp_avg", "exp_avg_sq")
+_STEPS: Final = "steps"
+"""That Adam has made: more than the run's iterations, where it began with another's state."""
+NETWORK: Final = "network."
+"""What the network's tensors in a state begin with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +81,15 @@ def write_state(
     """Keep what a run needs to go on."""
     told = {"iteration": iteration, "seconds": seconds, "identity": identity}
     write_tensors(path, tensors, {_METADATA: json.dumps(told)})
+
+
+def is_state(path: Path) -> bool:
+    """Whether a file says that it is a training state."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return _METADATA in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
 
 
 def read_state(path: Path) -> SavedState | None:
@@ -168,12 +181,19 @@ def _value(value: object) -> str:
 
 
 def tensors_of(prefix: str, module: nn.Module, adam: torch.optim.Adam) -> dict[str, Tensor]:
-    """The module's weights and buffers, and its parameters' moments, by name."""
+    """The module's weights and buffers, its parameters' moments by name, and Adam's steps."""
     tensors = {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
     for name, parameter in module.named_parameters():
         for moment in _MOMENTS if parameter in adam.state else ():
             tensors[f"{prefix}.{moment}.{name}"] = adam.state[parameter][moment]
+            tensors[f"{prefix}.{_STEPS}"] = adam.state[parameter]["step"]  # the same of all
     return tensors
+
+
+def network_tensors(state: SavedState) -> dict[str, Tensor]:
+    """The weights of the network alone, under the names of a checkpoint."""
+    own = {n.removeprefix(NETWORK): t for n, t in state.tensors.items() if n.startswith(NETWORK)}
+    return {n: t for n, t in own.items() if n.partition(".")[0] not in (*_MOMENTS, _STEPS)}
 
 
 def taken(state: SavedState, name: str, path: Path) -> Tensor:
@@ -199,14 +219,15 @@ def restore(
 ) -> None:
     """Give a module and its optimiser back what ``tensors_of`` took of them."""
     tensors = state.tensors
+    steps = float(tensors.get(f"{prefix}.{_STEPS}", state.iteration))
     try:
         module.load_state_dict({n: tensors[f"{prefix}.{n}"] for n in module.state_dict()})
         for name, parameter in module.named_parameters():
-            if not parameter.requires_grad or not state.iteration:
+            if not parameter.requires_grad or not steps:
                 continue
             moments = {m: tensors[f"{prefix}.{m}.{name}"].to(parameter.device) for m in _MOMENTS}
             fused = bool(adam.defaults["fused"])
-            step = torch.tensor(float(state.iteration), device=parameter.device if fused else "cpu")
+            step = torch.tensor(steps, device=parameter.device if fused else "cpu")
             adam.state[parameter] = {
                 "step": step,
                 **{m: torch.empty_like(parameter).copy_(t) for m, t in moments.items()},

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 import animesr_cli
 import media
 from animesr_cli import console
+from animesr_cli.checkpoints import CATALOGUE
 from animesr_cli.cli import app
 from animesr_cli.config import UpscaleSettings
 from animesr_cli.reader import probe
@@ -390,14 +391,16 @@ def test_info_tells_what_the_reader_sees(own_clip: Path) -> None:
 
 
 def test_models_lists_the_catalogue() -> None:
-    """Name, scale, size, licence and place; JSON with the hashes."""
+    """Name, kind, size, licence and place; JSON with the hashes."""
+    names = [row.name for row in CATALOGUE]
     outcome = animesr("models")
     assert outcome.exit_code == 0
     rows = [line.split() for line in outcome.stdout.splitlines()]
-    assert [row[0] for row in rows] == ["name", "base", "v1", "v2"]
+    assert [row[0] for row in rows] == ["name", *names]
     assert rows[1][:5] == ["base", "x4", "3.0", "MB", "Apache-2.0"]
+    assert ["lbo-dvd", "LBO", "127", "kB", "Apache-2.0"] in [row[:5] for row in rows]
     facts = json.loads(animesr("models", "--json").stdout)
-    assert [row["name"] for row in facts] == ["base", "v1", "v2"]
+    assert [row["name"] for row in facts] == names
     assert all(len(row["sha256"]) == 64 for row in facts)
 
 

@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from animesr_cli.errors import WeightsError
+from animesr_cli.checkpoints import CATALOGUE, Checkpoint, load_checkpoint
+from animesr_cli.errors import UsageError, WeightsError
 from animesr_cli.lbo import LearnableOperator, load_operator
 
 
@@ -36,6 +37,35 @@ def test_released_size() -> None:
     assert sum(tensor.numel() for tensor in tensors.values()) == 45_635
     names = [f"main.{layer}.{kind}" for layer in (0, 2, 4) for kind in ("weight", "bias")]
     assert list(tensors) == names
+
+
+OPERATORS = [row for row in CATALOGUE if row.kind == "operator"]
+
+
+@pytest.mark.parametrize("row", OPERATORS, ids=lambda row: row.name)
+def test_shipped_operators_load_by_name(row: Checkpoint) -> None:
+    """Each has the paper's size, its file's hash, and keeps the brightness of a flat picture."""
+    operator = load_operator(row.name)
+    assert (operator.source, operator.sha256) == (row.name, row.sha256)
+    assert operator.network.state_dict().keys() == LearnableOperator().state_dict().keys()
+    grey = torch.full((1, 3, 64, 64), 0.5)
+    with torch.inference_mode():
+        inside = operator.network(grey)[..., 4:-4, 4:-4]  # beyond the borders' zeros
+    torch.testing.assert_close(inside, grey[..., :24, :24], rtol=0, atol=0.05)
+
+
+def test_a_name_that_is_not_there() -> None:
+    """The nearest is told."""
+    with pytest.raises(UsageError, match="no model is called 'lbo-dvb'") as caught:
+        load_operator("lbo-dvb")
+    assert "did you mean lbo-dvd?" in str(caught.value.hint)
+
+
+def test_an_operator_does_not_upscale() -> None:
+    """Where a network is wanted, it is said what the name is of."""
+    with pytest.raises(WeightsError) as caught:
+        load_checkpoint("lbo-dvd")
+    assert "--lbo takes" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("form", ["plain.safetensors", "plain.pth", "params.pth", "ema.pt"])

@@ -198,6 +198,32 @@ def test_an_interrupted_run_goes_on_exactly(
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+def test_a_state_is_a_start(tune: Any, data: Path, tmp_path: Path) -> None:
+    """A new run begins with another's weights and moments; stopped, it goes on exactly."""
+    assert tune().exit_code == 0
+    state = (tmp_path / "out" / "state.safetensors").rename(tmp_path / "earlier.safetensors")
+    settings = settings_of(state, iterations=4, schedule="cosine", seed=1)
+    run = FinetuneRun(log_every=1, validate_every=4)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    finetune([data], whole, settings=settings, run=run)
+    finetune([data], parts, settings=settings, run=replace(run, minutes=0))  # at iteration 0
+    reached: list[int] = []
+
+    def listen() -> None:
+        if reached and reached[-1] == 2:
+            raise Interrupted(signal.SIGINT)
+
+    def on_progress(progress: Progress) -> None:
+        reached.append(progress.iteration)
+
+    with pytest.raises(Interrupted):
+        finetune([data], parts, settings=settings, run=run, listen=listen, on_progress=on_progress)
+    finetune([data], parts, settings=settings, run=run)
+    assert log_of(parts) == log_of(whole)
+    start = json.loads((whole / "model.json").read_text())["start"]["name"]
+    assert start == "earlier.safetensors"
+
+
 def test_time_runs_out(tune: Any, tmp_path: Path) -> None:
     """After --minutes a run stops, saves and ends well; the same command goes on."""
     outcome = tune("--minutes", "0")

@@ -205,6 +205,20 @@ def test_going_on_is_as_if_nothing_happened(settings: FinetuneSettings) -> None:
     assert found == expected
 
 
+def test_a_new_run_takes_over_the_moments(tmp_path: Path) -> None:
+    """Begun with another run's state, the next step is the one that run would have made."""
+    first, second = trainer_of(), trainer_of()
+    for number in range(3):
+        first.step(batch_of(TINY, number))
+    second.begin_with(state_of(first), tmp_path)
+    assert second.iteration == 0
+    assert second.step(batch_of(TINY, 3)) == first.step(batch_of(TINY, 3))
+    assert (first.iteration, second.iteration) == (4, 1)
+    again = trainer_of()
+    again.restore(state_of(second), tmp_path)
+    assert again.step(batch_of(TINY, 4)) == first.step(batch_of(TINY, 4))
+
+
 def test_a_state_before_the_first_iteration(tmp_path: Path) -> None:
     """A run that was stopped before it learned anything goes on from its start."""
     first, second = trainer_of(), trainer_of()

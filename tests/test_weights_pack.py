@@ -117,7 +117,7 @@ def test_an_operator_is_packed_too(tmp_path: Path) -> None:
     pack.pack_model(tmp_path / "run.safetensors", tmp_path / "lbo-film.safetensors", {})
     operator = load_operator(tmp_path / "lbo-film.safetensors")
     assert operator.network.main[0].out_channels == 8
-    assert metadata_of(operator.path)["name"] == "lbo-film"
+    assert metadata_of(Path(operator.source))["name"] == "lbo-film"
 
 
 def test_what_half_precision_cannot_hold(tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def test_a_packed_state_is_half_as_large(state: Path, tmp_path: Path) -> None:
     with safe_open(output, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     assert not [name for name in tensors if name.startswith("discriminator")]
-    assert {tensor.element_size() for tensor in tensors.values()} == {2}
+    assert {tensor.element_size() for tensor in tensors.values() if tensor.dim()} == {2}
     assert json.loads(metadata_of(output)["animesr_training"])["iteration"] == 3
 
 

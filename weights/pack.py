@@ -130,10 +130,12 @@ def halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def halved_state(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A training state: moments in bf16, the rest in fp16, no discriminator."""
+    """A training state: moments in bf16, weights in fp16, no discriminator."""
     kept = {n: t for n, t in tensors.items() if not n.startswith("discriminator.")}
     moments = {n: t.to(torch.bfloat16) for n, t in kept.items() if MOMENT.match(n)}
-    return halved({n: t for n, t in kept.items() if n not in moments}) | moments
+    steps = {n: t for n, t in kept.items() if not t.dim()}
+    others = {n: t for n, t in kept.items() if n not in moments and n not in steps}
+    return halved(others) | moments | steps
 
 
 def model_tensors(source: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
