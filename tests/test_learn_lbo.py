@@ -495,7 +495,7 @@ def decibels(made: Tensor, real: Tensor) -> float:
 def test_it_is_nearer_to_the_real_lr_than_area_downscaling(tmp_path: Path) -> None:
     """By 1.5 dB at least, on frames of a scene that learning never saw; its page shows it."""
     clip = write_rgb(tmp_path / "poor.mkv", list(soften(drawn(0, 24))))
-    settings = replace(LBO_PRESETS["quick"], net_iterations=100, gan_iterations=20)
+    settings = replace(LBO_PRESETS["quick"], net_iterations=200, gan_iterations=20)
     result = learn_lbo(clip, factor=0.5, settings=settings, device="cpu")
     assert result.output == tmp_path / "poor_lbo.safetensors"
 
