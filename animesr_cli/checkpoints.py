@@ -91,8 +91,8 @@ CATALOGUE: tuple[Checkpoint, ...] = (
     Checkpoint(
         name="base",
         filename="base.safetensors",
-        sha256="b396a7ae6d52b3189221a3bd87b861404816cb9faa596ab24c9c3ab5e6d1e98f",
-        size_bytes=2_996_520,
+        sha256="a74207d10a01f5bcc5baeaf603a448a6ec7d21f770b197bf9c554dedf78da2fd",
+        size_bytes=3_019_032,
         licence="Apache-2.0",
     ),
     Checkpoint(

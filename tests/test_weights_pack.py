@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 import pack
 from animesr_cli import discriminator
@@ -118,6 +118,33 @@ def test_an_operator_is_packed_too(tmp_path: Path) -> None:
     operator = load_operator(tmp_path / "lbo-film.safetensors")
     assert operator.network.main[0].out_channels == 8
     assert metadata_of(Path(operator.source))["name"] == "lbo-film"
+
+
+def test_a_blend_lies_between(tmp_path: Path) -> None:
+    """Every weight is on the way from the first to the second; both histories are kept."""
+    states = [RecurrentUpscaler(4, (1, 1, 1)).state_dict() for _ in range(2)]
+    paths = [tmp_path / "one.safetensors", tmp_path / "other.safetensors"]
+    for state, path in zip(states, paths, strict=True):
+        save_file(state, path, {"made by": path.stem})
+    output = tmp_path / "base.safetensors"
+    pack.main([str(paths[0]), str(output), "--toward", str(paths[1]), "--share", "0.25"])
+    packed = load_file(output)
+    for name, tensor in packed.items():
+        wanted = 0.75 * states[0][name] + 0.25 * states[1][name]
+        torch.testing.assert_close(tensor.float(), wanted, rtol=1e-3, atol=1e-4)
+    assert json.loads(metadata_of(output)["training"])["made by"] == "one"
+    told = json.loads(metadata_of(output)["blended with"])
+    assert (told["share"], told["training"]["made by"]) == (0.25, "other")
+
+
+def test_networks_of_two_sizes_are_not_blended(tmp_path: Path) -> None:
+    """It is said, and nothing is written."""
+    paths = [tmp_path / "one.safetensors", tmp_path / "other.safetensors"]
+    for features, path in zip((4, 6), paths, strict=True):
+        save_file(RecurrentUpscaler(features, (1, 1, 1)).state_dict(), path)
+    with pytest.raises(SystemExit, match="different sizes"):
+        pack.main([str(paths[0]), str(tmp_path / "base.safetensors"), "--toward", str(paths[1])])
+    assert not (tmp_path / "base.safetensors").exists()
 
 
 def test_what_half_precision_cannot_hold(tmp_path: Path) -> None:

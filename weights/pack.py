@@ -1,9 +1,12 @@
 """Packs what training leaves behind for shipping: half precision, with its history inside.
 
     python weights/pack.py run/model.safetensors weights/base.safetensors --figures figures.json
+    python weights/pack.py one.safetensors weights/base.safetensors --toward other.safetensors
     python weights/pack.py operator.safetensors weights/lbo-dvd.safetensors
     python weights/pack.py run/state.safetensors weights/training-state-base.safetensors
 
+A network may be blended with one that was trained on from it: from the one's character to the
+other's without steps (network interpolation, https://arxiv.org/abs/1809.00219, section 3.4).
 A network or an operator becomes fp16; the sha256 and the row of the catalogue
 (animesr_cli/checkpoints.py) are printed. A training state keeps weights and their average in fp16
 and the moments of Adam in bf16, whose squares would vanish in fp16; discriminators are left out,
@@ -19,6 +22,7 @@ import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,6 +52,17 @@ FOLDERS: Final = re.compile(r"(?<![\w.~])(?:~|\.{1,2})?/(?:[^\s/'\"]+/)*(?=[^\s/
 """The folders of a path that does not begin with a name."""
 FOLDERS_OF_COMMAND: Final = re.compile(r"[^\s=]*/(?=[^\s/])")
 """The folders of any path of a command line."""
+
+Tensors = dict[str, Tensor]
+"""By name."""
+
+
+@dataclass(frozen=True)
+class Blend:
+    """A second network, and how far the way to it is gone."""
+
+    toward: Path
+    share: float
 
 
 # ---- history -------------------------------------------------------------------------------------
@@ -138,7 +153,7 @@ def halved_state(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return halved(others) | moments | steps
 
 
-def model_tensors(source: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def model_tensors(source: Path) -> tuple[Tensors, dict[str, Any]]:
     """A network's or an operator's tensors in fp32, and its size for the metadata."""
     with safe_open(source, framework="pt") as file:
         names = list(file.keys())
@@ -147,6 +162,17 @@ def model_tensors(source: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     loaded = load_checkpoint(source)
     size = {"num_feat": loaded.num_feat, "num_block": loaded.num_block, "netscale": NETWORK_SCALE}
     return loaded.state_dict, size
+
+
+def blended(one: Mapping[str, Tensor], other: Mapping[str, Tensor], share: float) -> Tensors:
+    """Every weight on the way from ``one`` to ``other``, by ``share``.
+
+    Raises:
+        UsageError: they are of different sizes.
+    """
+    if {n: t.shape for n, t in one.items()} != {n: t.shape for n, t in other.items()}:
+        raise UsageError("networks of different sizes cannot be blended")
+    return {name: torch.lerp(one[name], other[name], share) for name in one}
 
 
 # ---- packing -------------------------------------------------------------------------------------
@@ -160,11 +186,19 @@ def check_size(file: Path, largest: int) -> None:
 
 
 def pack_model(
-    source: Path, output: Path, figures: Mapping[str, float], credit: str = CREDITS
+    source: Path,
+    output: Path,
+    figures: Mapping[str, float],
+    credit: str = CREDITS,
+    blend: Blend | None = None,
 ) -> str:
     """Write a checkpoint; its row of the catalogue."""
     tensors, size = model_tensors(source)
     metadata = metadata_of(source, output.stem, figures, credit)
+    if blend is not None:
+        tensors = blended(tensors, model_tensors(blend.toward)[0], blend.share)
+        told = {"share": blend.share, "training": without_folders(history_of(blend.toward))}
+        metadata["blended with"] = json.dumps(told, sort_keys=True)
     if size:
         metadata["network"] = json.dumps(size)
     write_tensors(output, halved(tensors), metadata)
@@ -203,7 +237,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--figures", type=Path, metavar="JSON", help="what measure.py wrote")
     parser.add_argument("--candidate", help="its name there, if it is not that of the source")
     parser.add_argument("--credits", default=CREDITS, help="the works that it was trained on")
+    parser.add_argument("--toward", type=Path, help="a network that was trained on from it")
+    parser.add_argument("--share", type=float, default=0.5, help="of the way there [0.5]")
     options = parser.parse_args(arguments)
+    blend = Blend(options.toward, options.share) if options.toward else None
     try:
         if STATE_KEY in history_of(options.source):
             print(pack_state(options.source, options.output))
@@ -213,7 +250,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             figures = figures_of(
                 options.figures, options.candidate or candidate_name(options.source)
             )
-        print(pack_model(options.source, options.output, figures, options.credits))
+        print(pack_model(options.source, options.output, figures, options.credits, blend))
     except AnimesrError as error:
         sys.exit(f"{error.message}; {error.hint}" if error.hint else error.message)
 
