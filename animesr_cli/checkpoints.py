@@ -96,6 +96,13 @@ CATALOGUE: tuple[Checkpoint, ...] = (
         licence="Apache-2.0",
     ),
     Checkpoint(
+        name="base-sharp",
+        filename="base-sharp.safetensors",
+        sha256="d73b924a6181ec9ce698b61cbef5d61ac9eb7f5ed2af9ed2ea5d66eb1c523947",
+        size_bytes=3_007_920,
+        licence="Apache-2.0",
+    ),
+    Checkpoint(
         name="basicop",
         filename="basicop.safetensors",
         sha256="552cd2f4fd8821d64c3f598a677daf71edc5dde7caba9259a08ea8c344511541",
