@@ -3,7 +3,7 @@
     python weights/pack.py run/model.safetensors weights/base.safetensors --figures figures.json
     python weights/pack.py one.safetensors weights/base.safetensors --toward other.safetensors
     python weights/pack.py operator.safetensors weights/lbo-dvd.safetensors
-    python weights/pack.py run/state.safetensors weights/training-state-base.safetensors
+    python weights/pack.py run/state.safetensors weights/training-state-base-sharp.safetensors
 
 A network may be blended with one that was trained on from it: from the one's character to the
 other's without steps (network interpolation, https://arxiv.org/abs/1809.00219, section 3.4).
