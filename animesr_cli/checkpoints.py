@@ -248,14 +248,15 @@ def _files(checkpoint: Checkpoint) -> list[Path]:
     return [place for place in places if place is not None and os.path.isfile(place)]
 
 
-def _digest(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _is_intact(path: Path, checkpoint: Checkpoint) -> bool:
     try:
-        return _digest(path) == checkpoint.sha256
+        return sha256_of(path) == checkpoint.sha256
     except OSError as error:
         logger.info("%s cannot be read: %s", path, error)
         return False
@@ -278,7 +279,7 @@ class _WrongBytesError(Exception):
 
 
 def _verified(path: Path, checkpoint: Checkpoint) -> Path:
-    if _digest(path) != checkpoint.sha256:
+    if sha256_of(path) != checkpoint.sha256:
         raise _WrongBytesError("the sha256 of the file is not the catalogue's")
     return path
 

@@ -9,7 +9,6 @@ Source: AnimeSR (NeurIPS 2022, https://arxiv.org/abs/2206.07038), section 3.2, a
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import math
@@ -24,6 +23,7 @@ import torch
 from torch import Tensor
 
 from animesr_cli import __version__
+from animesr_cli.checkpoints import sha256_of
 from animesr_cli.config import LBO_PRESETS, LboSettings
 from animesr_cli.containers import shown
 from animesr_cli.errors import Interrupted, UsageError, WeightsError
@@ -146,15 +146,10 @@ def check_outputs(clip: Path, output: Path, *, overwrite: bool) -> None:
         check_place(path, clip, overwrite=overwrite)
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _identity(clip: Path, factor: float, model: str, settings: LboSettings) -> dict[str, Any]:
     """Everything that decides what is learned; the network by its sha256, wherever it lies."""
     chosen = {name: value for name, value in asdict(settings).items() if name != "model"}
-    return {"clip": _digest(clip), "factor": factor, "model": model, **chosen}
+    return {"clip": sha256_of(clip), "factor": factor, "model": model, **chosen}
 
 
 # ---- measuring -----------------------------------------------------------------------------------

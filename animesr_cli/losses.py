@@ -105,7 +105,7 @@ def energy_loss(sr: Tensor, hr: Tensor) -> Tensor:
 
     Pixel losses make a line whose place is uncertain soft: in the mean, that costs least. This one
     asks for lines as steep as the truth's and leaves their place to the others; where the truth is
-    flat, it asks for nothing. It judges no texture and invents none, unlike a discriminator.
+    flat, the result has to be. It judges no texture and invents none, unlike a discriminator.
     """
     loss: Tensor = (_slope_strength(sr) - _slope_strength(hr)).abs().mean()
     return loss

@@ -29,6 +29,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from animesr_cli.checkpoints import LoadedCheckpoint, load_checkpoint
+from animesr_cli.config import LboSettings
 from animesr_cli.containers import shown
 from animesr_cli.engine import Compute, Engine, choose_compute, upscale_frames
 from animesr_cli.errors import InputError
@@ -423,7 +424,7 @@ class Sweep:
 def sweep(
     clip: Path,
     *,
-    model: str = "basicop",
+    model: str = LboSettings.model,
     device: str = "auto",
     factors: Sequence[float] = FACTORS,
     warn: Warn = log.warning,

@@ -41,6 +41,10 @@ DEFAULTS = UpscaleSettings()
 COMPARED = CompareSettings()
 TRAINING_DEFAULTS = FinetuneSettings()
 RUN_DEFAULTS = FinetuneRun()
+LboOption = Annotated[
+    list[str] | None,
+    typer.Option("--lbo", help="A learned operator: a name or a path; repeatable."),
+]
 LEARNING = "Learning"
 RUNNING = "Running"
 
@@ -88,10 +92,7 @@ def degrade(
         Path, typer.Argument(metavar="OUT", help="A .mp4, .mov or .mkv file, for its H.264.")
     ],
     seed: Annotated[int | None, typer.Option(min=0, help="Draw the plan from this number.")] = None,
-    lbo: Annotated[
-        list[str] | None,
-        typer.Option("--lbo", help="A learned operator: a name or a path; repeatable."),
-    ] = None,
+    lbo: LboOption = None,
     plan: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Follow this plan; draw nothing.")
     ] = None,
@@ -117,7 +118,7 @@ def degrade(
 
     animesr degrade clean.mkv poor.mp4 --seed 7 -v
 
-    animesr degrade clean.mkv poor.mp4 --lbo lbo-vhs --lbo dvd.safetensors
+    animesr degrade clean.mkv poor.mp4 --lbo lbo-stream --lbo dvd.safetensors
 
     animesr degrade other.mkv other_poor.mp4 --plan poor.mp4.plan.json
     """
@@ -336,10 +337,7 @@ def finetune(
             "-n", "--model", help="Start from: a name, a path, a run's state, or scratch."
         ),
     ] = TRAINING_DEFAULTS.model,
-    lbo: Annotated[
-        list[str] | None,
-        typer.Option("--lbo", help="A learned operator: a name or a path; repeatable."),
-    ] = None,
+    lbo: LboOption = None,
     validation: Annotated[
         list[Path] | None,
         typer.Option("--validation", metavar="DIR", help="Validate with these; repeatable."),

@@ -9,7 +9,6 @@ Source: AnimeSR (https://arxiv.org/abs/2206.07038), steps 1 and 3 of its recipe.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 import os
@@ -22,7 +21,7 @@ from typing import Any, Final, Literal
 
 import torch
 
-from animesr_cli.checkpoints import load_checkpoint, network_size
+from animesr_cli.checkpoints import load_checkpoint, network_size, sha256_of
 from animesr_cli.config import LOSSES, LOSSES_OF_GAN, SCRATCH, FinetuneRun, FinetuneSettings
 from animesr_cli.containers import shown
 from animesr_cli.dataset import Batch, Batches, WindowSampler, usable_shots
@@ -159,9 +158,8 @@ def _start_of_state(path: Path) -> _Start:
     state = read_state(path)
     assert state is not None  # it was there a moment ago
     network = RecurrentUpscaler(*network_size(network_tensors(state), path))
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return _Start(network=network, identity={"name": path.name, "sha256": sha256}, state=state)
+    identity = {"name": path.name, "sha256": sha256_of(path)}
+    return _Start(network=network, identity=identity, state=state)
 
 
 def _told(settings: FinetuneSettings) -> dict[str, Any]:
