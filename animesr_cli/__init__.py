@@ -10,11 +10,11 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "load_network", "probe", "upscale"]
 
 if TYPE_CHECKING:
-    from animesr_cli.checkpoints import load_network
-    from animesr_cli.video_info import probe
-    from animesr_cli.workflow import upscale
+    from animesr_cli.api import upscale
+    from animesr_cli.model.checkpoint import load_network
+    from animesr_cli.reading.probe import probe
 
-_ROOMS = {"load_network": "checkpoints", "probe": "video_info", "upscale": "workflow"}
+_ROOMS = {"load_network": "model.checkpoint", "probe": "reading.probe", "upscale": "api"}
 
 
 def __getattr__(name: str) -> Any:

@@ -18,9 +18,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from animesr_cli.config import UpscaleSettings
-from animesr_cli.containers import IMAGE_SUFFIXES, shown
-from animesr_cli.encoders import format_of, holds, named_codec
+from animesr_cli.api import finished_before, run
+from animesr_cli.atomic_files import explained
 from animesr_cli.errors import (
     AnimesrError,
     DiskFullError,
@@ -31,13 +30,14 @@ from animesr_cli.errors import (
     UsageError,
     as_bug,
 )
-from animesr_cli.part_file import explained
-from animesr_cli.pipeline import Observer, UpscaleResult
-from animesr_cli.plan import LoadedNetwork, Plan, check_settings, ready_network
-from animesr_cli.routes import size_label
-from animesr_cli.sequence import natural_key
-from animesr_cli.workflow import finished_before, run
-from animesr_cli.y4m import PIPE
+from animesr_cli.reading.image_reader import natural_key
+from animesr_cli.reading.y4m import PIPE
+from animesr_cli.settings import UpscaleSettings
+from animesr_cli.upscaling.pipeline import Observer, UpscaleResult
+from animesr_cli.upscaling.plan import LoadedNetwork, Plan, check_settings, ready_network
+from animesr_cli.upscaling.targets import size_label
+from animesr_cli.video.containers import IMAGE_SUFFIXES, shown
+from animesr_cli.writing.encoders import format_of, holds, named_codec
 
 log = logging.getLogger(__name__)
 

@@ -17,13 +17,13 @@ from typing import Final
 
 import torch
 
-from animesr_cli.bench import OUTPUT_SUFFIX, in_child
-from animesr_cli.config import UpscaleSettings
+from animesr_cli.api import run
 from animesr_cli.errors import UsageError
-from animesr_cli.pipeline import Observer, Progress
-from animesr_cli.plan import expected_frames
-from animesr_cli.video_info import probe
-from animesr_cli.workflow import run
+from animesr_cli.reading.probe import probe
+from animesr_cli.settings import UpscaleSettings
+from animesr_cli.upscaling.bench import OUTPUT_SUFFIX, in_child
+from animesr_cli.upscaling.pipeline import Observer, Progress
+from animesr_cli.upscaling.plan import expected_frames
 
 INTERRUPTED_AT: Final = 0.55
 """Share of the frames: inside a segment, as a rule."""

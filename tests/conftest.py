@@ -59,7 +59,7 @@ def zero_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
     from safetensors.torch import save_file
 
-    from animesr_cli.network import RecurrentUpscaler
+    from animesr_cli.model.msrb import RecurrentUpscaler
 
     path = tmp_path_factory.mktemp("weights") / "zero.safetensors"
     state = RecurrentUpscaler(num_feat=4, num_block=(1, 1, 1)).state_dict()
@@ -73,7 +73,7 @@ def random_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
     from safetensors.torch import save_file
 
-    from animesr_cli.network import RecurrentUpscaler
+    from animesr_cli.model.msrb import RecurrentUpscaler
 
     torch.manual_seed(7)
     path = tmp_path_factory.mktemp("weights") / "random.safetensors"

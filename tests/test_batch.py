@@ -28,7 +28,6 @@ from animesr_cli.batch import (
     is_batch,
     run_batch,
 )
-from animesr_cli.config import UpscaleSettings
 from animesr_cli.errors import (
     AnimesrError,
     DiskFullError,
@@ -40,8 +39,9 @@ from animesr_cli.errors import (
     VerificationError,
     WeightsError,
 )
-from animesr_cli.pipeline import Observer, UpscaleResult
-from animesr_cli.plan import ready_network
+from animesr_cli.settings import UpscaleSettings
+from animesr_cli.upscaling.pipeline import Observer, UpscaleResult
+from animesr_cli.upscaling.plan import ready_network
 from command import animesr, environment, snapshot, start
 
 UNIX = pytest.mark.skipif(sys.platform == "win32", reason="a Unix matter")
@@ -293,7 +293,7 @@ def test_the_network_is_loaded_once_and_only_if_needed(
         return load(settings, warn=warn)
 
     monkeypatch.setattr(batch, "ready_network", counted)
-    monkeypatch.setattr("animesr_cli.plan.ready_network", counted)
+    monkeypatch.setattr("animesr_cli.upscaling.plan.ready_network", counted)
     run_batch(season, None, settings)
     assert len(loads) == 1
     run_batch(season, None, settings)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import animesr_cli
-from animesr_cli.checkpoints import CATALOGUE
+from animesr_cli.model.checkpoint import CATALOGUE
 
 ROOT = Path(__file__).parents[1]
 PUBLIC_NAMES = {"__version__", "load_network", "probe", "upscale"}
@@ -122,7 +122,7 @@ def wheel_files(wheel: Path) -> dict[str, int]:
 def test_the_wheel_holds_the_package_and_its_checkpoints(tmp_path: Path) -> None:
     """The wheel is the package, its type marker and the shipped checkpoints, and nothing else."""
     package = ROOT / "animesr_cli"
-    expected = {f"animesr_cli/{path.name}" for path in package.glob("*.py")}
+    expected = {path.relative_to(ROOT).as_posix() for path in package.rglob("*.py")}
     expected |= {"animesr_cli/py.typed"}
     shipped = [checkpoint.filename for checkpoint in CATALOGUE if checkpoint.shipped]
     expected |= {f"animesr_cli/weights/{name}" for name in shipped}

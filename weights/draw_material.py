@@ -24,8 +24,8 @@ import av
 import torch
 from torch import Tensor
 
-from animesr_cli.colour import ColourSpec, PixelLayout, from_rgb
-from animesr_cli.pixels import filled_frame
+from animesr_cli.video.colour import ColourSpec, PixelLayout, from_rgb
+from animesr_cli.video.pixel_formats import filled_frame
 from material.kinds import Kind, kinds_of
 from material.motion import Camera, Layer
 from material.palette import draw_palette

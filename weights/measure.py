@@ -33,17 +33,18 @@ from torch import Tensor
 from torch.nn import functional
 
 import animesr_cli
-from animesr_cli import degrade, degrade_video
-from animesr_cli.checkpoints import load_checkpoint, load_network
-from animesr_cli.colour import ColourSpec, PixelLayout, to_rgb
-from animesr_cli.degrade import DegradationPlan
-from animesr_cli.engine import Compute, Engine, choose_compute, upscale_frames
+from animesr_cli.degradation import operators as degrade
+from animesr_cli.degradation import video as degrade_video
+from animesr_cli.degradation.lbo import LoadedOperator, load_operator
+from animesr_cli.degradation.operators import DegradationPlan
 from animesr_cli.errors import AnimesrError, UsageError
-from animesr_cli.evaluate import Meter, Scores, luma_of
-from animesr_cli.lbo import LoadedOperator, load_operator
-from animesr_cli.network import SCALE
-from animesr_cli.reader import Reader
-from animesr_cli.training_state import MODEL_FILE
+from animesr_cli.metrics.evaluate import Meter, Scores, luma_of
+from animesr_cli.model.checkpoint import load_checkpoint, load_network
+from animesr_cli.model.engine import Compute, Engine, choose_compute, upscale_frames
+from animesr_cli.model.msrb import SCALE
+from animesr_cli.reading.reader import Reader
+from animesr_cli.training.state import MODEL_FILE
+from animesr_cli.video.colour import ColourSpec, PixelLayout, to_rgb
 from sheet import Scene, draw_sheet
 from tables import markdown
 

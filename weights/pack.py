@@ -8,7 +8,7 @@
 A network may be blended with one that was trained on from it: from the one's character to the
 other's without steps (network interpolation, https://arxiv.org/abs/1809.00219, section 3.4).
 A network or an operator becomes fp16; the sha256 and the row of the catalogue
-(animesr_cli/checkpoints.py) are printed. A training state keeps weights and their average in fp16
+(model/checkpoint.py) are printed. A training state keeps weights and their average in fp16
 and the moments of Adam in bf16, whose squares would vanish in fp16; discriminators are left out,
 and learn anew. In place of a run's ``state.safetensors`` it lets the same command go on. Folders
 are taken out of every command that is kept. What the figures say is not known here (measure.py).
@@ -30,11 +30,11 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from animesr_cli.checkpoints import load_checkpoint
-from animesr_cli.config import NETWORK_SCALE
+from animesr_cli.degradation.lbo import load_operator
 from animesr_cli.errors import AnimesrError, UsageError
-from animesr_cli.lbo import load_operator
-from animesr_cli.training_state import read_state, write_tensors
+from animesr_cli.model.checkpoint import load_checkpoint
+from animesr_cli.settings import NETWORK_SCALE
+from animesr_cli.training.state import read_state, write_tensors
 from measure import candidate_name
 from tables import means
 

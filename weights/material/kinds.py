@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from animesr_cli.degrade import blur
+from animesr_cli.degradation.operators import blur
 from material.figures import draw_bust, draw_machine, draw_person_of, draw_wheel
 from material.ink import Cel, Colour, curve, gradient, mixed, stripes
 from material.letters import draw_word

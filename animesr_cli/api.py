@@ -1,0 +1,237 @@
+"""The workflow of one input: plan it, then run it in one piece or in segments; and ``upscale``.
+
+In segments goes whatever may take long and can be kept: video files of more frames than one segment
+has. Images, pipes and short clips go in one piece. It does not know how either is done.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from os import PathLike
+from pathlib import Path
+
+from animesr_cli.errors import UsageError
+from animesr_cli.jobs.job import LongRun
+from animesr_cli.jobs.manifest import journal_folder, left_behind
+from animesr_cli.reading.y4m import PIPE
+from animesr_cli.settings import MAX_PIXELS, SEGMENT_FRAMES, Precision, UpscaleSettings
+from animesr_cli.upscaling.pipeline import Observer, Progress, UpscaleResult, Upscaling
+from animesr_cli.upscaling.plan import LoadedNetwork, Plan, make_plan
+from animesr_cli.upscaling.targets import default_output, images_of
+from animesr_cli.video.containers import shown
+from animesr_cli.video.timestamps import parse_rate, parse_time
+from animesr_cli.writing.concat import segment_format
+
+
+def is_long(plan: Plan, warn: Callable[[str], None]) -> bool:
+    """Whether a plan is run in segments; else in one piece, which cannot be continued."""
+    settings = plan.settings
+    if not settings.journal:
+        return False
+    if plan.sequence is not None or plan.images is not None:
+        return False
+    if PIPE in (plan.source.path, plan.output):
+        return False
+    if segment_format(plan.encoding) is None:
+        warn(
+            f"no container for segments holds the video of {plan.encoding.codec}: the run is in "
+            "one piece, and begins anew where it is interrupted"
+        )
+        return False
+    is_short = plan.frames is not None and plan.frames <= settings.segment_frames
+    return not is_short or journal_folder(plan.output, settings.work_dir).exists()
+
+
+def check_long_settings(settings: UpscaleSettings) -> None:
+    """Refuse what cannot work, before anything is opened."""
+    if settings.segment_frames < 1:
+        raise UsageError(f"--segment-frames must be at least 1, not {settings.segment_frames}")
+    if settings.workers is not None and settings.workers < 1:
+        raise UsageError(f"--workers must be at least 1, not {settings.workers}")
+    if settings.work_dir is not None and not settings.work_dir.is_dir():
+        raise UsageError(f"--work-dir {shown(settings.work_dir)} is no folder", "make it first")
+    if settings.journal:
+        return
+    for name, value in (
+        ("workers", settings.workers not in (None, 1)),
+        ("cluster", settings.cluster is not None),
+        ("work-dir", settings.work_dir is not None),
+        ("restart", settings.restart),
+    ):
+        if value:
+            raise UsageError(
+                f"--{name} needs the journal, and --no-journal is given", "leave out one of them"
+            )
+
+
+def run(
+    source: Path,
+    output: Path | None,
+    settings: UpscaleSettings,
+    observer: Observer,
+    loaded: LoadedNetwork | None = None,
+) -> UpscaleResult:
+    """Plan, then do it; the command line's way in. ``loaded`` is as for ``make_plan``."""
+    warnings: list[str] = []
+
+    def warn(message: str) -> None:
+        warnings.append(message)
+        observer.on_warning(message)
+
+    check_long_settings(settings)
+    if (finished := finished_before(source, output, settings)) is not None:
+        return finished
+    plan = make_plan(source, output, settings, warn=warn, loaded=loaded)
+    if is_long(plan, warn):
+        return LongRun(plan, observer, warnings).run()
+    _check_one_piece(plan, warn)
+    observer.on_plan(plan)
+    return Upscaling(plan, observer, warnings).run()
+
+
+def _check_one_piece(plan: Plan, warn: Callable[[str], None]) -> None:
+    """Say what was asked for and is not done."""
+    folder = journal_folder(plan.output, plan.settings.work_dir)
+    if plan.output != PIPE and folder.exists():
+        warn(f"{shown(folder)} holds a run that was interrupted; it is left as it is")
+    if plan.settings.cluster is not None or plan.settings.workers not in (None, 1):
+        what = "images and pipes are" if plan.images or plan.sequence else "this input is"
+        warn(f"{what} computed in one piece, by one worker")
+
+
+def finished_before(
+    source: Path, output: Path | None, settings: UpscaleSettings
+) -> UpscaleResult | None:
+    """What a run did that was ended after it had named its output; what it left is removed."""
+    if settings.overwrite or settings.restart or not settings.journal or PIPE in (source, output):
+        return None
+    if output is None or os.path.isdir(output):  # which takes names that cannot be, too
+        if images_of(source) is not None:
+            return None
+        output = default_output(source, settings, output)
+    started = time.perf_counter()
+    try:
+        folder = journal_folder(output, settings.work_dir)
+        if not folder.is_dir():
+            return None
+    except (OSError, ValueError):
+        return None  # a name that cannot be; the plan says why
+    with left_behind(folder, output) as journal:
+        if journal is None:
+            return None
+        contents = journal.contents
+        frames = sum(record.frames for record in contents.records.values())
+        journal.remove()
+    return UpscaleResult(
+        output=output,
+        frames=frames,
+        seconds=time.perf_counter() - started,
+        warnings=tuple(contents.warnings),
+        cuts=int(contents.information.get("cuts", 0)),
+        stage_seconds={},
+        segments=len(contents.records),
+        frames_before=frames,
+    )
+
+
+def _moment(time: float | str | Fraction) -> Fraction:
+    if isinstance(time, str):
+        return parse_time(time)
+    if not 0 <= time < float("inf"):
+        raise UsageError(f"{time} is not a time", "give seconds, from 0 on")
+    return Fraction(str(time))  # 0.1 is meant to be a tenth
+
+
+def upscale(
+    input: str | PathLike[str],
+    output: str | PathLike[str] | None = None,
+    *,
+    scale: float = 4.0,
+    width: int | None = None,
+    height: int | None = None,
+    model: str = "base",
+    tile: int = 0,
+    device: str = "auto",
+    precision: Precision = "auto",
+    codec: str = "auto",
+    crf: float | None = None,
+    preset: str | None = None,
+    pix_fmt: str | None = None,
+    encoder_options: Mapping[str, str] | None = None,
+    start: float | str | Fraction | None = None,
+    end: float | str | Fraction | None = None,
+    frames: int | None = None,
+    fps: float | str | Fraction | None = None,
+    scenes: bool = True,
+    matrix: str | None = None,
+    stream: int | None = None,
+    deinterlace: bool = False,
+    max_pixels: int = MAX_PIXELS,
+    journal: bool = True,
+    segment_frames: int = SEGMENT_FRAMES,
+    work_dir: str | PathLike[str] | None = None,
+    restart: bool = False,
+    workers: int | None = None,
+    cluster: str | None = None,
+    overwrite: bool = False,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> UpscaleResult:
+    """Enlarge a video: the same as ``animesr upscale`` of one input, with the same defaults.
+
+    Args:
+        input: a video file, a folder or pattern of images, or ``-`` for standard input.
+        output: where to write; None or a folder names it ``IN_x4``.
+        scale: factor on width and height, above 0.
+        width, height: exact sizes instead; one of them keeps the aspect.
+        model: a name of the catalogue, or a path to a checkpoint.
+        tile: tile side in input pixels; 0 chooses from free memory.
+        fps: frames per second of images, or text such as ``"24000/1001"``.
+        start, end: seconds, or text such as ``"1:02:03.5"``; ``end`` is exclusive.
+        journal: keep finished segments of at most ``segment_frames`` frames in ``OUT.animesr``,
+            beside the output or in ``work_dir``, so that the same call goes on after an
+            interruption; ``restart`` begins anew. Images, pipes and short clips have none.
+        workers, cluster: how many processes compute, or the Ray cluster that does.
+        on_progress: called after each frame, or now and then where there is a journal.
+
+    Returns:
+        Frames, seconds and warnings; the file is complete and verified.
+
+    Raises:
+        AnimesrError: one of its family, with a message, a hint and the exit code of the command.
+            Nothing is left of the output then but its journal, and an older one is untouched.
+    """
+    settings = UpscaleSettings(
+        scale=scale,
+        width=width,
+        height=height,
+        model=str(model),
+        tile=tile,
+        device=device,
+        precision=precision,
+        codec=codec,
+        crf=crf,
+        preset=preset,
+        pix_fmt=pix_fmt,
+        encoder_options=dict(encoder_options or {}),
+        start=None if start is None else _moment(start),
+        end=None if end is None else _moment(end),
+        frames=frames,
+        fps=None if fps is None else parse_rate(str(fps)),
+        scenes=scenes,
+        matrix=matrix,
+        stream=stream,
+        deinterlace=deinterlace,
+        max_pixels=max_pixels,
+        journal=journal,
+        segment_frames=segment_frames,
+        work_dir=None if work_dir is None else Path(work_dir),
+        restart=restart,
+        workers=workers,
+        cluster=cluster,
+        overwrite=overwrite,
+    )
+    observer = Observer(on_progress=on_progress or (lambda progress: None))
+    return run(Path(input), None if output is None else Path(output), settings, observer)

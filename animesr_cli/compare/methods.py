@@ -1,0 +1,111 @@
+"""What can enlarge a picture and be compared: networks by name or file, and classic resamplers.
+
+It does not know which frames are enlarged, nor what becomes of the pictures.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from animesr_cli.errors import UsageError
+from animesr_cli.model.checkpoint import CATALOGUE
+from animesr_cli.model.engine import Engine, choose_compute, upscale_frames
+from animesr_cli.model.resample import RESAMPLERS, enlarge
+from animesr_cli.reading.probe import VideoInfo
+from animesr_cli.reading.reader import Frame
+from animesr_cli.settings import UpscaleSettings
+from animesr_cli.upscaling.pipeline import resample
+from animesr_cli.upscaling.plan import LoadedNetwork, ready_network
+from animesr_cli.video.colour import to_rgb
+
+Warn = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One way to enlarge a clip."""
+
+    name: str
+    """For people: the catalogue's name, the file's, or the resampler's."""
+    device: torch.device
+    loaded: LoadedNetwork | None = None
+    """None: it is a resampler."""
+
+    @property
+    def kind(self) -> str:
+        return "resampler" if self.loaded is None else "network"
+
+    def pictures(
+        self,
+        frames: Iterable[tuple[Frame, bool]],
+        source: VideoInfo,
+        size: tuple[int, int],
+        *,
+        tile: int = 0,
+        warn: Warn,
+    ) -> Iterator[Tensor]:
+        """Frames, each with whether it begins a shot -> RGB (3, *size), fp32, not clamped."""
+        rgb = ((self._rgb(frame, source), cut) for frame, cut in frames)
+        if self.loaded is None:
+            for picture, _ in rgb:
+                yield enlarge(picture, *size, self.name)
+            return
+        engine = Engine(
+            self.loaded.network, source.height, source.width, self.loaded.compute,
+            tile=tile, warn=warn,
+        )  # fmt: skip
+        for picture in upscale_frames(engine, rgb):
+            yield resample(picture, *size)
+
+    def _rgb(self, frame: Frame, source: VideoInfo) -> Tensor:
+        planes = [plane.to(self.device, non_blocking=True) for plane in frame.planes]
+        return to_rgb(planes, source.colour)
+
+
+def load_candidates(
+    models: Sequence[str], settings: UpscaleSettings, *, warn: Warn
+) -> list[Candidate]:
+    """All of them, loaded and verified, so that whatever cannot be had is known before any work.
+
+    Raises:
+        UsageError: one is named twice, or there is nothing of that name.
+        WeightsError, DownloadError: a checkpoint cannot be had or read.
+    """
+    for name, count in Counter(models).items():
+        if count > 1:
+            raise UsageError(f"{name} is named twice", "leave one of them out")
+    device = choose_compute(settings.device, settings.precision).device
+    names = _short_names(models)
+    return [
+        Candidate(
+            name=names[model],
+            device=device,
+            loaded=None if model in RESAMPLERS else _network(model, settings, warn),
+        )
+        for model in models
+    ]
+
+
+def _network(model: str, settings: UpscaleSettings, warn: Warn) -> LoadedNetwork:
+    try:
+        return ready_network(replace(settings, model=model), warn=warn)
+    except UsageError as error:  # of the name: device and precision were settled before
+        close = difflib.get_close_matches(model.lower(), RESAMPLERS, n=1)
+        nearest = f"did you mean {close[0]}? " if close else ""
+        hint = f"{nearest}{error.hint}, and the resamplers {', '.join(RESAMPLERS)}"
+        raise UsageError(error.message, hint) from error
+
+
+def _short_names(models: Sequence[str]) -> dict[str, str]:
+    """File names without their folders, where that tells them apart."""
+    known = {*RESAMPLERS, *(checkpoint.name for checkpoint in CATALOGUE)}
+    short = {model: model if model in known else Path(model).name for model in models}
+    often = Counter(short.values())
+    return {model: model if often[name] > 1 else name for model, name in short.items()}

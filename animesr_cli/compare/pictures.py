@@ -1,0 +1,415 @@
+"""Networks and classic resamplers side by side on one clip: pictures, speed, and what is measured.
+
+For each moment and candidate the shown frame is computed from a run of frames before it in its
+shot, so that a network's memory is warm, and from the one behind it, as in ``animesr upscale``.
+Moments are worked on one after another, candidates one after another for each, so memory holds one
+network's state at a time. The pictures are lossless; what is measured is measured on them. It does
+not know how a page or a sheet looks (compare_page.py, compare_sheet.py).
+
+How long a run has to be was measured with ``base`` on three clips (160x96, 212x120, 320x180)
+against the picture after 60 frames of the same shot: 38 to 45 dB with none, 58 to 63 dB after 4
+frames, and no more than that from 8 on (58 to 64 dB; on one clip 4 in 1000 samples were off by more
+than a code, one by 21).
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from animesr_cli.compare.frame_choice import Clip, Run, choose_moments, nearest_frames, read_run
+from animesr_cli.compare.methods import Candidate, load_candidates
+from animesr_cli.compare.report import REFERENCE, Entry, Layout, Looked, Moment, Picture, Report
+from animesr_cli.errors import UsageError
+from animesr_cli.metrics.evaluate import (
+    MS_SSIM_SIDE_PX,
+    SMALLEST_SIDE_PX,
+    Meter,
+    Scores,
+    is_part,
+    luma_of,
+)
+from animesr_cli.model.engine import choose_compute
+from animesr_cli.reading.image_reader import SequenceReader
+from animesr_cli.reading.probe import VideoInfo
+from animesr_cli.reading.reader import Reader
+from animesr_cli.reading.y4m import PIPE
+from animesr_cli.settings import NETWORK_SCALE, CompareSettings, UpscaleSettings
+from animesr_cli.upscaling.plan import (
+    check_settings,
+    choose_deinterlacer,
+    expected_frames,
+    output_size,
+)
+from animesr_cli.upscaling.targets import images_of, look_at
+from animesr_cli.video.colour import ColourSpec, PixelLayout, from_rgb, to_rgb
+from animesr_cli.video.containers import shown
+from animesr_cli.video.hdr import is_hdr
+from animesr_cli.writing.encoders import Encoding
+
+Warn = Callable[[str], None]
+
+WIDE_PRIMARIES: Final = frozenset({9, 10, 11, 12})
+"""BT.2020, XYZ, DCI-P3 and Display P3: looked at as sRGB, they would be pale."""
+
+
+@dataclass(kw_only=True)
+class Timing:
+    """Seconds of single frames; those that begin a run wait for memory and are cold."""
+
+    warm: list[float] = field(default_factory=list)
+    cold: list[float] = field(default_factory=list)
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.warm or self.cold)
+
+
+# ---- before the first frame ----------------------------------------------------------------------
+
+
+def open_clip(source: Path, settings: UpscaleSettings, *, warn: Warn, is_main: bool = True) -> Clip:
+    """A video file or images, to be read from any place.
+
+    Raises:
+        UsageError: it is a pipe, which can be read only once.
+        InputError: it cannot be read.
+    """
+    if source == PIPE:
+        raise UsageError(
+            "standard input can be read only once, and moments are looked up", "name a file"
+        )
+    sequence = images_of(source)
+    info = look_at(source, sequence, settings)
+    deinterlacer = None
+    if is_main:
+        deinterlacer = choose_deinterlacer(info, settings, is_file=sequence is None, warn=warn)
+
+    def opened(*, start: Fraction | None = None, end: Fraction | None = None) -> Any:
+        if sequence is not None:
+            return SequenceReader(
+                sequence, info=info, matrix=settings.matrix, start=start, end=end, warn=warn
+            )
+        return Reader(source, info=info, start=start, end=end, deinterlacer=deinterlacer, warn=warn)
+
+    return Clip(info=info, open=opened)
+
+
+def _open_reference(reference: Path, source: Path, settings: UpscaleSettings, warn: Warn) -> Clip:
+    """Images have no times: those of a reference are as fast as the clip."""
+    rate = settings.fps
+    if images_of(reference) is None:
+        rate = None
+    elif rate is None and source != PIPE and images_of(source) is None:
+        rate = look_at(source, None, UpscaleSettings(stream=settings.stream)).frame_rate
+    bare = UpscaleSettings(max_pixels=settings.max_pixels, fps=rate)
+    return open_clip(reference, bare, warn=warn, is_main=False)
+
+
+def _paced(source: Path, settings: UpscaleSettings, reference: VideoInfo) -> UpscaleSettings:
+    """And those of a clip as fast as its reference, where nothing else is said."""
+    if settings.fps is not None or source == PIPE or images_of(source) is None:
+        return settings
+    return replace(settings, fps=reference.frame_rate)
+
+
+def _display(info: VideoInfo) -> ColourSpec:
+    """What the shown samples are."""
+    depth = 16 if is_hdr(info.hdr) else 8
+    return ColourSpec(layout=PixelLayout(family="rgb", depth=depth), full_range=True)
+
+
+def _layout(info: VideoInfo, settings: UpscaleSettings) -> Layout:
+    spec = _display(info)
+    pix_fmt = "rgb24" if spec.layout.depth == 8 else "rgb48be"
+    png = Encoding(codec="png", pix_fmt=pix_fmt, options={}, format_name="png", lossless=True)
+    width, height, aspect = output_size(info, settings, png)
+    tagged = is_hdr(info.hdr) or info.tags.primaries in WIDE_PRIMARIES
+    return Layout(
+        width=width,
+        height=height,
+        sample_aspect_ratio=aspect,
+        display_matrix=info.display_matrix,
+        depth=spec.layout.depth,
+        primaries=info.tags.primaries if tagged else 2,
+        transfer=info.tags.transfer if tagged else 2,
+    )
+
+
+def _sized_for(
+    reference: VideoInfo, info: VideoInfo, settings: UpscaleSettings, warn: Warn
+) -> UpscaleSettings:
+    """Settings whose pictures have the reference's size, or the part of it that is kept."""
+    if settings.width or settings.height or settings.scale != UpscaleSettings.scale:
+        raise UsageError(
+            "the pictures get the size of the reference", "leave out --scale, --width and --height"
+        )
+    if reference.rotation != info.rotation:
+        warn("the reference is shown turned differently; pictures are compared as they are stored")
+    full = info.width * NETWORK_SCALE, info.height * NETWORK_SCALE
+    sides = reference.width, reference.height
+    if is_part(full, sides):
+        if full != sides:
+            warn(
+                f"of the {sides[0]}x{sides[1]} of the reference the upper left {full[0]}x{full[1]} "
+                "are compared, which is what animesr degrade leaves of them"
+            )
+        return settings
+    width, height = sides[::-1] if info.rotation % 180 else sides
+    return replace(settings, width=width, height=height)
+
+
+def _check_measurable(layout: Layout, warn: Warn) -> None:
+    shortest = min(layout.width, layout.height)
+    if shortest < SMALLEST_SIDE_PX:
+        raise UsageError(
+            f"pictures of {layout.width}x{layout.height} are too small to be measured",
+            "leave out --reference",
+        )
+    if shortest < MS_SSIM_SIDE_PX:
+        warn(f"MS-SSIM needs {MS_SSIM_SIDE_PX} pixels on each side; it is left out")
+
+
+class Comparison:
+    """Everything loaded and checked; ``moments`` does the work.
+
+    Args:
+        settings: size, device, precision, tile, matrix, stream, scenes; ``start`` and ``end`` are
+            the part that moments are chosen from.
+        reference: the clip at full quality, measured against and shown as one more candidate.
+
+    Raises:
+        AnimesrError: whatever cannot work, before anything is computed.
+    """
+
+    def __init__(
+        self,
+        source: Path,
+        settings: UpscaleSettings,
+        wishes: CompareSettings,
+        *,
+        reference: Path | None = None,
+        warn: Warn,
+    ) -> None:
+        self.warn = partial(_once, set(), warn)
+        check_settings(settings)
+        if len(wishes.models) + (reference is not None) < 2:
+            raise UsageError("one picture alone is no comparison", "add -n bicubic, for example")
+        self.reference: Clip | None = None
+        if reference is not None:
+            self.reference = _open_reference(reference, source, settings, self.warn)
+            settings = _paced(source, settings, self.reference.info)
+        self.clip = open_clip(source, settings, warn=self.warn)
+        if self.reference is not None:
+            settings = _sized_for(self.reference.info, self.clip.info, settings, self.warn)
+        self.settings = settings
+        self.layout = _layout(self.clip.info, settings)
+        if self.reference is not None:
+            _check_measurable(self.layout, self.warn)
+        self.wishes = wishes
+        self.candidates = load_candidates(wishes.models, settings, warn=self.warn)
+        self._timings = [Timing() for _ in self.candidates]
+        self._meters = [Meter() for _ in self.candidates]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the pictures."""
+        return self.layout.height, self.layout.width
+
+    @property
+    def names(self) -> list[str]:
+        """Of all results, the reference last."""
+        names = [candidate.name for candidate in self.candidates]
+        return names if self.reference is None else [*names, REFERENCE]
+
+    def times(self, on_probe: Callable[[], None] = lambda: None) -> list[Fraction]:
+        """The moments that were asked for, else some that are worth looking at.
+
+        Raises UsageError where the clip or the reference has ended by the last of them.
+        """
+        times = sorted(set(self.wishes.times)) or self._chosen(on_probe)
+        read_run(self.clip, times[-1], 0, scenes=False)
+        if self.reference is not None:
+            nearest_frames(self.reference, times[-1:])
+        return times
+
+    def _chosen(self, on_probe: Callable[[], None]) -> list[Fraction]:
+        return choose_moments(
+            self.clip,
+            self.wishes.pictures,
+            start=self.settings.start,
+            end=self.settings.end,
+            run_up=self.wishes.run_up,
+            on_probe=on_probe,
+        )
+
+    # -- pictures --
+
+    def moments(
+        self,
+        times: Sequence[Fraction],
+        on_progress: Callable[[int, int], None] = lambda frames, total: None,
+    ) -> Iterator[Moment]:
+        """Compute them, one after another; ``on_progress`` is told frames done and of how many."""
+        steps = self.wishes.run_up + 1
+        total = len(times) * len(self.candidates) * steps
+        runs = self._runs(times)
+        for number, run in enumerate(runs):
+            truth = self._truth(run)
+            pictures = []
+            for place, candidate in enumerate(self.candidates):
+                done = (number * len(self.candidates) + place) * steps
+                tick = partial(_tick, on_progress, done, total)
+                pictures.append(self._shown(run, candidate, place, truth, tick))
+            if truth is not None:
+                pictures.append(Picture(codes=truth[-1], scores=None))
+            yield Moment(seconds=float(run.seconds), run_up=run.shown, pictures=tuple(pictures))
+        on_progress(total, total)
+
+    def _runs(self, times: Sequence[Fraction]) -> Iterator[Run]:
+        """One for each frame: two times may show the same."""
+        before: Fraction | None = None
+        for at in times:
+            run = read_run(self.clip, at, self.wishes.run_up, scenes=self.settings.scenes)
+            if run.seconds != before:
+                yield run
+            before = run.seconds
+
+    def _shown(
+        self,
+        run: Run,
+        candidate: Candidate,
+        place: int,
+        truth: Sequence[Tensor] | None,
+        tick: Callable[[int], None],
+    ) -> Picture:
+        """The picture of one candidate, timed, and measured where the truth is known."""
+        before: Tensor | None = None
+        codes: Tensor | None = None
+        timing = self._timings[place]
+        for index, (picture, seconds) in enumerate(self._timed(candidate, run)):
+            (timing.warm if index else timing.cold).append(seconds)
+            before, codes = codes, picture
+            tick(index + 1)
+        assert codes is not None
+        scores = None
+        if truth is not None:
+            scores = self._measured(self._meters[place], before, codes, truth)
+        return Picture(codes=codes, scores=scores)
+
+    def _timed(self, candidate: Candidate, run: Run) -> Iterator[tuple[Tensor, float]]:
+        """Each picture up to the shown one as codes in host memory, and the seconds it took."""
+        spec = _display(self.clip.info)
+        pictures = candidate.pictures(
+            run.frames, self.clip.info, self.size, tile=self.settings.tile, warn=self.warn
+        )
+        for _ in range(run.shown + 1):
+            start = time.perf_counter()
+            codes = _codes(next(pictures), spec)
+            yield codes, time.perf_counter() - start
+
+    # -- measuring --
+
+    def _truth(self, run: Run) -> list[Tensor] | None:
+        """The reference at the time before the shown frame, and at its time."""
+        if self.reference is None:
+            return None
+        clip, spec = self.reference, _display(self.clip.info)
+        times = [self.clip.seconds(frame) for frame, _ in run.frames[: run.shown + 1][-2:]]
+        frames = nearest_frames(clip, times)
+        apart = abs(clip.seconds(frames[-1]) - times[-1])
+        if apart > 1 / (2 * self.clip.rate):
+            self.warn(
+                f"the reference has no picture at {float(times[-1]):.3f} s; the nearest is "
+                f"{float(apart):.3f} s away"
+            )
+        height, width = self.size
+        return [
+            _codes(to_rgb(frame.planes, clip.info.colour), spec)[:, :height, :width]
+            for frame in frames
+        ]
+
+    def _measured(
+        self, meter: Meter, before: Tensor | None, codes: Tensor, truth: Sequence[Tensor]
+    ) -> Scores:
+        spec = _display(self.clip.info)
+        if before is not None and len(truth) > 1:
+            meter.jump(luma_of(before.unbind(), spec), luma_of(truth[0].unbind(), spec))
+        else:
+            meter.jump()
+        return meter.add(luma_of(codes.unbind(), spec), luma_of(truth[-1].unbind(), spec))
+
+    # -- in the end --
+
+    def report(self, moments: Sequence[Looked]) -> Report:
+        """All that was measured, once the moments are there."""
+        info, compute = (
+            self.clip.info,
+            choose_compute(self.settings.device, self.settings.precision),
+        )
+        return Report(
+            clip=info.path,
+            width=info.width,
+            height=info.height,
+            frames=self.frames,
+            layout=self.layout,
+            device=f"{compute.device} {compute.precision}",
+            reference=None if self.reference is None else self.reference.info.path,
+            entries=tuple(self.entries()),
+            moments=tuple(moments),
+        )
+
+    @property
+    def frames(self) -> int | None:
+        """Of the whole clip, as far as it says."""
+        whole = replace(self.settings, start=None, end=None, frames=None)
+        return expected_frames(self.clip.info, whole)
+
+    def entries(self) -> list[Entry]:
+        """What was measured, for each candidate; the reference is the last."""
+        found = [
+            self._entry(*each)
+            for each in zip(self.candidates, self._timings, self._meters, strict=True)
+        ]
+        if self.reference is None:
+            return found
+        path = shown(self.reference.info.path)
+        return [*found, Entry(name=REFERENCE, kind=REFERENCE, file=path)]
+
+    def _entry(self, candidate: Candidate, timing: Timing, meter: Meter) -> Entry:
+        checkpoint = candidate.loaded.checkpoint if candidate.loaded else None
+        return Entry(
+            name=candidate.name,
+            kind=candidate.kind,
+            file=None if checkpoint is None else shown(checkpoint.path),
+            sha256=None if checkpoint is None else checkpoint.sha256,
+            seconds_per_frame=timing.median,
+            frames_per_second=1 / timing.median,
+            clip_seconds=self.frames * timing.median if self.frames else None,
+            mean=meter.clip() if meter.scores else None,
+        )
+
+
+def _once(said: set[str], warn: Warn, text: str) -> None:
+    """The clip is opened many times; each sentence about it is wanted once."""
+    if text not in said:
+        said.add(text)
+        warn(text)
+
+
+def _tick(tell: Callable[[int, int], None], done: int, total: int, more: int) -> None:
+    tell(done + more, total)
+
+
+def _codes(rgb: Tensor, spec: ColourSpec) -> Tensor:
+    """(3, H, W) samples in host memory, rounded and clamped."""
+    return torch.stack(from_rgb(rgb, spec)).cpu()

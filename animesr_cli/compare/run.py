@@ -1,0 +1,202 @@
+"""Comparing ways to enlarge a clip: a page with a slider, a PNG sheet, and a split-screen clip.
+
+The workflow: everything is checked and loaded first, then the pictures are computed, and page and
+sheet get their names together, when both are complete. The clip comes last.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+from animesr_cli.atomic_files import PartFile, check_name, check_place, explained
+from animesr_cli.compare.page import compare_page, facts
+from animesr_cli.compare.pictures import Comparison
+from animesr_cli.compare.report import Layout, Looked, Moment, Report
+from animesr_cli.compare.sheet import Row, draw_sheet, row_of, small
+from animesr_cli.compare.split_screen import write_split_screen
+from animesr_cli.errors import UsageError
+from animesr_cli.reading.y4m import PIPE
+from animesr_cli.settings import CompareSettings, UpscaleSettings
+from animesr_cli.upscaling.plan import Plan, make_plan
+from animesr_cli.upscaling.targets import choose_target, images_of
+from animesr_cli.video.containers import shown
+from animesr_cli.writing.png import encode_png
+
+log = logging.getLogger(__name__)
+
+Warn = Callable[[str], None]
+OnProgress = Callable[[str, int, int | None], None]
+"""A line such as ``pictures: frame 12/96``, and its two numbers."""
+
+PAGE_SUFFIXES: Final = (".html", ".htm")
+SHEET_SUFFIX: Final = ".png"
+VIDEO_SECONDS: Final = 10
+"""Of the split-screen clip, where no part is chosen."""
+THUMBNAIL_PX: Final = 192
+LARGE_PAGE_BYTES: Final = 150 * 10**6
+"""From here on browsers take their time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareResult:
+    """What was written, and what was measured."""
+
+    page: Path
+    sheet: Path
+    video: Path | None
+    video_frames: int
+    page_bytes: int
+    report: Report
+
+
+# ---- names ---------------------------------------------------------------------------------------
+
+
+def default_page(source: Path) -> Path:
+    """``CLIP_compare.html`` beside the clip."""
+    name = source.stem if source.suffix and not source.is_dir() else source.name
+    return source.with_name(f"{name.replace('%', '')}_compare.html")
+
+
+def _check_page(page: Path, source: Path, overwrite: bool) -> Path:
+    """The sheet's name, where both can be written."""
+    if page.suffix.lower() not in PAGE_SUFFIXES:
+        raise UsageError(
+            f"{shown(page)}: the page is an HTML file",
+            f"name it {shown(page.with_suffix('.html'))}",
+        )
+    sheet = page.with_suffix(SHEET_SUFFIX)
+    for path in (page, sheet):
+        check_name(path)
+        check_place(path, source, overwrite=overwrite)
+    return sheet
+
+
+def _check_video(video: Path, source: Path, settings: UpscaleSettings) -> None:
+    if video == PIPE:
+        raise UsageError("the split-screen clip is a file", "name one, such as split.mkv")
+    choose_target(source, images_of(source), video, settings)
+
+
+def _plan_video(
+    video: Path, comparison: Comparison, settings: UpscaleSettings, first: Fraction
+) -> Plan:
+    """What the split-screen clip will be: the chosen part, else ten seconds from ``first`` on."""
+    if settings.start is None and settings.end is None:
+        settings = replace(settings, start=first, end=first + VIDEO_SECONDS)
+    network = next((each.loaded for each in comparison.candidates if each.loaded), None)
+    source = comparison.clip.info.path
+    return make_plan(source, video, settings, warn=comparison.warn, loaded=network)
+
+
+# ---- files ---------------------------------------------------------------------------------------
+
+
+def _publish(files: Mapping[Path, bytes], overwrite: bool) -> None:
+    """Write all, and only then give them their names."""
+    with ExitStack() as stack:
+        parts = []
+        for path, content in files.items():
+            with explained(path):
+                part = stack.enter_context(PartFile(path))
+                part.sink.write(content)
+            parts.append(part)
+        for part in parts:
+            part.publish(overwrite=overwrite)
+
+
+class _Gallery:
+    """What is kept of the pictures: encoded, small, and in rows of the sheet."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self.pictures: list[list[bytes]] = []
+        self.thumbnails: list[bytes] = []
+        self.rows: list[Row] = []
+        self.looked: list[Looked] = []
+
+    def add(self, moment: Moment) -> None:
+        layout = self._layout
+        tags = {"primaries": layout.primaries, "transfer": layout.transfer}
+        self.pictures.append(
+            [encode_png(layout.turned(each.codes), **tags) for each in moment.pictures]
+        )
+        self.thumbnails.append(encode_png(small(moment.pictures[0].codes, layout, THUMBNAIL_PX)))
+        self.rows.append(row_of(moment, layout))
+        self.looked.append(moment.looked)
+
+
+def _counted(what: str, tell: OnProgress) -> Callable[[int, int | None], None]:
+    def count(done: int, total: int | None) -> None:
+        tell(f"{what}: frame {done}" + (f"/{total}" if total else ""), done, total)
+
+    return count
+
+
+# ---- the whole -----------------------------------------------------------------------------------
+
+
+def compare(
+    source: Path,
+    settings: UpscaleSettings,
+    wishes: CompareSettings,
+    *,
+    page: Path | None = None,
+    reference: Path | None = None,
+    video: Path | None = None,
+    warn: Warn = log.warning,
+    on_progress: OnProgress = lambda line, done, total: None,
+) -> CompareResult:
+    """Enlarge some frames of a clip in several ways, and write them side by side.
+
+    Args:
+        settings: size, device and precision, and the encoding of the video; ``start`` and ``end``
+            are the part that moments are chosen from and that the video shows.
+        page: an HTML file; the sheet gets its name with ``.png``. None: ``CLIP_compare.html``.
+        reference: the clip at full quality, to be measured against.
+        video: a split-screen clip, too.
+        on_progress: is told a line for people, how far that is, and of how many.
+
+    Raises:
+        AnimesrError: what cannot work is refused before the first frame.
+    """
+    page = page or default_page(source)
+    sheet = _check_page(page, source, settings.overwrite)
+    if video is not None:
+        _check_video(video, source, settings)
+    comparison = Comparison(source, settings, wishes, reference=reference, warn=warn)
+    times = comparison.times(lambda: on_progress("looking for moments", 0, None))
+    plan = None
+    if video is not None:
+        plan = _plan_video(video, comparison, comparison.settings, times[0])
+    gallery = _Gallery(comparison.layout)
+    for moment in comparison.moments(times, _counted("pictures", on_progress)):
+        gallery.add(moment)
+    report = comparison.report(gallery.looked)
+    written = compare_page(report, gallery.pictures, gallery.thumbnails).encode()
+    drawn = draw_sheet(report, gallery.rows, facts(report))
+    layout = comparison.layout
+    tags = {"primaries": layout.primaries, "transfer": layout.transfer}
+    _publish({page: written, sheet: encode_png(drawn, **tags)}, settings.overwrite)
+    if len(written) > LARGE_PAGE_BYTES:
+        warn(
+            f"the page has {len(written) / 1e6:.0f} MB, which browsers open slowly; fewer pictures "
+            "or a smaller --height make it smaller"
+        )
+    frames = 0
+    if plan is not None:
+        frames = write_split_screen(plan, comparison, on_progress=_counted("video", on_progress))
+    return CompareResult(
+        page=page,
+        sheet=sheet,
+        video=video,
+        video_frames=frames,
+        page_bytes=len(written),
+        report=report,
+    )

@@ -1,0 +1,197 @@
+"""The PNG sheet of a comparison: a row for each moment, a column for each candidate, at 100 %.
+
+Whole pictures would be too small to tell candidates apart, so each row shows the same window of
+all: where the picture has the most detail. The whole picture, with the window marked, stands in
+front. It does not know how the pictures came about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from animesr_cli.compare.report import Entry, Layout, Moment, Report
+from animesr_cli.model.resample import enlarge
+from animesr_cli.pages.lettering import draw, fitted
+from animesr_cli.video.timestamps import format_clock, format_speed
+
+# Pixels of the sheet.
+WINDOW: Final = (480, 360)
+"""Width and height of what is shown of each picture."""
+OVERVIEW_WIDTH: Final = 260
+LEAST_COLUMN: Final = 150
+"""For the words about pictures that are smaller."""
+MARGIN: Final = 28
+GUTTER: Final = 10
+TITLE, TEXT, SMALL = 17, 12, 10  # height of capitals
+LINE: Final = 26
+SEARCH_STEP: Final = 8
+"""Between the places at which a window is tried."""
+
+Ink = tuple[int, int, int]
+GROUND: Final = 22
+INK: Final[Ink] = (233, 235, 238)
+QUIET: Final[Ink] = (150, 157, 168)
+MARK: Final[Ink] = (121, 168, 255)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A part of a picture as it is shown, in its pixels before they are made square."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    def of(self, picture: Tensor) -> Tensor:
+        return picture[:, self.top : self.top + self.height, self.left : self.left + self.width]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the sheet keeps of one moment, as uint8 (3, H, W) with square pixels."""
+
+    seconds: float
+    overview: Tensor
+    cells: tuple[Tensor, ...]
+
+
+# ---- one row -------------------------------------------------------------------------------------
+
+
+def row_of(moment: Moment, layout: Layout) -> Row:
+    """Reduce a moment to its row; the last picture (the reference, if any) chooses the window."""
+    pictures = [layout.turned(_eight_bits(picture.codes)) for picture in moment.pictures]
+    across, down = layout.pixel_shape
+    window = busiest(pictures[-1], round(WINDOW[0] / across), round(WINDOW[1] / down))
+    return Row(
+        seconds=moment.seconds,
+        overview=_overview(pictures[-1], window, layout),
+        cells=tuple(_square(window.of(picture), across, down) for picture in pictures),
+    )
+
+
+def _eight_bits(codes: Tensor) -> Tensor:
+    return codes if codes.dtype == torch.uint8 else (codes.to(torch.int32) >> 8).to(torch.uint8)
+
+
+def busiest(picture: Tensor, width: int, height: int) -> Window:
+    """The window of at most this size in which luma changes most."""
+    rows, columns = picture.shape[1:]
+    height, width = min(height, rows), min(width, columns)
+    luma = picture.float().mean(0)
+    change = functional.pad(luma.diff(dim=0).abs(), (0, 0, 0, 1))
+    change += functional.pad(luma.diff(dim=1).abs(), (0, 1))
+    sums = functional.pad(change.double().cumsum(0).cumsum(1), (1, 0, 1, 0))
+    tops = torch.arange(0, rows - height + 1, SEARCH_STEP)
+    lefts = torch.arange(0, columns - width + 1, SEARCH_STEP)
+    inside = (
+        sums[tops + height][:, lefts + width]
+        - sums[tops + height][:, lefts]
+        - sums[tops][:, lefts + width]
+        + sums[tops][:, lefts]
+    )
+    best = int(inside.argmax())
+    top, left = tops[best // len(lefts)], lefts[best % len(lefts)]
+    return Window(int(left), int(top), width, height)
+
+
+def _square(picture: Tensor, across: float, down: float) -> Tensor:
+    """With square pixels: only ever larger."""
+    height, width = (round(s * by) for s, by in zip(picture.shape[1:], (down, across), strict=True))
+    return _resized(picture, height, width)
+
+
+def _resized(picture: Tensor, height: int, width: int) -> Tensor:
+    if (height, width) == tuple(picture.shape[1:]):
+        return picture.contiguous()
+    resized = enlarge(picture.float(), height, width, "bicubic")
+    return resized.round_().clamp_(0, 255).to(torch.uint8)
+
+
+def small(codes: Tensor, layout: Layout, width: int) -> Tensor:
+    """The whole picture as it is shown, uint8 (3, H, width)."""
+    across, down = layout.shown_size
+    picture = layout.turned(_eight_bits(codes))
+    return _resized(picture, max(round(width * down / across), 1), width)
+
+
+def _overview(picture: Tensor, window: Window, layout: Layout) -> Tensor:
+    across, down = layout.shown_size
+    width = min(OVERVIEW_WIDTH, round(across))
+    height = max(round(width * down / across), 1)
+    overview = _resized(picture, height, width)
+    if (window.height, window.width) == tuple(picture.shape[1:]):
+        return overview
+    by_x, by_y = width / picture.shape[2], height / picture.shape[1]
+    left, top = round(window.left * by_x), round(window.top * by_y)
+    right = min(round((window.left + window.width) * by_x), width)
+    bottom = min(round((window.top + window.height) * by_y), height)
+    _frame(overview, left, top, right, bottom)
+    return overview
+
+
+def _frame(picture: Tensor, left: int, top: int, right: int, bottom: int) -> None:
+    ink = torch.tensor(MARK, dtype=torch.uint8)[:, None, None]
+    inner = picture[:, top + 2 : bottom - 2, left + 2 : right - 2].clone()
+    picture[:, top:bottom, left:right] = ink
+    picture[:, top + 2 : bottom - 2, left + 2 : right - 2] = inner
+
+
+# ---- the sheet -----------------------------------------------------------------------------------
+
+
+def draw_sheet(report: Report, rows: Sequence[Row], subtitle: str) -> Tensor:
+    """(3, H, W) uint8: heading, columns with their names and speed, and the rows."""
+    cell_width = max(*(cell.shape[2] for row in rows for cell in row.cells), LEAST_COLUMN)
+    columns = len(report.entries)
+    heights = [
+        max(row.overview.shape[1] + LINE, *(cell.shape[1] for cell in row.cells)) for row in rows
+    ]
+    captions = LINE if report.reference else 0
+    left = MARGIN + max(*(row.overview.shape[2] for row in rows), LEAST_COLUMN) + GUTTER
+    width = left + columns * (cell_width + GUTTER) - GUTTER + MARGIN
+    top = MARGIN + 2 * LINE + GUTTER + 2 * LINE
+    height = top + sum(heights) + len(rows) * (GUTTER + captions) + MARGIN
+    sheet = torch.full((3, height, width), GROUND, dtype=torch.uint8)
+    _write(sheet, report.clip.name, MARGIN, MARGIN, TITLE, INK, width - 2 * MARGIN)
+    _write(sheet, subtitle, MARGIN, MARGIN + LINE + 4, TEXT, QUIET, width - 2 * MARGIN)
+    for column, entry in enumerate(report.entries):
+        x = left + column * (cell_width + GUTTER)
+        _write(sheet, entry.name, x, top - 2 * LINE, TEXT + 1, INK, cell_width)
+        _write(sheet, _measured(entry), x, top - LINE - 2, SMALL, QUIET, cell_width)
+    for number, (row, row_height) in enumerate(zip(rows, heights, strict=True)):
+        _place(sheet, row.overview, MARGIN, top)
+        _write(sheet, format_clock(row.seconds), MARGIN, top + row.overview.shape[1] + 6, TEXT, INK)
+        for column, cell in enumerate(row.cells):
+            x = left + column * (cell_width + GUTTER)
+            _place(sheet, cell, x, top)
+            scores = report.moments[number].scores[column]
+            if scores is not None:
+                psnr = "identical" if scores.psnr_y is None else f"{scores.psnr_y:.2f} dB"
+                caption = f"{psnr}, SSIM {scores.ssim_y:.4f}"
+                _write(sheet, caption, x, top + cell.shape[1] + 3, SMALL, QUIET, cell_width)
+        top += row_height + GUTTER + captions
+    return sheet
+
+
+def _measured(entry: Entry) -> str:
+    if entry.frames_per_second is None:
+        return "the original"
+    return f"{format_speed(entry.frames_per_second)} fps"
+
+
+def _place(sheet: Tensor, picture: Tensor, x: int, y: int) -> None:
+    sheet[:, y : y + picture.shape[1], x : x + picture.shape[2]] = picture
+
+
+def _write(
+    sheet: Tensor, words: str, x: int, y: int, height: int, ink: Ink, width: int | None = None
+) -> None:
+    draw(sheet, fitted(words, height, width or sheet.shape[2]), x, y, ink)

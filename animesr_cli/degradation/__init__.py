@@ -1,0 +1,1 @@
+"""The degradation model: from a clean clip to a bad one."""

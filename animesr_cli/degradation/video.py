@@ -1,0 +1,313 @@
+"""Degrading a video file: HR in, LR out, by one plan for all its frames.
+
+The last operator of a plan is H.264, so its own stream is what is written: the pictures go through
+no second encoder. They pass in parts, so that memory does not grow with their number. It does not
+know what the operators do (degrade.py).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from animesr_cli.atomic_files import PartFile, check_name, check_place, explained
+from animesr_cli.degradation.lbo import LoadedOperator, load_operator
+from animesr_cli.degradation.operators import (
+    CODEC,
+    SCALE,
+    SIZE_MULTIPLE,
+    DegradationPlan,
+    h264_colour,
+    h264_encoding,
+    operator_of,
+    plan_from_json,
+    plan_to_json,
+    sample_plan,
+    shrink,
+)
+from animesr_cli.errors import InputError, UsageError
+from animesr_cli.model.engine import choose_compute
+from animesr_cli.reading.probe import VideoInfo, probe
+from animesr_cli.reading.reader import Frame, Reader
+from animesr_cli.video.colour import ColourSpec, from_rgb, to_rgb
+from animesr_cli.video.containers import check_readable, shown
+from animesr_cli.writing.encoders import FORMATS, holds
+from animesr_cli.writing.writer import Writer, check_output
+
+log = logging.getLogger(__name__)
+
+Warn = Callable[[str], None]
+
+PLAN_SUFFIX: Final = ".plan.json"
+PART_PIXELS: Final = 1 << 21
+"""HR pixels that are degraded at a time; the operators need up to 200 bytes of memory for each."""
+SEED_BITS: Final = 32
+LARGEST_PLAN_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class DegradeResult:
+    """What was written."""
+
+    output: Path
+    plan_path: Path
+    """Where the plan is."""
+    frames: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """Everything that is settled before the first frame."""
+
+    info: VideoInfo
+    """Of the pictures alone."""
+    output: Path
+    format_name: str
+    plan: DegradationPlan
+    operator: LoadedOperator | None
+    device: torch.device
+    width: int
+    """Of the HR pictures, once cropped."""
+    height: int
+    overwrite: bool
+    warn: Warn
+
+    @property
+    def colour(self) -> ColourSpec:
+        """Of the output: the matrix of the input, where it has one."""
+        given = self.info.colour
+        return h264_colour(given.matrix if given.layout.family == "yuv" else "bt709")
+
+    @property
+    def frames_per_part(self) -> int:
+        return max(PART_PIXELS // (self.width * self.height), 1)
+
+
+# ---- before the first frame ----------------------------------------------------------------------
+
+
+def _check_container(output: Path, source: Path, overwrite: bool) -> str:
+    """FFmpeg's muxer of the output, which must be able to hold H.264."""
+    muxer = check_output(output, source, overwrite=overwrite)
+    if not holds(muxer, CODEC):
+        fitting = [suffix for suffix, format in FORMATS.items() if holds(format.muxer, CODEC)]
+        raise UsageError(
+            f"{shown(output)}: {output.suffix} cannot hold H.264, which is the last operator",
+            f"use {', '.join(fitting)}",
+        )
+    return muxer
+
+
+def _pictures_alone(info: VideoInfo, warn: Warn) -> VideoInfo:
+    """The input without what is not degraded."""
+    if any(stream.index != info.stream_index for stream in info.streams):
+        warn("only the pictures are degraded; sound, subtitles and other streams are not copied")
+    if info.hdr is not None:
+        warn("the output has 8 bits and standard metadata: HDR metadata is not kept")
+    if info.interlaced:
+        warn("the input is interlaced; its fields are degraded as if they were one picture")
+    return replace(info, streams=(), chapters=0, hdr=None)
+
+
+def _cropped_size(info: VideoInfo, warn: Warn) -> tuple[int, int]:
+    """Width and height of the largest picture whose quarter is even."""
+    width, height = (side - side % SIZE_MULTIPLE for side in (info.width, info.height))
+    if not width or not height:
+        raise InputError(
+            f"pictures of {info.width}x{info.height} are too small to be degraded",
+            f"both sides must be {SIZE_MULTIPLE} pixels at least",
+        )
+    if (width, height) != (info.width, info.height):
+        warn(
+            f"the pictures are cropped from {info.width}x{info.height} to {width}x{height} at the "
+            f"right and bottom: sizes must be divisible by {SIZE_MULTIPLE}"
+        )
+    return width, height
+
+
+def read_plan(path: Path) -> DegradationPlan:
+    """Read a plan from its file."""
+    with check_readable(path).open("rb") as file:
+        content = file.read(LARGEST_PLAN_BYTES)
+    try:
+        return plan_from_json(content.decode())
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{shown(path)} is no plan: it is no UTF-8 text") from error
+    except UsageError as error:
+        raise UsageError(f"{shown(path)}: {error.message}", error.hint) from error
+
+
+def _draw_plan(seed: int | None, operators: Sequence[LoadedOperator]) -> DegradationPlan:
+    seed = secrets.randbits(SEED_BITS) if seed is None else seed
+    log.info("the plan is drawn from seed %d", seed)
+    return sample_plan(random.Random(seed), operators=operators)
+
+
+def _operator_for(
+    plan: DegradationPlan, operators: Sequence[LoadedOperator], device: torch.device
+) -> LoadedOperator | None:
+    """The operator of a plan on the device, from the file where it once was if none is given."""
+    if plan.lbo is not None and not operators and plan.lbo_file:
+        operators = [load_operator(plan.lbo_file)]
+    operator = operator_of(plan, operators)
+    if operator is not None:
+        operator.network.to(device)
+    return operator
+
+
+def _plan_file(
+    path: Path, source: Path, plan_path: Path | None, overwrite: bool
+) -> AbstractContextManager[PartFile | None]:
+    """The file for the plan; none where the plan was read from it."""
+    if plan_path is not None and path.exists() and os.path.samefile(path, plan_path):
+        return nullcontext()
+    check_name(path)
+    check_place(path, source, overwrite=overwrite)
+    return _opened(path)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[PartFile]:
+    with explained(path):
+        part = PartFile(path)
+    with part:
+        yield part
+
+
+# ---- frames --------------------------------------------------------------------------------------
+
+
+def _parts(frames: Iterable[Frame], length: int) -> Iterator[list[Frame]]:
+    rest = iter(frames)
+    while part := list(islice(rest, length)):
+        yield part
+
+
+def _clip_of(part: Sequence[Frame], job: _Job) -> Tensor:
+    """(T, 3, H, W) in [0, 1] on the device, cropped."""
+    frames = []
+    for frame in part:
+        planes = [plane.to(job.device) for plane in frame.planes]
+        frames.append(to_rgb(planes, job.info.colour)[:, : job.height, : job.width])
+    return torch.stack(frames).clamp_(0, 1)
+
+
+def _write_part(writer: Writer, part: Sequence[Frame], clip: Tensor, job: _Job) -> None:
+    for frame, rgb in zip(part, clip, strict=True):
+        planes = [plane.cpu() for plane in from_rgb(rgb, job.colour)]
+        writer.write(planes, frame.pts, frame.duration)
+
+
+def _new_writer(job: _Job, reader: Reader) -> Writer:
+    """For use from the first frame on: only then the reader's origin is final."""
+    return Writer(
+        job.output,
+        source=job.info,
+        width=job.width // SCALE,
+        height=job.height // SCALE,
+        sample_aspect_ratio=job.info.sample_aspect_ratio,
+        encoding=h264_encoding(job.plan.crf, job.plan.profile, job.format_name),
+        origin=reader.origin,
+        colour=job.colour,
+        overwrite=job.overwrite,
+        warn=job.warn,
+    )
+
+
+def _write_video(job: _Job, on_progress: Callable[[int, int | None], None]) -> int:
+    """Degrade every frame; the number of them."""
+    frames = 0
+    with torch.inference_mode(), ExitStack() as stack:
+        reader = stack.enter_context(Reader(job.info.path, info=job.info, warn=job.warn))
+        writer: Writer | None = None
+        for part in _parts(reader, job.frames_per_part):
+            writer = writer or stack.enter_context(_new_writer(job, reader))
+            clip = shrink(_clip_of(part, job), job.plan, job.operator, first_frame=frames)
+            _write_part(writer, part, clip, job)
+            frames += len(part)
+            on_progress(frames, job.info.frame_count)
+        assert writer is not None  # a reader without a frame raises
+        writer.finish()
+    return frames
+
+
+# ---- the whole -----------------------------------------------------------------------------------
+
+
+def degrade_video(
+    source: Path,
+    output: Path,
+    *,
+    seed: int | None = None,
+    lbo: Sequence[str | Path] = (),
+    plan_path: Path | None = None,
+    plan_output: Path | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+    warn: Warn = log.warning,
+    on_plan: Callable[[DegradationPlan], None] = lambda plan: None,
+    on_progress: Callable[[int, int | None], None] = lambda frames, total: None,
+) -> DegradeResult:
+    """Write a degraded copy of a video, a quarter as wide and high, and the plan that was followed.
+
+    Args:
+        seed: what the plan is drawn from; None draws a seed too.
+        lbo: learned operators by name or path, of which the plan may employ one.
+        plan_path: the plan to follow; then nothing is drawn.
+        plan_output: where the plan is written; None is the output's name and ``.plan.json``.
+        on_progress: is given the number of frames done, and of all, where that is known.
+
+    Raises:
+        AnimesrError: with nothing left behind.
+    """
+    if plan_path is not None and seed is not None:
+        raise UsageError("a plan is either followed or drawn from a seed", "leave one of them out")
+    followed = None if plan_path is None else read_plan(plan_path)
+    format_name = _check_container(output, source, overwrite)
+    plan_output = plan_output or output.with_name(output.name + PLAN_SUFFIX)
+    with _plan_file(plan_output, source, plan_path, overwrite) as plan_file:
+        info = _pictures_alone(probe(source), warn)
+        operators = [load_operator(path) for path in lbo]
+        plan = followed or _draw_plan(seed, operators)
+        on_plan(plan)
+        torch_device = choose_compute(device, "fp32").device
+        operator = _operator_for(plan, operators, torch_device)
+        width, height = _cropped_size(info, warn)
+        job = _Job(
+            info=info,
+            output=output,
+            format_name=format_name,
+            plan=plan,
+            operator=operator,
+            device=torch_device,
+            width=width,
+            height=height,
+            overwrite=overwrite,
+            warn=warn,
+        )
+        if plan_file is not None:
+            with explained(plan_output):
+                plan_file.sink.write(plan_to_json(plan).encode())
+        frames = _write_video(job, on_progress)
+        if plan_file is not None:
+            plan_file.publish(overwrite=overwrite)
+    return DegradeResult(
+        output=output,
+        plan_path=plan_output,
+        frames=frames,
+        width=width // SCALE,
+        height=height // SCALE,
+    )

@@ -1,0 +1,1 @@
+"""Long work in chunks: nothing that is finished is computed twice."""

@@ -1,0 +1,456 @@
+"""Computing one unit of a clip: its segments become files of the journal, each with its record.
+
+What a worker is sent is a ``Piece`` (frame numbers and the first pass's rows); what it loads once
+is the plan. It looks into the journal itself for what is finished and goes on behind that, so that
+a first try, a retry and a resumed run are one thing. A segment's file is written under a name of
+its own and renamed; its record comes last. It does not know who called it or what else runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import logging
+import time
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from animesr_cli.atomic_files import explained
+from animesr_cli.errors import DeviceError, InputError
+from animesr_cli.jobs.chunks import Segment, Unit
+from animesr_cli.jobs.frame_index import Rows, digest
+from animesr_cli.jobs.kept_files import (
+    StoredFile,
+    operation,
+    remove,
+    rename,
+    temporary,
+    write_file,
+)
+from animesr_cli.jobs.manifest import Record, read_record, write_record
+from animesr_cli.jobs.range_reader import RUN_IN_FRAMES, RangeReader
+from animesr_cli.model.engine import Carried, choose_compute
+from animesr_cli.reading.reader import Frame, Reader
+from animesr_cli.threads import Crew
+from animesr_cli.upscaling.pipeline import (
+    DECODED_FRAMES,
+    ENLARGED_FRAMES,
+    Enlarger,
+    Picture,
+    StageClock,
+    open_reader,
+)
+from animesr_cli.upscaling.plan import Plan
+from animesr_cli.video.containers import check_readable, shown
+from animesr_cli.workers.protocol import Seat
+from animesr_cli.writing.concat import packet_times, reorder_depth
+from animesr_cli.writing.encoders import Encoding
+from animesr_cli.writing.writer import Writer
+
+log = logging.getLogger(__name__)
+
+STATE_SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A unit as it is sent to a worker."""
+
+    unit: Unit
+    rows: Rows
+    """Of the first pass, up to the unit's end."""
+    rows_first: int
+    """The frame of the first row: some frames before the unit, where there are any."""
+
+    def rows_of(self, segment: Segment) -> Rows:
+        return self.rows[segment.first - self.rows_first : segment.end - self.rows_first]
+
+
+def piece_of(unit: Unit, rows: Callable[[int, int], Rows]) -> Piece:
+    first = max(unit.first - RUN_IN_FRAMES, 0)
+    return Piece(unit, rows(first, unit.end), first)
+
+
+def segment_path(folder: Path, segment: Segment, encoding: Encoding) -> Path:
+    return folder / f"{segment.first:09}.{encoding.format_name}"
+
+
+def state_path(folder: Path, first: int) -> Path:
+    """What the network carries into frame ``first``."""
+    return folder / f"{first:09}{STATE_SUFFIX}"
+
+
+# ---- the carried state as a file -----------------------------------------------------------------
+
+
+def state_bytes(carried: Carried) -> bytes:
+    """Both tensors, and how they lie in memory: convolutions may go by it."""
+    tensors = {name: tensor.detach().cpu() for name, tensor in carried._asdict().items()}
+    last = {
+        name: str(tensor.is_contiguous(memory_format=torch.channels_last))
+        for name, tensor in tensors.items()
+    }
+    return save({name: tensor.contiguous() for name, tensor in tensors.items()}, {**last})
+
+
+def read_state(path: Path) -> Carried:
+    """Raises OSError, ValueError or SafetensorError where there is none, or a damaged one."""
+    tensors = load_file(path)
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        last = json.loads(file.read(size))["__metadata__"]
+    return Carried(*(_laid(tensors[name], last[name] == "True") for name in Carried._fields))
+
+
+def _laid(tensor: Tensor, channels_last: bool) -> Tensor:
+    return tensor.to(memory_format=torch.channels_last) if channels_last else tensor
+
+
+# ---- which frames are computed -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Consecutive segments of a unit that are computed in one go."""
+
+    segments: tuple[Segment, ...]
+    wanted: frozenset[int]
+    """First frames of those that become files; the others only lead there."""
+
+    @property
+    def first(self) -> int:
+        return self.segments[0].first
+
+    @property
+    def end(self) -> int:
+        return self.segments[-1].end
+
+
+def stretches(
+    unit: Unit, is_finished: Callable[[Segment], bool], has_state: Callable[[Segment], bool]
+) -> list[Stretch]:
+    """What of a unit is left to compute, each from the nearest place where that can begin."""
+    found: list[Stretch] = []
+    for index, segment in enumerate(unit.segments):
+        if is_finished(segment):
+            continue
+        begin = index
+        while unit.segments[begin].continues and not has_state(unit.segments[begin]):
+            begin -= 1
+        last = found[-1] if found else None
+        if last is not None and unit.segments[begin].first <= last.end:
+            done = unit.segments.index(last.segments[0])
+            segments = unit.segments[done : index + 1]
+            found[-1] = Stretch(segments, last.wanted | {segment.first})
+        else:
+            segments = unit.segments[begin : index + 1]
+            found.append(Stretch(segments, frozenset({segment.first})))
+    return found
+
+
+# ---- one segment's file --------------------------------------------------------------------------
+
+
+class SegmentFile:
+    """Pictures of one segment on their way to its file and record."""
+
+    def __init__(
+        self, plan: Plan, folder: Path, segment: Segment, rows: Rows, threads: int | None
+    ) -> None:
+        self.segment = segment
+        self._plan = plan
+        self._rows = rows
+        self._path = segment_path(folder, segment, plan.encoding)
+        self._hash = hashlib.sha256()
+        self._begun = time.perf_counter()
+        base = plan.source.time_base
+        part = temporary(self._path, self._path.suffix)
+        operation("begin segment", part)
+        self._writer = Writer(
+            part,
+            source=replace(plan.source, streams=(), display_matrix=None),
+            width=plan.width,
+            height=plan.height,
+            sample_aspect_ratio=plan.sample_aspect_ratio,
+            encoding=plan.encoding,
+            origin=int(rows[0]["pts"]) * base,
+            colour=plan.colour,
+            encoder_threads=threads,
+            warn=log.debug,  # said before, about the output itself
+        )
+        self._writer.__enter__()
+
+    def write(self, picture: Picture) -> None:
+        for plane in picture.planes:
+            self._hash.update(np.ascontiguousarray(plane.numpy()).data)
+        frame = picture.frame
+        self._writer.write(picture.planes, frame.pts, frame.duration)
+
+    def finish(self) -> tuple[StoredFile, int]:
+        """Complete the file and give it its name; how far its packets are reordered."""
+        try:
+            operation("finish segment", self._writer.path)
+            self._writer.finish()
+        finally:
+            self.close()
+        depth = reorder_depth(packet_times(self._writer.path))
+        stored = StoredFile.of(self._writer.path)
+        rename(self._writer.path, self._path)
+        return replace(stored, name=self._path.name), depth
+
+    def close(self) -> None:
+        self._writer.__exit__(None, None, None)
+
+    def record(
+        self, file: StoredFile, reorder: int, state: StoredFile | None, made: _Made
+    ) -> Record:
+        first, last = self._rows[0], self._rows[-1]
+        return Record(
+            first=self.segment.first,
+            frames=self.segment.frames,
+            pts=(int(first["pts"]), int(last["pts"]) + int(last["duration"])),
+            rows=digest(self._rows),
+            file=file,
+            pictures=self._hash.hexdigest(),
+            reorder=reorder,
+            state=state,
+            tile=made.tile,
+            worker=made.worker,
+            seconds=round(time.perf_counter() - self._begun, 3),
+            warnings=made.warnings,
+            identity=made.identity,
+        )
+
+
+@dataclass(frozen=True)
+class _Made:
+    """By whom a segment was computed, and what was said on the way."""
+
+    worker: str
+    identity: str
+    tile: int
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Border:
+    """The end of a segment, between its pictures and the next one's."""
+
+    segment: Segment
+    carried: Carried | None
+    """What the next segment needs; None: it begins a shot, or there is none."""
+    tile: int
+
+
+# ---- a worker ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Makes a worker: called once in each, wherever it is."""
+
+    plan: Plan
+    """With the output's encoder, and the segments' container."""
+    folder: Path
+    """The journal's, absolute."""
+    identity: str
+    modified_ns: int
+    """When the input was written."""
+
+    def __call__(self, seat: Seat) -> SegmentWork:
+        return SegmentWork(replace(self, plan=self._seated(seat)), seat)
+
+    def _seated(self, seat: Seat) -> Plan:
+        """The plan on this seat's device, in the precision that was decided."""
+        if seat.device is None:
+            return self.plan
+        compute = choose_compute(seat.device, self.plan.compute.precision)
+        if compute.device.type != self.plan.compute.device.type:
+            raise DeviceError(
+                f"worker {seat.name} is on {compute.device.type}, and the run on "
+                f"{self.plan.compute.device.type}: results would differ",
+                "leave that device out",
+            )
+        return replace(self.plan, compute=compute)
+
+
+class SegmentWork:
+    """Computes pieces, one after another; ``__call__`` is the executor's ``Work``."""
+
+    def __init__(self, prepared: Prepare, seat: Seat) -> None:
+        self._plan = prepared.plan
+        self._folder = prepared.folder
+        self._identity = prepared.identity
+        self._modified_ns = prepared.modified_ns
+        self._seat = seat
+        self._warnings: list[str] = []
+        self._ranges = RangeReader(self._open_reader, self._warn)
+
+    def _open_reader(self) -> Reader:
+        path = check_readable(self._plan.source.path)
+        if path.stat().st_mtime_ns != self._modified_ns:
+            raise InputError(
+                f"{shown(path)} was changed since the run was begun", "--restart begins anew"
+            )
+        reader = open_reader(self._plan, log.debug)  # the first pass has said it all
+        assert isinstance(reader, Reader)
+        return reader
+
+    def _warn(self, message: str) -> None:
+        self._warnings.append(message)
+
+    def __call__(
+        self, payload: object, advanced: Callable[[int], None], listen: Callable[[], None]
+    ) -> object:
+        """Compute what is left of a piece; the number of frames."""
+        assert isinstance(payload, Piece)
+        done = 0
+        for stretch in self._left(payload):
+            with closing(self._compute(payload, stretch)) as counts:
+                for count in counts:
+                    listen()
+                    done += count
+                    advanced(done)
+        return done
+
+    def _left(self, piece: Piece) -> list[Stretch]:
+        return stretches(
+            piece.unit,
+            lambda segment: self._record(piece, segment) is not None,
+            lambda segment: self._state(piece, segment) is not None,
+        )
+
+    def _record(self, piece: Piece, segment: Segment) -> Record | None:
+        """Of a segment that is finished; the journal's keeper has looked at its file."""
+        record = read_record(self._folder, segment.first)
+        if record is None or record.identity != self._identity:
+            return None
+        rows = piece.rows_of(segment)
+        return record if (record.frames, record.rows) == (len(rows), digest(rows)) else None
+
+    def _state(self, piece: Piece, segment: Segment) -> Carried | None:
+        """What was carried into a segment, if it was kept and is whole."""
+        index = piece.unit.segments.index(segment)
+        before = self._record(piece, piece.unit.segments[index - 1]) if index else None
+        if before is None or before.state is None or not before.state.is_in(self._folder):
+            return None
+        with suppress(OSError, ValueError, KeyError, SafetensorError):
+            return read_state(self._folder / before.state.name)
+        return None
+
+    # -- one stretch
+
+    def _compute(self, piece: Piece, stretch: Stretch) -> Generator[int]:
+        """1 for each frame that became part of a file, as they are computed."""
+        self._warnings.clear()
+        enlarger = Enlarger(self._plan, StageClock(), self._warn)
+        filing = _Filing(self, piece, stretch)
+        with filing, Crew() as crew:
+            frames = crew.ahead(self._frames(piece, stretch), depth=DECODED_FRAMES)
+            before = None
+            if stretch.segments[0].continues:
+                before = next(frames)[0]
+                carried = self._state(piece, stretch.segments[0])
+                assert carried is not None  # ``stretches`` asked for it
+                enlarger.engine.carry(carried)
+            send = crew.behind(filing.take, depth=ENLARGED_FRAMES)
+            pictures = enlarger.pictures(frames, before)
+            for segment in stretch.segments:
+                wanted = segment.first in stretch.wanted
+                for picture in itertools.islice(pictures, segment.frames):
+                    if wanted:
+                        send(picture)
+                    yield int(wanted)
+                if wanted:
+                    carried = enlarger.engine.carried if self._goes_on(piece, segment) else None
+                    send(_Border(segment, carried, enlarger.engine.tile))
+            crew.finish()
+            filing.finish()
+
+    def _frames(self, piece: Piece, stretch: Stretch) -> Iterator[tuple[Frame, bool]]:
+        """Frames of a stretch, and neighbours that its window reaches; whether each is a cut."""
+        first = stretch.first - stretch.segments[0].continues
+        end = stretch.end + self._goes_on(piece, stretch.segments[-1])
+        rows = piece.rows[: end - piece.rows_first]
+        numbers = range(first, end)
+        cuts = set(piece.unit.cuts)
+        for number, frame in zip(
+            numbers, self._ranges.frames(rows, piece.rows_first, first), strict=True
+        ):
+            yield frame, number in cuts
+
+    @staticmethod
+    def _goes_on(piece: Piece, segment: Segment) -> bool:
+        """Whether the shot at the end of a segment goes on in the next one."""
+        segments = piece.unit.segments
+        index = segments.index(segment) + 1
+        return index < len(segments) and segments[index].continues
+
+    # -- its files
+
+    def new_file(self, piece: Piece, segment: Segment) -> SegmentFile:
+        rows = piece.rows_of(segment)
+        return SegmentFile(self._plan, self._folder, segment, rows, self._seat.threads)
+
+    def keep(self, file: SegmentFile, border: _Border) -> None:
+        """Finish a segment: file, state, record, in this order; then the state before it goes."""
+        with explained(self._folder):
+            stored, reorder = file.finish()
+            state = None
+            if border.carried is not None:
+                path = state_path(self._folder, border.segment.end)
+                write_file(path, state_bytes(border.carried))
+                state = StoredFile.of(path)
+            warnings = tuple(dict.fromkeys(self._warnings))
+            made = _Made(self._seat.name, self._identity, border.tile, warnings)
+            write_record(self._folder, file.record(stored, reorder, state, made))
+            if border.segment.continues:
+                remove(state_path(self._folder, border.segment.first))
+
+
+class _Filing:
+    """Pictures and borders in order -> files: one is written while the one before is finished."""
+
+    def __init__(self, work: SegmentWork, piece: Piece, stretch: Stretch) -> None:
+        self._work = work
+        self._piece = piece
+        self._segments = (s for s in stretch.segments if s.first in stretch.wanted)
+        self._open: SegmentFile | None = None
+        self._finisher = ThreadPoolExecutor(1, "animesr-finisher")
+        self._finishing: Future[None] | None = None
+
+    def take(self, item: Picture | _Border) -> None:
+        """In the encoding thread."""
+        if isinstance(item, Picture):
+            item.wait()
+            if self._open is None:
+                self._open = self._work.new_file(self._piece, next(self._segments))
+            self._open.write(item)
+            return
+        self.finish()
+        assert self._open is not None
+        file, self._open = self._open, None
+        self._finishing = self._finisher.submit(self._work.keep, file, item)
+
+    def finish(self) -> None:
+        """Wait for the file that is being finished; raises what went wrong."""
+        if self._finishing is not None:
+            self._finishing.result()
+
+    def __enter__(self) -> _Filing:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._finisher.shutdown(wait=True)
+        if self._open is not None:
+            self._open.close()

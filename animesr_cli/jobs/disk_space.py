@@ -1,0 +1,47 @@
+"""Room on the disk for a long run: segments and output are there together in the end.
+
+Estimated from the size of the picture until the first segment is finished, then from real sizes. It
+does not know what to do about a lack.
+"""
+
+from __future__ import annotations
+
+import shutil
+from typing import Final
+
+from animesr_cli.jobs.manifest import Journal
+from animesr_cli.upscaling.plan import LIKELY_BITS_PER_PIXEL, LOSSLESS_BITS_PER_PIXEL, Plan
+
+GIGABYTE: Final = 10**9
+LEAST_MISSING_GB: Final = 0.1
+
+
+def _bytes_per_frame(plan: Plan, journal: Journal) -> float:
+    records = list(journal.contents.records.values())
+    if frames := sum(record.frames for record in records):
+        return sum(record.file.bytes for record in records) / frames
+    bits = LOSSLESS_BITS_PER_PIXEL if plan.encoding.lossless else LIKELY_BITS_PER_PIXEL
+    return plan.width * plan.height * bits / 8
+
+
+def missing_bytes(plan: Plan, journal: Journal, frames: int | None) -> int:
+    """How much more is needed than is free, where there is least; not above 0: there is enough.
+
+    Args:
+        frames: of the whole clip; None: not known, and then nothing is missed.
+    """
+    if frames is None:
+        return 0
+    folder, place = journal.folder, plan.output.absolute().parent
+    each = _bytes_per_frame(plan, journal)
+    finished = sum(record.frames for record in journal.contents.records.values())
+    segments, output = (frames - finished) * each, frames * each
+    free = shutil.disk_usage(folder).free
+    if folder.stat().st_dev == place.stat().st_dev:
+        return int(segments + output - free)
+    return int(max(segments - free, output - shutil.disk_usage(place).free))
+
+
+def gigabytes(count: int) -> str:
+    """To say how much to free: ``2.4 GB``."""
+    return f"{max(count / GIGABYTE, LEAST_MISSING_GB):.1f} GB"

@@ -1,0 +1,93 @@
+"""What decides which pictures a long run makes: two runs that agree in it may share segments.
+
+It is kept in the journal's manifest. What a run leaves to chance, such as the tile size that goes
+by free memory, is settled as it was when the run was begun. It does not know the journal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from animesr_cli import __version__
+from animesr_cli.upscaling.plan import Plan
+
+END_BYTES: Final = 1 << 20
+"""Of the input, hashed at its beginning and at its end, to know it again."""
+
+
+def _ends_of(path: Path) -> str:
+    """SHA-256 of a file's beginning and end."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        found.update(file.read(END_BYTES))
+        file.seek(max(os.fstat(file.fileno()).st_size - END_BYTES, 0))
+        found.update(file.read(END_BYTES))
+    return found.hexdigest()
+
+
+def identity_of(plan: Plan, threads: int | None) -> dict[str, dict[str, Any]]:
+    """Everything that decides which pictures come out, and into which segments they go."""
+    source, settings, encoding = plan.source, plan.settings, plan.encoding
+    found = os.stat(source.path)
+
+    def text(value: object) -> str | None:
+        return None if value is None else str(value)
+
+    return {
+        "input": {
+            "size": found.st_size,
+            "modification time": found.st_mtime_ns,
+            "content": _ends_of(source.path),
+            "stream": source.stream_index,
+            "colour": str(source.colour),
+        },
+        "output": {
+            "size": f"{plan.width}x{plan.height}",
+            "pixel aspect": str(plan.sample_aspect_ratio),
+            "colour": str(plan.colour),
+        },
+        "option": {
+            "--start": text(settings.start),
+            "--end": text(settings.end),
+            "--frames": settings.frames,
+            "--no-scenes": not settings.scenes,
+            "--deinterlace": settings.deinterlace,
+            "--segment-frames": settings.segment_frames,
+        },
+        "encoder": {
+            "name": encoding.codec,
+            "pixel format": encoding.pix_fmt,
+            **dict(sorted(encoding.options.items())),
+        },
+        "model": {"sha256": plan.checkpoint.sha256},
+        "computing": {
+            "device": plan.compute.device.type,
+            "precision": plan.compute.precision,
+            "threads": threads,
+            "tile": plan.tile,
+        },
+        "program": {"animesr": __version__, "torch": torch.__version__},
+    }
+
+
+def adopt_choices(
+    then: Mapping[str, Mapping[str, Any]],
+    now: dict[str, dict[str, Any]],
+    *,
+    tile: bool,
+    threads: bool,
+) -> None:
+    """Take over what was left to chance then, free memory or the number of processors."""
+    before, computing = then.get("computing", {}), now["computing"]
+    if before.get("device") != computing["device"]:
+        return
+    if threads and computing["threads"] is not None and isinstance(before.get("threads"), int):
+        computing["threads"] = before["threads"]
+    if tile and isinstance(before.get("tile"), int):
+        computing["tile"] = before["tile"]

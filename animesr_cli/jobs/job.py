@@ -1,0 +1,491 @@
+"""A run of many segments: they are computed anywhere, kept in the journal, and joined in the end.
+
+Whatever ends the run early, the same command goes on from what the journal holds: what is finished
+is never computed again, and what is not is computed from its last border. The result is the one of
+an uninterrupted run. This room decides what is to be done and tells of it; who computes a unit, how
+a segment is made and how the folder is kept are other rooms' matters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from animesr_cli.atomic_files import PartFile, explained
+from animesr_cli.errors import (
+    AnimesrError,
+    DiskFullError,
+    InputError,
+    Interrupted,
+    UsageError,
+    WeightsError,
+)
+from animesr_cli.jobs.chunk_queue import Dealer
+from animesr_cli.jobs.chunk_worker import Prepare
+from animesr_cli.jobs.chunks import Segment
+from animesr_cli.jobs.disk_space import gigabytes, missing_bytes
+from animesr_cli.jobs.fingerprint import adopt_choices, identity_of
+from animesr_cli.jobs.frame_index import CUT, FrameTable
+from animesr_cli.jobs.manifest import (
+    Contents,
+    Identity,
+    Journal,
+    Record,
+    differences,
+    digest_of,
+    is_remembered,
+    journal_folder,
+)
+from animesr_cli.jobs.placement import Seating, choose_seating, own_threads, threads_of
+from animesr_cli.jobs.scan import FirstPass, units_of
+from animesr_cli.reading.reader import origin_of
+from animesr_cli.upscaling.pipeline import (
+    Observer,
+    Progress,
+    SegmentEvent,
+    UpscaleResult,
+    open_writer,
+)
+from animesr_cli.upscaling.plan import Plan
+from animesr_cli.video.containers import shown
+from animesr_cli.video.timestamps import format_time
+from animesr_cli.workers.scheduler import (
+    Advanced,
+    Event,
+    Executor,
+    Failed,
+    Finished,
+    Started,
+    TaskQueue,
+)
+from animesr_cli.writing.concat import Joiner, segment_format
+
+log = logging.getLogger(__name__)
+
+FAILURES_WITHOUT_SUCCESS: Final = 3
+"""Units that failed for good before any succeeded, after which the others are not tried."""
+
+STOPPING: Final = (UsageError, InputError, WeightsError, DiskFullError)
+"""Errors of a segment that every other one would meet as well."""
+
+
+# ---- the run -------------------------------------------------------------------------------------
+
+
+class LongRun:
+    """One run of a plan in segments; the methods stand in the order in which they come."""
+
+    def __init__(self, plan: Plan, observer: Observer, warnings: list[str]) -> None:
+        self.plan = plan
+        self.observer = observer
+        self.warnings = warnings
+        self._started = time.perf_counter()
+        self._journal: Journal
+        self._seating: Seating
+        self._executor: Executor
+        self._threads: int | None = None
+        self._table: FrameTable | None = None
+        self._first_pass: FirstPass | None = None
+        self._scanned = threading.Event()
+        self._dealer: Dealer
+        self._done_before = 0
+        self._done = 0
+        self._active: dict[int, int] = {}
+        self._failures: list[tuple[tuple[Segment, ...], AnimesrError]] = []
+        self._room_told = False
+        self._worker: str | None = None
+
+    def warn(self, message: str) -> None:
+        """Each matter once: it may come up in every segment, and again when they are joined."""
+        if message not in self.warnings:
+            self.warnings.append(message)
+            self.observer.on_warning(message)
+
+    def run(self) -> UpscaleResult:
+        settings = self.plan.settings
+        folder = journal_folder(self.plan.output, settings.work_dir)
+        self._seating, self.plan = choose_seating(self.plan, self.warn)
+        with ExitStack() as stack:
+            if self._seating.cluster is not None:
+                stack.callback(self._seating.cluster.close)
+            self._journal = stack.enter_context(Journal(folder, self.plan.output))
+            notes = self._open()
+            with self._resumable():
+                self.observer.on_plan(replace(self.plan, notes=(*self.plan.notes, *notes)))
+                return self._work()
+
+    # -- the journal
+
+    def _open(self) -> list[str]:
+        """Begin or go on; what is to be told of it."""
+        journal, settings = self._journal, self.plan.settings
+        now = identity_of(self.plan, threads_of(self._seating, self.plan))
+        information = {
+            "input": os.path.abspath(self.plan.source.path),
+            "output": os.path.abspath(self.plan.output),
+            "model": self.plan.checkpoint.name,
+            "device": str(self.plan.compute.device),
+            "segments": segment_format(self.plan.encoding),
+        }
+        contents = None if settings.restart else self._found(now)
+        if contents is not None and is_remembered(contents.output, self.plan.output):
+            contents = None  # it is finished, and is to be overwritten
+        if contents is None:
+            journal.begin(now, information)
+        else:
+            adopt_choices(
+                contents.identity,
+                now,
+                tile=not settings.tile,
+                threads=self._seating.cluster is None,  # whose workers have one each
+            )
+            if found := differences(contents.identity, now):
+                raise UsageError(
+                    f"{shown(journal.folder)} holds a run with other settings: {'; '.join(found)}",
+                    "run it with those, begin anew with --restart, or name another output",
+                )
+            for sentence in journal.go_on(contents):
+                self.warn(sentence)
+        computing = journal.contents.identity["computing"]
+        self._threads = computing["threads"]
+        self._executor = self._seating.executor(self._threads)
+        self.plan = replace(self.plan, tile=computing["tile"])
+        return self._resumed()
+
+    def _found(self, now: Identity) -> Contents | None:
+        """What there is to continue."""
+        journal = self._journal
+        try:
+            contents = journal.load()
+            damage = None
+        except ValueError:
+            contents, damage = None, "damaged"
+        if contents is not None:
+            return contents
+        records = list(journal.found_records())
+        if damage is None and records:
+            damage = "missing"
+        if damage is None:
+            return None
+        ours = [record for record in records if record.identity == digest_of(now)]
+        if records and not ours:
+            raise UsageError(
+                f"the manifest in {shown(journal.folder)} is {damage}, and the segments there are "
+                "of other settings",
+                "run with those, begin anew with --restart, or name another output",
+            )
+        self.warn(
+            f"the manifest in {shown(journal.folder)} is {damage}; "
+            f"{len(ours)} finished segments are taken up"
+        )
+        return Contents(now, records={record.first: record for record in ours})
+
+    def _resumed(self) -> list[str]:
+        contents = self._journal.contents
+        for message in contents.warnings:
+            self.warn(message)
+        if contents.table is not None:
+            try:
+                self._table = FrameTable.from_bytes(self._journal.read_table())
+            except (OSError, ValueError):
+                contents.table = None
+        records = contents.records.values()
+        for record in records:
+            for message in record.warnings:
+                self.warn(message)
+        self._done = self._done_before = sum(record.frames for record in records)
+        if not records:
+            return []
+        if self.plan.estimated_seconds is not None and self._total:
+            left = self.plan.estimated_seconds * (1 - self._done / self._total)
+            self.plan = replace(self.plan, estimated_seconds=max(left, 0.0))
+        return [
+            f"going on where it stopped: {len(contents.records)} segments, {self._done} frames, "
+            f"are finished in {shown(self._journal.folder)}"
+        ]
+
+    @contextmanager
+    def _resumable(self) -> Iterator[None]:
+        """Whatever ends the run: what is finished is kept, and how to go on is said."""
+        try:
+            yield
+        except BaseException as error:
+            self._journal.gather()
+            kept = self._journal.contents.records
+            if isinstance(error, DiskFullError):
+                missing = missing_bytes(self.plan, self._journal, self._total)
+                error.hint = f"free {gigabytes(missing)} and run again: {self._hint()}"
+            elif isinstance(error, Interrupted) and kept:
+                error.hint = self._hint()
+            if not kept:
+                with suppress(AnimesrError, OSError):  # whatever it is, the first error counts
+                    self._journal.remove()
+            raise
+
+    def _hint(self) -> str:
+        frames = sum(record.frames for record in self._journal.contents.records.values())
+        if not frames:
+            return "nothing is finished yet"
+        of = f" of {self._total}" if self._total else ""
+        return (
+            f"{frames}{of} frames are finished and kept in {shown(self._journal.folder)}: "
+            "the same command goes on from there"
+        )
+
+    @property
+    def _total(self) -> int | None:
+        return len(self._table) if self._table is not None else self.plan.frames
+
+    # -- computing
+
+    def _watch_room(self) -> None:
+        missing = missing_bytes(self.plan, self._journal, self._total)
+        if missing > 0 and not self._room_told:
+            self._room_told = True
+            self.warn(
+                "the disk will be full before the run ends: segments and output, which are there "
+                f"together in the end, need about {gigabytes(missing)} more than are free"
+            )
+
+    def _work(self) -> UpscaleResult:
+        source = self.plan.source
+        with open_writer(self.plan, source.clock_start, self.warn):
+            pass  # everything that encoder and container refuse is known now
+        self._watch_room()
+        with explained(self.plan.output), PartFile(self.plan.output):  # nobody else writes there
+            records = self._all_records()
+        self._join(records)
+        contents = self._journal.contents
+        assert self._table is not None
+        pictures = hashlib.sha256("".join(record.pictures for record in records).encode())
+        result = UpscaleResult(
+            output=self.plan.output,
+            frames=len(self._table),
+            seconds=time.perf_counter() - self._started,
+            warnings=tuple(self.warnings),
+            cuts=int((self._table.rows()["flags"] & CUT != 0).sum()),
+            stage_seconds={},
+            segments=len(contents.records),
+            frames_before=self._done_before,
+            pictures=pictures.hexdigest(),
+        )
+        self._journal.remove()
+        return result
+
+    def _all_records(self) -> list[Record]:
+        """Compute until every segment is finished and its file as it was written."""
+        while True:
+            self._compute()
+            self._check_failures()
+            damaged = self._journal.damaged()
+            if not damaged:
+                break
+            for sentence in self._journal.forget(damaged):
+                self.warn(sentence)
+            self._done -= sum(record.frames for record in damaged)
+        records = self._journal.contents.records
+        wanted = [segment for unit in self._dealer.units for segment in unit.segments]
+        return [records[segment.first] for segment in wanted]
+
+    def _compute(self) -> None:
+        queue = TaskQueue()
+        with ExitStack() as stack:
+            if self._seating.is_single:
+                stack.enter_context(own_threads(self._threads))
+            self._feed(queue, stack)
+            events = stack.enter_context(closing(self._executor.run(queue, self._prepare())))
+            for event in events:
+                self._hear(event)
+                self._take_table()
+            self._take_table()
+
+    def _feed(self, queue: TaskQueue, stack: ExitStack) -> None:
+        """Units to the queue: from the table of an earlier run, or from a first pass beside it."""
+        alone = self._seating.is_single
+        if self._table is not None:
+            self._dealer = Dealer(queue, self._table, self._journal, alone=alone)
+            for unit in units_of(self._table, self.plan.settings.segment_frames):
+                self._dealer.deal(unit)
+            self._dealer.finish()
+            return
+
+        def over() -> None:
+            self._scanned.set()
+            self._dealer.finish()
+
+        self._first_pass = FirstPass(
+            self.plan,
+            found=lambda unit: self._dealer.deal(unit),
+            over=over,
+            failed=queue.fail,
+            warn=self.warn,
+        )
+        self._dealer = Dealer(queue, self._first_pass.table, self._journal, alone=alone)
+        stack.enter_context(self._first_pass)
+
+    def _take_table(self) -> None:
+        """The first pass is over: the table is kept, so that no later run makes it again."""
+        if self._table is None and self._first_pass is not None and self._scanned.is_set():
+            self._table = self._first_pass.table
+            self._journal.save_table(self._table.to_bytes(), self.warnings)
+
+    def _prepare(self) -> Prepare:
+        plan = self.plan
+        name = segment_format(plan.encoding)
+        assert name is not None  # ``is_long`` made sure
+        return Prepare(
+            plan=replace(
+                plan,
+                source=replace(plan.source, path=Path(os.path.abspath(plan.source.path))),
+                encoding=replace(plan.encoding, format_name=name),
+                checkpoint=replace(plan.checkpoint, state_dict={}),
+            ),
+            folder=Path(os.path.abspath(self._journal.folder)),
+            identity=self._journal.identity,
+            modified_ns=self._journal.contents.identity["input"]["modification time"],
+        )
+
+    # -- what happens meanwhile
+
+    def _hear(self, event: Event) -> None:
+        self._worker = event.worker
+        match event:
+            case Started():
+                self._active[event.key] = 0
+                self._tell(event, "started")
+            case Advanced():
+                self._active[event.key] = event.frames
+                if self._is_border_passed(event):
+                    self._adopt(event.key)
+            case Finished():
+                self._settle(event.key)
+                self._tell(event, "finished")
+            case Failed():
+                self._settle(event.key)
+                self._tell(event, "failed", event.error)
+                self._failed(event)
+        self._report()
+
+    def _is_border_passed(self, event: Advanced) -> bool:
+        """Whether a segment of the task may have been finished since the last look."""
+        missing = self._dealer.missing[event.key]
+        known = self._journal.contents.records
+        left = [segment for segment in missing if segment.first not in known]
+        done = sum(segment.frames for segment in missing) - sum(s.frames for s in left)
+        return bool(left) and event.frames >= done + left[0].frames
+
+    def _adopt(self, key: int) -> int:
+        """Take up what of a task is finished; its frames."""
+        new = self._journal.adopt(segment.first for segment in self._dealer.missing[key])
+        for record in new:
+            for message in record.warnings:
+                self.warn(message)
+        if new:
+            self._watch_room()
+        return sum(record.frames for record in new)
+
+    def _settle(self, key: int) -> None:
+        """A try is over: what counts is what lies in the journal."""
+        self._adopt(key)
+        self._active.pop(key, None)
+        known = self._journal.contents.records
+        missing = self._dealer.missing[key]
+        self._done += sum(segment.frames for segment in missing if segment.first in known)
+        self._dealer.missing[key] = tuple(s for s in missing if s.first not in known)
+
+    def _failed(self, event: Failed) -> None:
+        if isinstance(event.error, STOPPING):
+            raise event.error
+        if not event.final:
+            log.info("a segment is tried again: %s", event.error.message)
+            return
+        self._failures.append((self._dealer.missing[event.key], event.error))
+        if self._done == self._done_before and len(self._failures) >= FAILURES_WITHOUT_SUCCESS:
+            raise event.error
+
+    def _tell(self, event: Event, state: str, error: AnimesrError | None = None) -> None:
+        segments = self._dealer.missing[event.key]
+        self.observer.on_segment(
+            SegmentEvent(
+                state=state,
+                worker=event.worker,
+                first_frame=event.key,
+                frames=sum(segment.frames for segment in segments),
+                error=None if error is None else error.message,
+            )
+        )
+
+    def _report(self) -> None:
+        table = self._table or (self._first_pass.table if self._first_pass else FrameTable())
+        frames = self._done + sum(self._active.values())
+        seconds = float(table.seconds(self.plan.source.time_base))
+        records = self._journal.contents.records.values()
+        self.observer.on_progress(
+            Progress(
+                frames=frames,
+                total_frames=self._total,
+                media_seconds=seconds * frames / max(len(table), 1),
+                bytes_written=sum(record.file.bytes for record in records),
+                elapsed_seconds=time.perf_counter() - self._started,
+                frames_before=self._done_before,
+                worker=self._worker,
+            )
+        )
+
+    def _check_failures(self) -> None:
+        if not self._failures:
+            return
+        base = self.plan.source.time_base
+        assert self._table is not None
+        rows = self._table.rows()
+        named = []
+        for segments, _ in self._failures:
+            first, end = segments[0].first, segments[-1].end
+            at = format_time(int(rows[first]["pts"]) * base - self.plan.source.clock_start)
+            named.append(f"frames {first} to {end - 1} (at {at})")
+        error = self._failures[0][1]
+        count = f"{len(named)} segment{'s' if len(named) > 1 else ''}"
+        self._journal.gather()
+        failed = type(error)(f"{count} failed three times: {', '.join(named)}: {error.message}")
+        failed.hint = f"{error.hint}; {self._hint()}" if error.hint else self._hint()
+        raise failed from error
+
+    # -- the end
+
+    def _join(self, records: Sequence[Record]) -> None:
+        plan, folder = self.plan, self._journal.folder
+        assert self._table is not None
+        rows = self._table.rows()
+        joiner = Joiner(
+            plan.output,
+            template=folder / records[0].file.name,
+            depth=max(record.reorder for record in records),
+            times=rows["pts"].tolist(),
+            durations=rows["duration"].tolist(),
+            source=plan.source,
+            width=plan.width,
+            height=plan.height,
+            sample_aspect_ratio=plan.sample_aspect_ratio,
+            encoding=plan.encoding,
+            origin=origin_of(plan.source, plan.settings.start, int(rows[0]["pts"])),
+            colour=plan.colour,
+            start=plan.settings.start,
+            end=plan.settings.end,
+            frames=plan.settings.frames,
+            overwrite=plan.settings.overwrite,
+            warn=self.warn,
+        )
+        with joiner:
+            for record in records:
+                for _ in joiner.append(folder / record.file.name):
+                    pass
+                self._report()
+            joiner.finish(self._journal.finished_file)

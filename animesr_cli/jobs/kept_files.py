@@ -1,0 +1,92 @@
+"""Files that survive whatever happens: complete and flushed under their name, or not there.
+
+A file is written under a hidden name of its own, flushed to the disk and renamed; what reads it
+later can tell by its size and hash that it is as it was written. Every change of the disk passes
+``operation``, where tests put their faults. It does not know what is in the files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from animesr_cli.atomic_files import flush_folder
+
+CHUNK_BYTES: Final = 1 << 20
+"""Of a file that is being hashed."""
+
+fault: Callable[[str, Path], None] | None = None
+"""Tests put one here: it is called before each operation that changes the folder."""
+
+
+# ---- files ---------------------------------------------------------------------------------------
+
+
+def operation(name: str, path: Path) -> None:
+    """A name in the folder appears, changes or goes next."""
+    if fault is not None:
+        fault(name, path)
+
+
+def temporary(path: Path, suffix: str = ".part") -> Path:
+    """A hidden name beside ``path`` that nobody else uses, on any machine."""
+    token = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    return path.with_name(f".{path.stem}.{token}{suffix}")
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """The whole file under its name, or nothing."""
+    part = temporary(path)
+    operation("write", part)
+    with part.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    rename(part, path)
+
+
+def rename(part: Path, path: Path) -> None:
+    """Give a complete file its name, whatever had it before."""
+    operation("rename", path)
+    part.replace(path)
+    flush_folder(path.parent)
+
+
+def remove(path: Path) -> None:
+    operation("remove", path)
+    path.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str:
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            found.update(chunk)
+    return found.hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredFile:
+    """A file of the folder, as it was written."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+    @staticmethod
+    def of(path: Path) -> StoredFile:
+        return StoredFile(name=path.name, bytes=path.stat().st_size, sha256=sha256_of(path))
+
+    def is_in(self, folder: Path) -> bool:
+        """Whether it is there as it was written, to the last bit."""
+        path = folder / self.name
+        try:
+            return path.stat().st_size == self.bytes and sha256_of(path) == self.sha256
+        except OSError:
+            return False

@@ -1,0 +1,1 @@
+"""Learning a degradation operator from a low-quality clip."""

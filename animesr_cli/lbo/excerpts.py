@@ -1,0 +1,137 @@
+"""Short stretches of consecutive frames from all over a clip, none of them across a cut.
+
+A clip is divided into equal parts, and a stretch is read from the middle of each. A short clip is
+decoded once from its beginning to its end; in a long one the reader jumps. It does not know what
+the frames are for.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from animesr_cli.errors import UsageError
+from animesr_cli.reading.probe import VideoInfo
+from animesr_cli.reading.reader import Frame, Reader
+from animesr_cli.video.colour import to_rgb
+from animesr_cli.video.scenes import SceneDetector
+from animesr_cli.video.timestamps import FALLBACK_RATE
+
+log = logging.getLogger(__name__)
+
+Warn = Callable[[str], None]
+
+FRAMES_PER_JUMP: Final = 120
+"""What a jump costs, in frames that are decoded for nothing: half the usual distance of keyframes,
+which is 250."""
+PATIENCE: Final = 2
+"""Lengths of a stretch that are looked through for one without a cut."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Excerpt:
+    """Consecutive frames of one shot."""
+
+    seconds: float
+    """When the first one is shown, on the clock that people see."""
+    frames: Tensor
+    """(T, 3, h, w) RGB in [0, 1]."""
+
+
+def read_excerpts(
+    info: VideoInfo, *, count: int, length: int, least: int = 1, warn: Warn = log.warning
+) -> Iterator[Excerpt]:
+    """Up to ``count`` excerpts of ``least`` to ``length`` frames, in order of time.
+
+    There are fewer where the clip is short, or where its shots are. What is wrong with the file
+    goes to ``warn``, once.
+
+    Raises:
+        InputError: the clip cannot be read.
+    """
+    total = frame_total(info)
+    count = max(min(count, total // length), 1)
+    if total <= count * FRAMES_PER_JUMP or info.duration_seconds is None:
+        yield from _in_one_pass(info, total, count, length, least, warn)
+    else:
+        yield from _by_jumps(info, count, length, least, warn)
+
+
+def frame_total(info: VideoInfo) -> int:
+    """Frames of a clip: as its container says, or by its length, or counted."""
+    if info.frame_count:
+        return info.frame_count
+    if info.duration_seconds:
+        return max(int(info.duration_seconds * (info.frame_rate or FALLBACK_RATE)), 1)
+    with Reader(info.path, info=info, warn=log.info) as reader:
+        return sum(1 for _ in reader)
+
+
+def _in_one_pass(
+    info: VideoInfo, total: int, count: int, length: int, least: int, warn: Warn
+) -> Iterator[Excerpt]:
+    with Reader(info.path, info=info, warn=warn) as reader:
+        frames = iter(reader)
+        for number in range(count):
+            begin = max((2 * number + 1) * total // (2 * count) - length // 2, 0)
+            _pass_over(frames, begin - reader.frames)
+            shot = _one_shot(frames, info, length, least)
+            if shot:
+                yield _excerpt(shot, info)
+        _pass_over(frames, total)  # to the end, where the reader tells what it met
+
+
+def _pass_over(frames: Iterator[Frame], count: int) -> None:
+    for _ in islice(frames, max(count, 0)):
+        pass
+
+
+def _by_jumps(
+    info: VideoInfo, count: int, length: int, least: int, warn: Warn
+) -> Iterator[Excerpt]:
+    assert info.duration_seconds is not None
+    part = info.duration_seconds / count
+    said: set[str] = set()
+
+    def warn_once(message: str) -> None:
+        if message not in said:
+            said.add(message)
+            warn(message)
+
+    for number in range(count):
+        start = (number + Fraction(1, 2)) * part
+        with Reader(info.path, info=info, start=start, warn=warn_once) as reader:
+            try:
+                shot = _one_shot(iter(reader), info, length, least)
+            except UsageError:  # a file that is shorter than it says
+                return
+            if shot:
+                yield _excerpt(shot, info)
+
+
+def _one_shot(frames: Iterator[Frame], info: VideoInfo, length: int, least: int) -> list[Frame]:
+    """The next ``length`` frames up to a cut, or those behind it if it comes too soon."""
+    detector = SceneDetector()
+    shot: list[Frame] = []
+    for frame in islice(frames, PATIENCE * length):
+        if detector.is_cut(frame.planes[0], info.colour.layout.depth):
+            if len(shot) >= least:
+                break
+            shot = []
+        shot.append(frame)
+        if len(shot) == length:
+            break
+    return shot if len(shot) >= least else []
+
+
+def _excerpt(shot: list[Frame], info: VideoInfo) -> Excerpt:
+    rgb = [to_rgb(frame.planes, info.colour).clamp_(0, 1) for frame in shot]
+    seconds = float(shot[0].pts * info.time_base - info.clock_start)
+    return Excerpt(seconds=seconds, frames=torch.stack(rgb))

@@ -1,0 +1,467 @@
+"""Rescaling the input before it is super-resolved, and which factor suits a clip.
+
+What a low-quality video shows too large, blurred and with the traces of its codec, a network that
+knows only the basic degradations takes for texture. Made smaller first, it looks to the network
+like what it was trained on: the result is clean and sharp, and serves as pseudo HR for learning an
+operator. Made too small, it has lost what it showed. This room makes pseudo HR at any factor, tries
+the factors 0.1, 0.2 ... 1.0 on patches with texture and edges, and ranks them by three statistics
+of luma (``FactorStatistics``). They are an aid: a person has the last word. It does not know how
+operators are learned, nor sheets and pages.
+
+The ranking. Lines must be at least as steep as in a plain enlargement of the input: factors where
+they are not have lost detail and come last, the steepest of them first. The others are sorted by
+their score, ln(sharpness) - ln(4 + flat_energy) / 2 - ln(1 + overshoot) / 4, where 4 and 1 are what
+nobody sees. The weight of overshoot was chosen by looking at sheets of six real clips.
+Source: AnimeSR (NeurIPS 2022), supplement, section 2, which names gradients and leaves it at that.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from animesr_cli.errors import InputError
+from animesr_cli.lbo.excerpts import Excerpt, read_excerpts
+from animesr_cli.model.checkpoint import LoadedCheckpoint, load_checkpoint
+from animesr_cli.model.engine import Compute, Engine, choose_compute, upscale_frames
+from animesr_cli.model.msrb import RecurrentUpscaler
+from animesr_cli.reading.probe import VideoInfo, probe
+from animesr_cli.settings import LboSettings
+from animesr_cli.video.containers import shown
+
+log = logging.getLogger(__name__)
+
+Warn = Callable[[str], None]
+
+HR_SCALE: Final = 2
+"""Pseudo HR is this many times as wide and high as the LR frame: what an LBO halves again."""
+MARGIN_PX: Final = 16
+"""Around a part of a frame, in LR pixels: what the network needs to see beyond its edges."""
+
+
+# ---- pseudo HR -----------------------------------------------------------------------------------
+
+
+def resized(frames: Tensor, height: int, width: int) -> Tensor:
+    """(T, 3, H, W) at another size, bicubic and antialiased, in [0, 1]."""
+    if frames.shape[-2:] == (height, width):
+        return frames.clamp(0, 1)
+    return functional.interpolate(
+        frames, size=(height, width), mode="bicubic", antialias=True, align_corners=False
+    ).clamp_(0, 1)
+
+
+def rescaled_size(height: int, width: int, factor: float) -> tuple[int, int]:
+    """Of a frame at a factor: whole pixels, one at least."""
+    return max(round(height * factor), 1), max(round(width * factor), 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PseudoHr:
+    """Makes HR frames of a clip's own LR frames."""
+
+    network: RecurrentUpscaler
+    compute: Compute
+    warn: Warn = log.warning
+
+    def __call__(self, frames: Tensor, factor: float) -> Tensor:
+        """(T, 3, h, w) consecutive frames of one shot -> (T, 3, 2h, 2w), in [0, 1], on the CPU."""
+        height, width = frames.shape[-2:]
+        rows, columns = rescaled_size(height, width, factor)
+        small = resized(frames, rows, columns).to(self.compute.device)
+        engine = Engine(self.network, rows, columns, self.compute, warn=self.warn)
+        results = upscale_frames(engine, ((frame, False) for frame in small))
+        size = HR_SCALE * height, HR_SCALE * width
+        return torch.cat([resized(result[None], *size).cpu() for result in results])
+
+
+def open_network(
+    model: str | Path, device: str, *, precision: str = "auto", warn: Warn = log.warning
+) -> tuple[PseudoHr, LoadedCheckpoint]:
+    """What makes pseudo HR, and the checkpoint that it is."""
+    compute = choose_compute(device, precision)
+    loaded = load_checkpoint(model, warn=warn)
+    with torch.device("meta"):
+        network = RecurrentUpscaler(loaded.num_feat, loaded.num_block)
+    network.load_state_dict(loaded.state_dict, strict=True, assign=True)
+    return PseudoHr(network=network, compute=compute, warn=warn), loaded
+
+
+@dataclass(frozen=True)
+class Part:
+    """A rectangle of a frame, in LR pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    def of(self, frames: Tensor) -> Tensor:
+        """Of LR frames (..., h, w)."""
+        return frames[..., self.top : self.top + self.height, self.left : self.left + self.width]
+
+    def pseudo_hr(self, make: PseudoHr, frames: Tensor, factor: float) -> Tensor:
+        """The part of the whole frames' pseudo HR, made from it and what is around it."""
+        height, width = frames.shape[-2:]
+        top, left = max(self.top - MARGIN_PX, 0), max(self.left - MARGIN_PX, 0)
+        bottom = min(self.top + self.height + MARGIN_PX, height)
+        right = min(self.left + self.width + MARGIN_PX, width)
+        made = make(frames[..., top:bottom, left:right], factor)
+        inner = Part(
+            HR_SCALE * (self.top - top),
+            HR_SCALE * (self.left - left),
+            HR_SCALE * self.height,
+            HR_SCALE * self.width,
+        )
+        return inner.of(made)
+
+
+# ---- where there is something to see -------------------------------------------------------------
+
+LUMA_WEIGHTS: Final = (0.299, 0.587, 0.114)
+CODES: Final = 255.0
+EDGE_CODES: Final = 8.0
+"""A slope this steep, in 8-bit codes a pixel, is an edge: a sharp step of 16 codes has it."""
+QUIET_CODES: Final = 2.0
+"""What is less steep is nothing that is seen."""
+STRONG_CODES: Final = 24.0
+"""A steeper slope does not count for more where parts are chosen."""
+LEAST_DETAIL: Final = 0.02
+"""Share of a part's pixels that must be edges."""
+SMOOTHING_PX: Final = 5
+"""Side of the window whose mean is free of most noise."""
+PLACE_STEP_PX: Final = 8
+"""Between the places that are looked at for a part."""
+
+
+def luma(frames: Tensor) -> Tensor:
+    """(..., 3, H, W) -> (..., H, W) in 8-bit codes."""
+    red, green, blue = frames.unbind(-3)
+    kr, kg, kb = LUMA_WEIGHTS
+    return (red * kr + green * kg + blue * kb) * CODES
+
+
+def slopes(picture: Tensor) -> Tensor:
+    """(H, W) -> (H, W): the Sobel gradient in codes a pixel; the border is replicated."""
+    padded = functional.pad(picture[None, None], (1, 1, 1, 1), mode="replicate")[0, 0]
+    rows = padded[:-2] + padded[2:] + 2 * padded[1:-1]
+    columns = padded[:, :-2] + padded[:, 2:] + 2 * padded[:, 1:-1]
+    return torch.hypot(rows[:, 2:] - rows[:, :-2], columns[2:] - columns[:-2]) / 8
+
+
+def part_scores(frame: Tensor, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Of each place that a part can have in an LR frame: its shares of edges and of quiet pixels,
+    and its detail.
+
+    Returns three maps; index (i, j) stands for the part at (8 i, 8 j).
+    """
+    found = slopes(luma(frame))
+    maps = [(found > EDGE_CODES).float(), (found < QUIET_CODES).float()]
+    maps.append(found.clamp(max=STRONG_CODES))
+    means = functional.avg_pool2d(torch.stack(maps), (height, width), stride=PLACE_STEP_PX)
+    return means[0], means[1], means[2]
+
+
+def structure(picture: Tensor) -> Tensor:
+    """(H, W) -> (H, W): how much goes on near a pixel, once noise is smoothed away."""
+    reach = SMOOTHING_PX // 2
+    padded = functional.pad(picture[None, None], (reach,) * 4, mode="replicate")
+    smooth = functional.avg_pool2d(padded, SMOOTHING_PX, stride=1)
+    return highest(slopes(smooth[0, 0]), reach)
+
+
+def highest(picture: Tensor, reach: int) -> Tensor:
+    """(H, W) -> (H, W): the largest value so near."""
+    return functional.max_pool2d(picture[None], 2 * reach + 1, stride=1, padding=reach)[0]
+
+
+# ---- patches -------------------------------------------------------------------------------------
+
+PATCHES: Final = 6
+PATCH_PX: Final = 96
+"""Side in LR pixels; its pseudo HR has twice that."""
+SMALLEST_SIDE_PX: Final = 32
+"""Of a clip."""
+LOOKED_AT: Final = 2 * PATCHES
+"""Places in time."""
+SEEN_FRAMES: Final = 4
+"""Consecutive ones that the network sees; the last but one is judged, with its neighbours."""
+JUDGED: Final = -2
+LEAST_FRAMES: Final = 3
+FULL_OF_EDGES: Final = 0.35
+"""More edges do not make a patch better."""
+FULL_OF_QUIET: Final = 0.25
+"""Nor do more quiet pixels, of which it should have some: faults show beside lines, on flats."""
+LEAST_QUIET: Final = 0.05
+"""Counted for a patch that has none, so that texture alone is better than nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patch:
+    """A part of a few consecutive frames."""
+
+    seconds: float
+    """When the judged frame is shown."""
+    part: Part
+    frames: Tensor
+    """(T, 3, h, w) uint8, whole frames."""
+
+    @property
+    def lr(self) -> Tensor:
+        """(3, p, p) uint8 of the judged frame."""
+        return self.part.of(self.frames[JUDGED])
+
+
+def choose_patches(info: VideoInfo, *, warn: Warn = log.warning) -> list[Patch]:
+    """Patches with texture and edges, apart in space and time, in order of time.
+
+    Raises:
+        InputError: the clip is too small or too short, or shows too few edges.
+    """
+    if min(info.height, info.width) < SMALLEST_SIDE_PX:
+        raise InputError(
+            f"{shown(info.path)}: pictures of {info.width}x{info.height} are too small",
+            f"both sides must be {SMALLEST_SIDE_PX} pixels at least",
+        )
+    side = min(PATCH_PX, info.height, info.width)
+    excerpts, scores = [], []
+    for excerpt in read_excerpts(
+        info, count=LOOKED_AT, length=SEEN_FRAMES, least=LEAST_FRAMES, warn=warn
+    ):
+        excerpts.append(excerpt)
+        scores.append(_patch_scores(excerpt.frames[JUDGED], side))
+    if not excerpts:
+        raise InputError(
+            f"{shown(info.path)} is too short: it has no {LEAST_FRAMES} consecutive frames "
+            "without a cut",
+        )
+    chosen = list(_apart(scores, side))
+    if not chosen:
+        raise InputError(
+            f"{shown(info.path)}: its pictures show too few edges to choose a factor by",
+            "take a clip, or a part of it, with lines and texture; or name the --factor",
+        )
+    return [_patch(excerpts[number], part, info) for number, part in sorted(chosen, key=_by_time)]
+
+
+def _by_time(choice: tuple[int, Part]) -> int:
+    return choice[0]
+
+
+def _patch_scores(frame: Tensor, side: int) -> Tensor:
+    edges, quiet, _ = part_scores(frame, side, side)
+    balance = LEAST_QUIET + quiet.clamp(max=FULL_OF_QUIET)
+    return torch.where(edges >= LEAST_DETAIL, edges.clamp(max=FULL_OF_EDGES) * balance, 0)
+
+
+def _apart(scores: Sequence[Tensor], side: int) -> Iterator[tuple[int, Part]]:
+    """Excerpts and parts, the best first: one of each excerpt, and each far from those before."""
+    left = {number: score.clone() for number, score in enumerate(scores)}
+    for _ in range(min(PATCHES, len(left))):
+        number = max(left, key=lambda number: float(left[number].max()))
+        score = left.pop(number)
+        if not score.any():
+            return
+        row, column = divmod(int(score.argmax()), score.shape[1])
+        yield number, Part(row * PLACE_STEP_PX, column * PLACE_STEP_PX, side, side)
+        for other in left.values():
+            other.mul_(_distance(other, row, column).mul_(PLACE_STEP_PX / side).clamp_(0.1, 1))
+
+
+def _distance(places: Tensor, row: int, column: int) -> Tensor:
+    rows = torch.arange(places.shape[0])[:, None] - row
+    columns = torch.arange(places.shape[1])[None] - column
+    return torch.hypot(rows.float(), columns.float())
+
+
+def _patch(excerpt: Excerpt, part: Part, info: VideoInfo) -> Patch:
+    frame_seconds = float(1 / info.frame_rate) if info.frame_rate else 0.0
+    judged = len(excerpt.frames) + JUDGED
+    return Patch(
+        seconds=excerpt.seconds + judged * frame_seconds,
+        part=part,
+        frames=excerpt.frames.mul(CODES).round_().to(torch.uint8),
+    )
+
+
+# ---- statistics ----------------------------------------------------------------------------------
+
+FACTORS: Final = tuple(tenths / 10 for tenths in range(1, 11))
+FLAT_SHARE: Final = 0.25
+"""Of a patch: where least goes on, it counts as flat."""
+BESIDE_PX: Final = 3
+"""As far from an edge, in LR pixels, overshoot is looked for."""
+RANGE_PX: Final = 5
+"""Side of the window whose range the result should stay in, in LR pixels."""
+INVISIBLE_ENERGY: Final = 4.0
+"""Two codes a pixel, squared."""
+INVISIBLE_CODES: Final = 1.0
+OVERSHOOT_WEIGHT: Final = 0.25
+LEAST_SHARPNESS: Final = 1e-6
+LINE_REACH_PX: Final = 2
+"""A line of the result may lie so far beside that of the input, in HR pixels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FactorStatistics:
+    """What stands for artifacts in the pseudo HR of one factor; means over the patches."""
+
+    factor: float
+    flat_energy: float
+    """Mean squared gradient where the LR is flat, in codes squared a pixel; low is good: noise,
+    blocks and invented texture raise it."""
+    overshoot: float
+    """Mean beside edges of how far luma leaves the LR's range in a 5 x 5 window, in codes; low is
+    good: halos raise it."""
+    sharpness: float
+    """Mean steepest gradient at the LR's edges, over that of a bicubic enlargement; high is good,
+    and below 1 detail was lost."""
+
+    @property
+    def keeps_detail(self) -> bool:
+        return self.sharpness >= 1
+
+    @property
+    def score(self) -> float:
+        """Sharpness over artifacts, as a logarithm; high is good."""
+        flat = math.log(INVISIBLE_ENERGY + self.flat_energy) / 2  # of the amplitude
+        halos = math.log(INVISIBLE_CODES + self.overshoot) * OVERSHOOT_WEIGHT
+        return math.log(max(self.sharpness, LEAST_SHARPNESS)) - flat - halos
+
+
+def statistics(lr: Tensor, hr: Tensor, factor: float) -> FactorStatistics:
+    """Of an LR patch (3, h, w) and its pseudo HR (3, 2h, 2w), both in [0, 1]."""
+    seen, made = luma(lr), luma(hr)
+    plain = luma(resized(lr[None], *hr.shape[-2:])[0])
+    level = structure(seen)
+    flat = _doubled(level <= torch.quantile(level.flatten(), FLAT_SHARE)) > 0
+    edges = slopes(seen) > EDGE_CODES
+    beside = _doubled(highest(edges.float(), BESIDE_PX)) > 0
+    high = _doubled(highest(seen, RANGE_PX // 2))
+    low = -_doubled(highest(-seen, RANGE_PX // 2))
+    excess = (made - high).clamp_(min=0) + (low - made).clamp_(min=0)
+    at_lines = _doubled(edges) > 0
+    steep, plain_steep = (
+        highest(slopes(picture), LINE_REACH_PX)[at_lines].mean() for picture in (made, plain)
+    )
+    return FactorStatistics(
+        factor=factor,
+        flat_energy=float(slopes(made).square()[flat].mean()),
+        overshoot=float(excess[beside].mean()),
+        sharpness=float(steep / plain_steep),
+    )
+
+
+def _doubled(picture: Tensor) -> Tensor:
+    """Every LR pixel as its four HR pixels."""
+    return picture.float().repeat_interleave(HR_SCALE, 0).repeat_interleave(HR_SCALE, 1)
+
+
+def mean_statistics(patches: Sequence[FactorStatistics]) -> FactorStatistics:
+    """Of several patches at one factor."""
+    count = len(patches)
+    return FactorStatistics(
+        factor=patches[0].factor,
+        flat_energy=sum(each.flat_energy for each in patches) / count,
+        overshoot=sum(each.overshoot for each in patches) / count,
+        sharpness=sum(each.sharpness for each in patches) / count,
+    )
+
+
+def ranked(factors: Sequence[FactorStatistics]) -> tuple[FactorStatistics, ...]:
+    """The best first, as the head of this file says."""
+    return tuple(
+        sorted(
+            factors,
+            key=lambda each: (
+                each.keeps_detail,
+                each.score if each.keeps_detail else each.sharpness,
+            ),
+            reverse=True,
+        )
+    )
+
+
+# ---- the sweep -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class TriedPatch:
+    """A patch and what each factor makes of it."""
+
+    seconds: float
+    part: Part
+    lr: Tensor
+    """(3, p, p) uint8."""
+    results: tuple[Tensor, ...]
+    """(3, 2p, 2p) uint8 for each factor of the sweep, in its order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """Factors tried on a clip."""
+
+    clip: Path
+    model: str
+    factors: tuple[float, ...]
+    patches: tuple[TriedPatch, ...]
+    ranking: tuple[FactorStatistics, ...]
+    """The best first."""
+
+    @property
+    def best(self) -> float:
+        return self.ranking[0].factor
+
+
+def sweep(
+    clip: Path,
+    *,
+    model: str = LboSettings.model,
+    device: str = "auto",
+    factors: Sequence[float] = FACTORS,
+    warn: Warn = log.warning,
+    listen: Callable[[], None] = lambda: None,
+    on_trial: Callable[[int, int], None] = lambda done, total: None,
+) -> Sweep:
+    """Try every factor on patches of a clip.
+
+    Args:
+        listen: is called between trials; what it raises ends the sweep.
+        on_trial: is given the number of trials done, and of all.
+
+    Raises:
+        InputError: the clip is too small or too short, or shows too few edges.
+    """
+    info = probe(clip)
+    make, checkpoint = open_network(model, device, warn=warn)
+    patches = choose_patches(info, warn=warn)
+    tried, table = [], []
+    for number, patch in enumerate(patches):
+        results, row = [], []
+        for factor in factors:
+            listen()
+            frames = patch.frames.float().div_(CODES)
+            hr = patch.part.pseudo_hr(make, frames, factor)[JUDGED]
+            results.append(hr.mul(CODES).round_().to(torch.uint8))
+            row.append(statistics(patch.lr.float().div(CODES), hr, factor))
+            on_trial(number * len(factors) + len(results), len(patches) * len(factors))
+        table.append(row)
+        tried.append(
+            TriedPatch(seconds=patch.seconds, part=patch.part, lr=patch.lr, results=tuple(results))
+        )
+    means = [mean_statistics(column) for column in zip(*table, strict=True)]
+    return Sweep(
+        clip=clip,
+        model=checkpoint.name,
+        factors=tuple(factors),
+        patches=tuple(tried),
+        ranking=ranked(means),
+    )

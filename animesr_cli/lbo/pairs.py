@@ -1,0 +1,203 @@
+"""What an operator is learned from: pseudo HR and LR pictures of one clip, in memory.
+
+From all over the clip, never across a cut, the network's result for the rescaled frame is kept
+beside the frame itself. A large frame gives a part of itself, drawn where it has detail. Places at
+regular distances are held out: what was learned is measured on them. It knows no training.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from animesr_cli.errors import InputError
+from animesr_cli.lbo.excerpts import Excerpt, read_excerpts
+from animesr_cli.lbo.factor_sweep import (
+    CODES,
+    HR_SCALE,
+    LEAST_DETAIL,
+    PLACE_STEP_PX,
+    Part,
+    PseudoHr,
+    part_scores,
+)
+from animesr_cli.reading.probe import VideoInfo
+from animesr_cli.settings import LboSettings
+from animesr_cli.video.containers import shown
+
+log = logging.getLogger(__name__)
+
+Warn = Callable[[str], None]
+
+SMALLEST_SIDE_PX: Final = 32
+"""Of a clip: what a discriminator must see is 24."""
+LARGEST_PART_PX: Final = 256
+"""Side of what is kept of a frame, in LR pixels; a frame of no more pixels is kept whole."""
+HELD_OUT: Final = 8
+"""One excerpt of so many is held out."""
+LEAST_EXCERPTS: Final = 2
+"""One to learn from, and one to measure on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """A picture twice."""
+
+    hr: Tensor
+    """(3, 2h, 2w) uint8: pseudo HR."""
+    lr: Tensor
+    """(3, h, w) uint8: the clip's own."""
+    seconds: float
+    """When it is shown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """All that was collected."""
+
+    learned: tuple[Pair, ...]
+    held_out: tuple[Pair, ...]
+    """Learning never sees them, nor their neighbours."""
+
+    def batch(self, settings: LboSettings, iteration: int) -> tuple[Tensor, Tensor]:
+        """(N, 3, 2p, 2p) HR and (N, 3, p, p) LR in [0, 1], of the iteration alone: repeatable."""
+        rng = random.Random(f"{settings.seed}/{iteration}")
+        chosen = [self._crop(settings.patch, rng) for _ in range(settings.batch)]
+        hr, lr = zip(*chosen, strict=True)
+        return torch.stack(hr).float().div_(CODES), torch.stack(lr).float().div_(CODES)
+
+    @property
+    def largest_patch(self) -> int:
+        """Side of the largest square that every picture has, in LR pixels."""
+        return min(min(pair.lr.shape[1:]) for pair in self.learned)
+
+    def _crop(self, patch: int, rng: random.Random) -> tuple[Tensor, Tensor]:
+        pair = rng.choice(self.learned)
+        side = min(patch, self.largest_patch)
+        top = rng.randint(0, pair.lr.shape[1] - side)
+        left = rng.randint(0, pair.lr.shape[2] - side)
+        part = Part(top, left, side, side)
+        twice = Part(*(HR_SCALE * value for value in (top, left, side, side)))
+        hr, lr = twice.of(pair.hr), part.of(pair.lr)
+        for dimension in (1, 2):
+            if rng.random() < 0.5:
+                hr, lr = hr.flip(dimension), lr.flip(dimension)
+        if rng.random() < 0.5:
+            hr, lr = hr.transpose(1, 2), lr.transpose(1, 2)
+        return hr, lr
+
+
+def _bytes(frames: Tensor) -> Tensor:
+    return frames.mul(CODES).round_().to(torch.uint8)
+
+
+def _sides(info: VideoInfo) -> tuple[int, int]:
+    """Height and width of what is kept of each frame."""
+    if info.height * info.width <= LARGEST_PART_PX**2:
+        return info.height, info.width
+    return min(info.height, LARGEST_PART_PX), min(info.width, LARGEST_PART_PX)
+
+
+def _drawn_part(frame: Tensor, sides: tuple[int, int], rng: random.Random) -> Part | None:
+    """A place with detail, the likelier the more it has; None: the frame has none."""
+    edges, _, detail = part_scores(frame, *sides)
+    weights = torch.where(edges >= LEAST_DETAIL, detail, 0).flatten().tolist()
+    if not any(weights):
+        return None
+    place = rng.choices(range(len(weights)), weights)[0]
+    row, column = divmod(place, edges.shape[1])
+    return Part(row * PLACE_STEP_PX, column * PLACE_STEP_PX, *sides)
+
+
+def _pairs_of(
+    excerpt: Excerpt, part: Part, make: PseudoHr, factor: float, warmup: int, seconds: float
+) -> Iterator[Pair]:
+    hr = _bytes(part.pseudo_hr(make, excerpt.frames, factor)[warmup:])
+    lr = _bytes(part.of(excerpt.frames)[warmup:])
+    for number in range(len(lr)):
+        time = excerpt.seconds + (warmup + number) * seconds
+        yield Pair(hr=hr[number], lr=lr[number], seconds=time)
+
+
+def collect(
+    info: VideoInfo,
+    factor: float,
+    settings: LboSettings,
+    make: PseudoHr,
+    *,
+    warn: Warn = log.warning,
+    listen: Callable[[], None] = lambda: None,
+    on_excerpt: Callable[[int, int], None] = lambda done, total: None,
+) -> Pairs:
+    """Read the clip and make pseudo HR of it.
+
+    Args:
+        on_excerpt: is given the number of places done, and of all.
+
+    Raises:
+        InputError: the clip is too small, too short, or shows nothing to learn from.
+    """
+    _check_size(info)
+    rng = random.Random(settings.seed)
+    sides = _sides(info)
+    frame_seconds = float(1 / info.frame_rate) if info.frame_rate else 0.0
+    groups: list[list[Pair]] = []
+    shots = blank = 0
+    excerpts = read_excerpts(
+        info,
+        count=settings.excerpts,
+        length=settings.frames,
+        least=settings.warmup + 1,
+        warn=warn,
+    )
+    for excerpt in excerpts:
+        listen()
+        shots += 1
+        part = _drawn_part(excerpt.frames[settings.warmup], sides, rng)
+        if part is None:
+            blank += 1
+            continue
+        groups.append(list(_pairs_of(excerpt, part, make, factor, settings.warmup, frame_seconds)))
+        on_excerpt(shots, settings.excerpts)
+    if len(groups) < LEAST_EXCERPTS:
+        raise _nothing(info, settings, shots, blank)
+    return _divided(groups)
+
+
+def _check_size(info: VideoInfo) -> None:
+    if min(info.height, info.width) < SMALLEST_SIDE_PX:
+        raise InputError(
+            f"{shown(info.path)}: pictures of {info.width}x{info.height} are too small to learn "
+            "an operator from",
+            f"both sides must be {SMALLEST_SIDE_PX} pixels at least",
+        )
+
+
+def _nothing(info: VideoInfo, settings: LboSettings, shots: int, blank: int) -> InputError:
+    if shots >= LEAST_EXCERPTS and blank:
+        return InputError(
+            f"{shown(info.path)}: its pictures show too few edges to learn an operator from",
+            "take a clip, or a part of it, with lines and texture",
+        )
+    least = LEAST_EXCERPTS * settings.frames
+    return InputError(
+        f"{shown(info.path)} is too short to learn an operator from: it has not "
+        f"{LEAST_EXCERPTS} times {settings.warmup + 1} consecutive frames with edges and no cut",
+        f"take a clip of {least} frames at least; a minute or more is better",
+    )
+
+
+def _divided(groups: list[list[Pair]]) -> Pairs:
+    """Every eighth place, from the middle of the first eight on, is held out; one at least."""
+    first = min(HELD_OUT // 2, len(groups) - 1)
+    held = set(range(first, len(groups), HELD_OUT))
+    return Pairs(
+        learned=tuple(p for n, group in enumerate(groups) if n not in held for p in group),
+        held_out=tuple(p for n, group in enumerate(groups) if n in held for p in group),
+    )

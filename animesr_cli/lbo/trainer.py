@@ -1,0 +1,219 @@
+"""An operator in training: what an iteration changes. It knows no files, clips or pages.
+
+Stage net minimises L1 + L2; stage gan, which goes on from it, L1 + perceptual + LSGAN, with a
+discriminator of one scale. In the middle of each stage the learning rate is halved. All of it is
+fp32: the operator is small.
+Source: the recipe of AnimeSR (https://arxiv.org/abs/2206.07038): Adam, betas 0.9 and 0.99.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from animesr_cli.degradation.lbo import SCALE, LearnableOperator
+from animesr_cli.errors import WeightsError
+from animesr_cli.settings import LboSettings, Stage
+from animesr_cli.training.discriminator import (
+    PatchDiscriminator,
+    discriminator_loss,
+    generator_loss,
+)
+from animesr_cli.training.losses import perceptual_loss
+from animesr_cli.training.state import SavedState
+from animesr_cli.video.containers import shown
+
+BETAS: Final = (0.9, 0.99)
+ADAM_STATE: Final = ("step", "exp_avg", "exp_avg_sq")
+REST_SHARE: Final = 0.1
+"""Of the usual random weights, behind the paths that begin as area downscaling."""
+
+
+def begin_as_area(network: LearnableOperator) -> None:
+    """Set the weights so that the operator is area downscaling, plus a little of everything.
+
+    The first three features carry the mean of each colour's four pixels through both hidden layers:
+    colours are not negative, so LeakyReLU lets them pass.
+    """
+    layers = [layer for layer in network.main if isinstance(layer, nn.Conv2d)]
+    first, middle, last = layers
+    with torch.no_grad():
+        last.weight.mul_(REST_SHARE)
+        for layer in layers:
+            assert layer.bias is not None
+            layer.bias.zero_()
+            layer.weight[:3].zero_()
+        for colour in range(3):
+            pixels = slice(SCALE**2 * colour, SCALE**2 * (colour + 1))
+            first.weight[colour, pixels, 1, 1] = 1 / SCALE**2
+            middle.weight[colour, colour, 1, 1] = 1
+            last.weight[colour, colour, 1, 1] = 1
+
+
+def new_operator(settings: LboSettings) -> LearnableOperator:
+    """The operator before the first iteration, the same for a seed."""
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(settings.seed)
+        network = LearnableOperator()
+        if settings.from_area:
+            begin_as_area(network)
+    return network
+
+
+def _new_discriminator(settings: LboSettings) -> PatchDiscriminator:
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(settings.seed)
+        return PatchDiscriminator(scales=1)
+
+
+class LboTrainer:
+    """The operator, the discriminator, and Adam of each.
+
+    ``iteration`` counts those of both stages.
+    """
+
+    def __init__(self, settings: LboSettings, device: torch.device) -> None:
+        self.settings = settings
+        self.device = device
+        self.iteration = 0
+        self.operator = new_operator(settings).to(device)
+        self.adam = _adam(self.operator)
+        self.discriminator = _new_discriminator(settings).to(device)
+        self.discriminator_adam = _adam(self.discriminator)
+        self.perceptual = perceptual_loss(settings.perceptual).to(device)
+
+    @property
+    def iterations(self) -> int:
+        """Of all stages."""
+        gan = self.settings.gan_iterations if self.settings.stage == "gan" else 0
+        return self.settings.net_iterations + gan
+
+    @property
+    def stage(self) -> Stage:
+        """That the next iteration belongs to."""
+        return "net" if self.iteration < self.settings.net_iterations else "gan"
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the next iteration."""
+        settings = self.settings
+        if self.stage == "net":
+            done, rate = self.iteration / settings.net_iterations, settings.net_lr
+        else:
+            done = (self.iteration - settings.net_iterations) / settings.gan_iterations
+            rate = settings.gan_lr
+        return rate if done < 0.5 else rate / 2
+
+    def step(self, hr: Tensor, lr: Tensor) -> dict[str, float]:
+        """Learn from HR (N, 3, 2h, 2w) and LR (N, 3, h, w) in [0, 1]; the losses.
+
+        Raises:
+            WeightsError: one is not finite; the operator is as it was before.
+        """
+        hr, lr = hr.to(self.device), lr.to(self.device)
+        rate, stage = self.learning_rate, self.stage
+        made = self.operator(hr)
+        losses = {"l1": functional.l1_loss(made, lr)}
+        if stage == "net":
+            losses["l2"] = functional.mse_loss(made, lr)
+        else:
+            self.discriminator.requires_grad_(False)
+            losses["perceptual"] = self.perceptual(made, lr)
+            losses["gan"] = generator_loss(self.discriminator(made))
+        self._update(torch.stack(list(losses.values())).sum(), self.operator, self.adam, rate)
+        if stage == "gan":
+            losses["discriminator"] = self._learn_to_judge(made.detach(), lr, rate)
+        self.iteration += 1
+        return {name: float(loss.detach()) for name, loss in losses.items()}
+
+    def _learn_to_judge(self, made: Tensor, lr: Tensor, rate: float) -> Tensor:
+        self.discriminator.requires_grad_(True)
+        loss = discriminator_loss(self.discriminator(lr), self.discriminator(made))
+        self._update(loss, self.discriminator, self.discriminator_adam, rate)
+        return loss
+
+    def _update(self, loss: Tensor, module: nn.Module, adam: torch.optim.Adam, rate: float) -> None:
+        adam.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        gradients = [p.grad for p in module.parameters() if p.grad is not None]
+        norm = float(nn.utils.get_total_norm(gradients))
+        if not math.isfinite(norm + float(loss.detach())):
+            raise WeightsError(
+                f"learning went wrong: the loss is not finite at iteration {self.iteration + 1}, "
+                f"of stage {self.stage}",
+                "try another --seed, or --stage net",
+            )
+        for group in adam.param_groups:
+            group["lr"] = rate
+        adam.step()
+
+    # -- keeping it --
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that is needed to go on, by name."""
+        tensors = _tensors_of("operator", self.operator, self.adam)
+        return tensors | _tensors_of("discriminator", self.discriminator, self.discriminator_adam)
+
+    def restore(self, state: SavedState, path: Path) -> None:
+        """Go on from what ``tensors`` gave.
+
+        Raises:
+            WeightsError: it is of something else.
+        """
+        try:
+            _restore("operator", self.operator, self.adam, state.tensors)
+            _restore("discriminator", self.discriminator, self.discriminator_adam, state.tensors)
+        except (KeyError, RuntimeError) as error:
+            raise WeightsError(
+                f"{shown(path)} is no state of learning an operator: {error}",
+                "--restart begins anew",
+            ) from error
+        self.iteration = state.iteration
+
+
+def _adam(module: nn.Module) -> torch.optim.Adam:
+    return torch.optim.Adam(module.parameters(), betas=BETAS, fused=False)
+
+
+def _tensors_of(prefix: str, module: nn.Module, adam: torch.optim.Adam) -> dict[str, Tensor]:
+    """Weights, buffers and what Adam remembers of each parameter, by name."""
+    tensors = {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
+    for name, parameter in module.named_parameters():
+        for key, value in adam.state.get(parameter, {}).items():
+            tensors[f"{prefix}.adam.{key}.{name}"] = value
+    return tensors
+
+
+def _restore(
+    prefix: str, module: nn.Module, adam: torch.optim.Adam, tensors: Mapping[str, Tensor]
+) -> None:
+    """Give back what ``_tensors_of`` took; Adam has no memory of what was not trained yet."""
+    module.load_state_dict({name: tensors[f"{prefix}.{name}"] for name in module.state_dict()})
+    for name, parameter in module.named_parameters():
+        if f"{prefix}.adam.step.{name}" not in tensors:
+            continue
+        adam.state[parameter] = {
+            key: tensors[f"{prefix}.adam.{key}.{name}"].to(
+                "cpu" if key == "step" else parameter.device
+            )
+            for key in ADAM_STATE
+        }
+
+
+def operate(operator: nn.Module, hr: Tensor) -> Tensor:
+    """(N, 3, 2h, 2w) -> (N, 3, h, w) in [0, 1], without learning."""
+    with torch.inference_mode():
+        device = next(operator.parameters()).device
+        made: Tensor = operator(hr.to(device)).clamp_(0, 1).cpu()
+    return made
+
+
+def area(hr: Tensor) -> Tensor:
+    """What an operator is compared with: the mean of each four pixels."""
+    return functional.avg_pool2d(hr, SCALE)

@@ -1,0 +1,362 @@
+"""Recurrent inference over tiles. Knows devices, precision and memory; nothing of files or time.
+
+The hidden state and the super-resolved feedback are kept for the whole frame. A tile is computed
+from crops of them that are larger by the network's receptive field (`network.halo`), so that any
+tiling gives the result of the whole frame, and a frame can be computed again (with smaller tiles,
+or in fp32) until it succeeds: nothing is overwritten before then.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from animesr_cli.errors import DeviceError, UsageError
+from animesr_cli.model.msrb import SCALE, RecurrentUpscaler, halo, pad_to_multiple
+from animesr_cli.model.tiles import MIN_TILE, MULTIPLE, Region, grid
+from animesr_cli.settings import PRECISIONS
+
+log = logging.getLogger(__name__)
+
+Window = tuple[Tensor, Tensor, Tensor]
+"""Frames t-1, t, t+1."""
+
+
+class Carried(NamedTuple):
+    """What one frame leaves for the next, for the padded frame."""
+
+    sr: Tensor
+    state: Tensor
+
+
+# Peak bytes per input pixel of one step, weights apart, measured as the growth of resident memory
+# over frames of 320x180 to 1280x720 (`animesr bench` prints the peak of whole runs).
+STEP_BYTES_PER_PIXEL = {torch.float32: 5000, torch.bfloat16: 2900, torch.float16: 2900}
+# State, feedback and result of the whole frame, which no tiling makes smaller.
+FRAME_BYTES_PER_PIXEL = 3 * 4 * 3 * SCALE**2 + 2 * 4 * 64
+# What is left to the decoder, the encoder and everybody else.
+FREE_MEMORY_SHARE = 0.6
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where and in which number format the network runs, and why that was chosen."""
+
+    device: torch.device
+    dtype: torch.dtype
+    reason: str
+
+    @property
+    def precision(self) -> str:
+        return {torch.float16: "fp16", torch.bfloat16: "bf16", torch.float32: "fp32"}[self.dtype]
+
+
+def choose_device(name: str) -> torch.device:
+    """``auto`` takes CUDA, then MPS, then the CPU; a named device that is absent is an error."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(
+            f"'{name}' is not a device", "use auto, cpu, cuda, cuda:1 or mps"
+        ) from None
+    present = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not present.get(device.type, False):
+        raise DeviceError(
+            f"device {name} is not available here",
+            "`animesr doctor` lists the devices; `--device auto` takes the best of them",
+        )
+    return device
+
+
+def _cpu_multiplies_bf16() -> str | None:
+    """The instruction set that makes bf16 fast on this processor, or None."""
+    # Emulated bf16 is several times slower than fp32, so the instructions themselves must be there.
+    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+    names = {"amx_bf16": "AMX", "avx512_bf16": "AVX512-BF16", "bf16": "Arm BF16"}
+    return next((names[key] for key in names if capabilities.get(key)), None)
+
+
+def choose_compute(device_name: str, precision: str) -> Compute:
+    """Pick device and precision; the one place where either is decided."""
+    _check_precision(precision)
+    return compute_on(choose_device(device_name), precision)
+
+
+def _check_precision(precision: str) -> None:
+    if precision not in PRECISIONS:
+        raise UsageError(f"there is no precision {precision!r}", f"use {', '.join(PRECISIONS)}")
+
+
+def compute_on(device: torch.device, precision: str) -> Compute:
+    """The precision for a device, which need not be one of this machine."""
+    _check_precision(precision)
+    if precision == "fp32":
+        return Compute(device, torch.float32, "asked for")
+    if precision == "bf16":
+        return Compute(device, torch.bfloat16, "asked for")
+    if precision == "fp16":
+        if device.type == "cpu":
+            raise UsageError("fp16 needs a GPU", "on a CPU use --precision auto, bf16 or fp32")
+        return Compute(device, torch.float16, "asked for")
+    if device.type == "cuda":
+        return Compute(device, torch.float16, "half precision on CUDA")
+    if device.type == "mps":
+        return Compute(device, torch.float32, "half precision is unproven on MPS")
+    instructions = _cpu_multiplies_bf16()
+    if instructions:
+        return Compute(device, torch.bfloat16, f"the CPU has {instructions}")
+    return Compute(device, torch.float32, "the CPU has no bf16 instructions")
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Bytes that can still be allocated on ``device``, or None where nothing tells."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            table = dict(line.split(":", 1) for line in lines)
+        return int(table["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError):
+        pass
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def choose_tile(height: int, width: int, margin: int, compute: Compute) -> int:
+    """The largest tile side that fits free memory; that of the padded frame if all of it does.
+
+    Raises DeviceError where what no tiling makes smaller does not fit: the state, the feedback and
+    the enlarged frame.
+    """
+    free = free_memory(compute.device)
+    whole = max(-(-max(height, width) // MULTIPLE) * MULTIPLE, MIN_TILE)
+    if free is None:
+        return min(whole, 1024)
+    needed = height * width * FRAME_BYTES_PER_PIXEL
+    if needed > free:
+        raise DeviceError(
+            f"a frame of {width}x{height} needs about {needed / 1e9:.0f} GB on {compute.device}, "
+            f"and {free / 1e9:.0f} GB are free",
+            "the network works at four times the size; make the input smaller first",
+        )
+    budget = free * FREE_MEMORY_SHARE - needed
+    pixels = budget / STEP_BYTES_PER_PIXEL[compute.dtype]
+    if height * width <= pixels:
+        return whole
+    side = int(max(pixels, 0) ** 0.5) - 2 * margin
+    return max(side // MULTIPLE * MULTIPLE, MIN_TILE)
+
+
+def seconds_per_pixel(net: RecurrentUpscaler, compute: Compute, side: int) -> float:
+    """What one input pixel of one frame costs here, from the second of two trial steps."""
+    engine = Engine(net, side, side, compute, tile=max(side + MULTIPLE, MIN_TILE))
+    frame = torch.zeros(3, side, side, device=compute.device)
+    for _ in range(2):
+        start = time.perf_counter()
+        engine.step(frame, frame, frame)  # ends with a check of the values: no work is pending
+    return (time.perf_counter() - start) / side**2
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+class Engine:
+    """One clip's recurrence: hand it windows of three frames in order, ``reset`` it at cuts.
+
+    Args:
+        net: the network with fp32 weights; it is copied, converted and moved, never changed.
+        height, width: of the frames that will come, in pixels.
+        compute: device and precision.
+        tile: tile side in pixels, 0 to choose from free memory.
+        warn: receives one sentence when the engine had to change its ways.
+    """
+
+    def __init__(
+        self,
+        net: RecurrentUpscaler,
+        height: int,
+        width: int,
+        compute: Compute,
+        *,
+        tile: int = 0,
+        warn: Callable[[str], None] = log.warning,
+    ) -> None:
+        self.compute = compute
+        self._master = net
+        self._net = self._converted(compute.dtype)
+        self._warn = warn
+        self._size = (height, width)
+        self._halo = halo(net.num_block)
+        self._frame = Region(0, 0, height + -height % MULTIPLE, width + -width % MULTIPLE)
+        self.busy_seconds = 0.0
+        self.tile = tile or choose_tile(self._frame.height, self._frame.width, self._halo, compute)
+        self._sr: Tensor
+        self._state: Tensor
+        self.reset()
+
+    def _converted(self, dtype: torch.dtype) -> RecurrentUpscaler:
+        net = copy.deepcopy(self._master).to(self.compute.device, dtype)
+        for parameter in net.requires_grad_(False).eval().parameters():
+            if parameter.dim() == 4:
+                parameter.data = parameter.data.to(memory_format=self._memory_format)
+        return net
+
+    @property
+    def _memory_format(self) -> torch.memory_format:
+        # Half-precision convolutions are fastest with channels last, by 2x on AVX512-BF16.
+        half = self.compute.dtype != torch.float32
+        return torch.channels_last if half else torch.contiguous_format
+
+    def reset(self) -> None:
+        """Forget the shot: the next frame begins with zero state and zero feedback."""
+        frame = torch.zeros(1, 3, self._frame.height, self._frame.width)
+        self._sr, self._state = self._net.initial(frame.to(self.compute.device))
+        self._state = self._state.to(memory_format=self._memory_format)
+
+    @property
+    def carried(self) -> Carried:
+        """What the next frame will be given; nothing changes it afterwards."""
+        return Carried(self._sr, self._state)
+
+    def carry(self, carried: Carried) -> None:
+        """Go on from there: what ``carried`` was after the frame before, on any device.
+
+        Raises ValueError where it is of another size.
+        """
+        for ours, theirs in zip((self._sr, self._state), carried, strict=True):
+            if ours.shape != theirs.shape:
+                raise ValueError(f"{tuple(theirs.shape)} does not fit {tuple(ours.shape)}")
+        # Strides stay: convolutions may round otherwise where channels are not last any more.
+        self._sr, self._state = (each.to(self.compute.device) for each in carried)
+
+    @torch.inference_mode()
+    def step(self, prev: Tensor, cur: Tensor, nxt: Tensor) -> Tensor:
+        """Frames t-1, t, t+1, each (3, H, W) on the device -> frame t as (3, 4H, 4W) fp32.
+
+        Raises DeviceError when memory does not suffice for the smallest tile, or when even fp32
+        gives NaN or Inf. The result is not clamped and must not be written to.
+        """
+        start = time.perf_counter()
+        window = (
+            pad_to_multiple(prev)[None], pad_to_multiple(cur)[None], pad_to_multiple(nxt)[None]
+        )  # fmt: skip
+        sr, state = self._compute(self._net, window)
+        if not _all_finite(sr, state):
+            sr, state = self._again_in_fp32(window)
+        self._sr, self._state = sr, state
+        self.busy_seconds += time.perf_counter() - start
+        height, width = self._size
+        return sr[0, :, : height * SCALE, : width * SCALE]
+
+    def _again_in_fp32(self, window: Window) -> tuple[Tensor, Tensor]:
+        if self.compute.dtype == torch.float32:
+            raise DeviceError(
+                "the network gave NaN or infinity",
+                "the checkpoint may be damaged: `animesr models` shows where it is",
+            )
+        self._warn(
+            f"a frame came out as NaN or infinity in {self.compute.precision} and was computed "
+            "again in fp32"
+        )
+        sr, state = self._compute(self._converted(torch.float32), window)
+        if not _all_finite(sr, state):
+            raise DeviceError(
+                "the network gave NaN or infinity, in fp32 too",
+                "the checkpoint may be damaged: `animesr models` shows where it is",
+            )
+        return sr, state
+
+    def _compute(self, net: RecurrentUpscaler, window: Window) -> tuple[Tensor, Tensor]:
+        """The whole frame, by tiles; smaller ones for as long as memory runs out."""
+        while True:
+            try:
+                return self._by_tiles(net, window)
+            except RuntimeError as error:
+                if not _is_out_of_memory(error):
+                    raise
+                self._shrink_tile()
+
+    def _shrink_tile(self) -> None:
+        largest = max(max(r.height, r.width) for r in self._tiles())
+        if largest <= MIN_TILE:
+            raise DeviceError(
+                f"out of memory on {self.compute.device}, even with tiles of {MIN_TILE} pixels",
+                "close other programs, or use --device cpu",
+            )
+        self.tile = max(largest // 2 // MULTIPLE * MULTIPLE, MIN_TILE)
+        self._warn(f"out of memory on {self.compute.device}: going on with --tile {self.tile}")
+        if self.compute.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _tiles(self) -> list[Region]:
+        return grid(self._frame.height, self._frame.width, self.tile)
+
+    def _by_tiles(self, net: RecurrentUpscaler, window: Window) -> tuple[Tensor, Tensor]:
+        tiles = self._tiles()
+        if len(tiles) == 1:
+            return net.step(*window, self._sr, self._state)
+        sr, state = torch.empty_like(self._sr), torch.empty_like(self._state)
+        for tile in tiles:
+            outer = tile.grown(self._halo, self._frame)
+            inner = tile.within(outer)
+            prev, cur, nxt = (frame[outer.index] for frame in window)
+            tile_sr, tile_state = net.step(
+                prev,
+                cur,
+                nxt,
+                self._sr[outer.scaled(SCALE).index],
+                self._state[outer.index],
+            )
+            sr[tile.scaled(SCALE).index] = tile_sr[inner.scaled(SCALE).index]
+            state[tile.index] = tile_state[inner.index]
+        return sr, state
+
+
+def _all_finite(*tensors: Tensor) -> bool:
+    # A sum is not finite if any term is not, and is one pass without a mask; it is taken in fp32,
+    # where finite pictures and half-precision states cannot overflow it.
+    total = sum(tensor.sum(dtype=torch.float32) for tensor in tensors)
+    return bool(torch.isfinite(torch.as_tensor(total)))
+
+
+def upscale_frames(
+    engine: Engine, frames: Iterable[tuple[Tensor, bool]], before: Tensor | None = None
+) -> Iterator[Tensor]:
+    """Run (frame, begins a shot) pairs through the engine, one result per frame, in order.
+
+    Neither the sliding window nor the state reaches across a cut: the first and the last frame of
+    a shot stand in for their missing neighbours. To go on inside a shot, ``before`` is the frame
+    before the first, and the engine carries what that one left.
+    """
+    prev, cur = before, None
+    for nxt, cut in frames:
+        if cur is not None:
+            yield engine.step(cur if prev is None else prev, cur, cur if cut else nxt)
+            prev = cur
+        if cut:
+            engine.reset()
+            prev = None
+        cur = nxt
+    if cur is not None:
+        yield engine.step(cur if prev is None else prev, cur, cur)

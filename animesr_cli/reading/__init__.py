@@ -1,0 +1,1 @@
+"""A file, images or a pipe become frames with exact times."""

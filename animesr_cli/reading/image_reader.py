@@ -1,0 +1,517 @@
+"""Still images as the frames of a video: which files they are, in which order, and their pictures.
+
+A sequence is a folder (natural order of the names) or a pattern such as ``frames/%06d.png``. Its
+reader is an iterator of ``Frame`` as that of a video file; all images come in one layout, also
+where tools have stored black ones as gray and flat ones with a palette. It does not know how
+images are written.
+
+Sources: ISO/IEC 15948 (PNG), section 11.2.2; RFC 9649 (WebP); ITU-T T.81 (JPEG), annex B.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import av
+import torch
+from av.video.codeccontext import VideoCodecContext
+from torch import Tensor
+
+from animesr_cli.errors import InputError, UsageError
+from animesr_cli.reading.probe import DECODING_ERRORS, VideoInfo, describe_colour, probe
+from animesr_cli.reading.reader import Frame, tensor_of
+from animesr_cli.settings import MAX_PIXELS
+from animesr_cli.video.colour import ColourSpec, from_rgb, to_rgb
+from animesr_cli.video.containers import IMAGE_SUFFIXES, shown
+from animesr_cli.video.pixel_formats import Converter, alpha_of, layout_of, native_format, planes_of
+from animesr_cli.video.timestamps import format_time
+
+logger = logging.getLogger(__name__)
+
+Warn = Callable[[str], None]
+
+DEFAULT_RATE: Final = Fraction(24)
+"""Frames per second of images, which do not say: that of film and of most drawn animation."""
+
+UNDECODABLE: Final[tuple[type[Exception], ...]] = (*DECODING_ERRORS, InputError)
+
+_SIGNATURES: Final = (
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"\xff\xd8\xff", "mjpeg"),
+    (b"BM", "bmp"),
+    (b"II*\0", "tiff"),
+    (b"MM\0*", "tiff"),
+)
+_HEAD_BYTES: Final = 32
+_JPEG_END: Final = b"\xff\xd9"
+_JPEG_PADDING_BYTES: Final = 4096
+"""How far before the end of a JPEG file its end marker is looked for."""
+_PNG_COLOUR: Final = 2
+_PNG_ALPHA: Final = 4
+"""Bits of the colour type."""
+_LISTED: Final = 3
+"""Files that a message names."""
+
+
+# Names -------------------------------------------------------------------------------------------
+
+_PLACEHOLDER = re.compile(
+    r"(?P<before>(?:[^%]|%%)*)%0?(?P<digits>[1-9][0-9]?)?d(?P<after>(?:[^%]|%%)*)", re.DOTALL
+)
+_DIGITS = re.compile(r"([0-9]+)")
+_NUMBERED = re.compile(r"(?P<before>.*?)(?P<number>[0-9]+)(?P<after>[^0-9]*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """``frames/%06d.png``: one number in the names of one folder."""
+
+    folder: Path
+    before: str
+    digits: int
+    """Numbers are filled with zeros to this length."""
+    after: str
+
+    def path(self, number: int) -> Path:
+        return self.folder / f"{self.before}{number:0{self.digits}}{self.after}"
+
+    def number_of(self, name: str) -> int | None:
+        """The number in a file's name; None: it is no name of this pattern."""
+        middle = name.removeprefix(self.before).removesuffix(self.after)
+        if not _DIGITS.fullmatch(middle) or self.path(int(middle)).name != name:
+            return None
+        return int(middle)
+
+    def existing(self) -> dict[int, Path]:
+        """The files of this pattern that there are, by number, in order."""
+        found = {
+            number: self.folder / entry.name
+            for entry in _entries(self.folder)
+            if (number := self.number_of(entry.name)) is not None
+        }
+        return dict(sorted(found.items()))
+
+
+def parse_pattern(path: Path) -> Pattern | None:
+    """A name with one ``%d`` or ``%06d``; ``%%`` is a percent sign. None: it is a plain name."""
+    match = _PLACEHOLDER.fullmatch(path.name)
+    if match is None:
+        return None
+    before, after = (match[part].replace("%%", "%") for part in ("before", "after"))
+    return Pattern(path.parent, before, int(match["digits"] or 1), after)
+
+
+def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
+    """Sorts ``frame2`` before ``Frame10``."""
+    parts = _DIGITS.split(name.casefold())  # text and digits take turns
+    return [(int(p), "") if _DIGITS.fullmatch(p) else (-1, p) for p in parts], name
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if entry.is_file()]
+    except FileNotFoundError:
+        raise InputError(f"the folder {shown(folder)} does not exist") from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(f"the folder {shown(folder)} cannot be read: {reason}") from error
+
+
+# Finding the images ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSequence:
+    """The images that are taken, in order."""
+
+    path: Path
+    """The folder or the pattern, as it was given."""
+    pattern: Pattern | None
+    files: tuple[Path, ...]
+    numbers: tuple[int, ...] | None
+    """That in each file's name; None: the names are not one numbered series."""
+    remarks: tuple[str, ...] = ()
+    """What a person should know about the choice."""
+
+
+def find_sequence(path: Path) -> ImageSequence | None:
+    """The images of a folder or a pattern; None: the path is that of a file, or of nothing.
+
+    Raises:
+        InputError: there is no image, or the numbers of a pattern have a gap.
+    """
+    if path.is_dir():
+        return _images_of_folder(path)
+    pattern = parse_pattern(path)
+    if pattern is None or os.path.lexists(path):
+        return None
+    return _images_of_pattern(path, pattern)
+
+
+def _images_of_pattern(path: Path, pattern: Pattern) -> ImageSequence:
+    found = pattern.existing()
+    if not found:
+        raise InputError(
+            f"there is no file {shown(path)}, and no image of that pattern",
+            f"the first one could be {shown(pattern.path(1).name)}",
+        )
+    numbers = tuple(found)
+    missing = numbers[-1] - numbers[0] + 1 - len(numbers)
+    if missing:
+        gap = next(number for number in numbers if number + 1 not in found) + 1
+        raise InputError(
+            f"{shown(pattern.path(gap))} is missing: {_missing_of(missing, numbers)}",
+            f"give the folder {shown(pattern.folder)} to take the images that are there",
+        )
+    return ImageSequence(path=path, pattern=pattern, files=tuple(found.values()), numbers=numbers)
+
+
+def _missing_of(missing: int, numbers: Sequence[int]) -> str:
+    verb = "is" if missing == 1 else "are"
+    return f"{missing} of the numbers from {numbers[0]} to {numbers[-1]} {verb} not there"
+
+
+def _images_of_folder(folder: Path) -> ImageSequence:
+    names = sorted(
+        (
+            entry.name
+            for entry in _entries(folder)
+            if Path(entry.name).suffix.lower() in IMAGE_SUFFIXES and not entry.name.startswith(".")
+        ),
+        key=natural_key,
+    )
+    if not names:
+        raise InputError(
+            f"{shown(folder)} is a folder that holds no image",
+            f"images end in {', '.join(IMAGE_SUFFIXES)}",
+        )
+    _refuse_doubles(folder, names)
+    numbers, remarks = _numbers(names)
+    return ImageSequence(
+        path=folder,
+        pattern=None,
+        files=tuple(folder / name for name in names),
+        numbers=numbers,
+        remarks=remarks,
+    )
+
+
+def _refuse_doubles(folder: Path, names: Sequence[str]) -> None:
+    """Two kinds of the same frame would show everything twice."""
+    stems: dict[str, str] = {}
+    for name in names:
+        other = stems.setdefault(Path(name).stem, name)
+        if other != name:
+            raise InputError(
+                f"{shown(folder)} holds both {shown(other)} and {shown(name)}",
+                "move one kind away, or choose it with a pattern such as "
+                f"{shown(folder / '%06d')}{Path(name).suffix}",
+            )
+
+
+def _numbers(names: Sequence[str]) -> tuple[tuple[int, ...] | None, tuple[str, ...]]:
+    """The numbers of one series of names, and what is odd about them."""
+    matches = [_NUMBERED.fullmatch(Path(name).stem) for name in names]
+    firsts: dict[str | None, str] = {}  # of each series
+    for name, match in zip(names, matches, strict=True):
+        firsts.setdefault(match["before"] if match else None, name)
+    if len(firsts) > 1:
+        listed = ", ".join(map(shown, list(firsts.values())[:_LISTED]))
+        return None, (
+            f"the images have {len(firsts)} kinds of names, taken in natural order; the first of "
+            f"each: {listed}{' ...' if len(firsts) > _LISTED else ''}",
+        )
+    numbers = tuple(int(match["number"]) for match in matches if match)
+    if not numbers or len(set(numbers)) < len(numbers):
+        return None, ()
+    missing = numbers[-1] - numbers[0] + 1 - len(numbers)
+    if not missing:
+        return numbers, ()
+    return numbers, (
+        f"{_missing_of(missing, numbers)}; the images that are follow one another directly",
+    )
+
+
+# What they are -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What the first bytes of an image tell."""
+
+    decoder: str
+    gray: bool
+    deep: bool
+    """More than 8 bits a sample, or perhaps more."""
+    alpha: bool = False
+
+
+def _decoder_of(head: bytes) -> str | None:
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "webp"
+    return next((name for signature, name in _SIGNATURES if head.startswith(signature)), None)
+
+
+def _kind(path: Path) -> _Kind | None:
+    """None: the file is no image, or cannot be read; decoding it will tell."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError:
+        return None
+    decoder = _decoder_of(head)
+    if decoder == "png":  # IHDR: length, type, width, height, depth, colour type
+        depth, colour_type = int.from_bytes(head[24:25]), int.from_bytes(head[25:26])
+        gray, alpha = not colour_type & _PNG_COLOUR, bool(colour_type & _PNG_ALPHA)
+        return _Kind("png", gray, depth == 16, alpha)
+    return None if decoder is None else _Kind(decoder, False, decoder == "tiff")
+
+
+def probe_sequence(
+    sequence: ImageSequence,
+    *,
+    rate: Fraction | None = None,
+    matrix: str | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> VideoInfo:
+    """What ``video_info.probe`` tells of a video; sizes and tags are those of the first image.
+
+    Raises:
+        InputError: the first image cannot be decoded.
+    """
+    info = probe(sequence.files[0], matrix=matrix, max_pixels=max_pixels)
+    rate = rate or DEFAULT_RATE
+    info = replace(
+        info,
+        path=sequence.path,
+        container="image sequence",
+        time_base=1 / rate,
+        frame_rate=rate,
+        duration_seconds=len(sequence.files) / rate,
+        frame_count=len(sequence.files),
+        clock_start=Fraction(0),
+        interlaced=False,
+        streams=(),
+        chapters=0,
+        size_bytes=sum(path.stat().st_size for path in sequence.files if path.exists()),
+    )
+    kinds = {kind for path in sequence.files if (kind := _kind(path)) is not None}
+    gray_by_chance = info.colour.layout.family == "gray" and info.codec != "png"
+    if len(kinds) == 1 and not (gray_by_chance and len(sequence.files) > 1):
+        return info
+    return _as_rgb(info, kinds)
+
+
+def _as_rgb(info: VideoInfo, kinds: Collection[_Kind]) -> VideoInfo:
+    """Images of several kinds: what holds all of them."""
+    alpha = any(kind.alpha for kind in kinds)
+    if any(kind.deep for kind in kinds):
+        pix_fmt = "rgba64le" if alpha else "rgb48le"
+    else:
+        pix_fmt = "rgba" if alpha else "rgb24"
+    layout = layout_of(pix_fmt)
+    assert layout is not None
+    return replace(
+        info,
+        pix_fmt=pix_fmt,
+        tags=replace(info.tags, matrix=0, range=2, siting=0),
+        colour=ColourSpec(layout=layout, full_range=True),
+        colour_note="RGB",
+    )
+
+
+# Reading -----------------------------------------------------------------------------------------
+
+
+def decode_image(
+    content: bytes, *, max_pixels: int = MAX_PIXELS
+) -> tuple[VideoCodecContext, av.VideoFrame]:
+    """The picture of an image file, and the decoder, which knows its tags.
+
+    Raises:
+        ValueError, av.FFmpegError: it is no image of a known kind, or damaged.
+    """
+    decoder = _decoder_of(content[:_HEAD_BYTES])
+    if decoder is None:
+        raise ValueError("no kind of image is recognised")
+    context = av.CodecContext.create(decoder, "r")
+    assert isinstance(context, VideoCodecContext)
+    context.options = {"max_pixels": str(max_pixels)}
+    if decoder == "png":
+        context.options |= {"err_detect": "crccheck+explode"}
+    frames = [*context.decode(av.Packet(content)), *context.decode(None)]
+    if not frames:
+        raise ValueError("it holds no picture")
+    return context, frames[0]
+
+
+def _is_cut_off(content: bytes) -> bool:
+    """Whether a JPEG file has no end; its decoder would fill up what is missing with gray."""
+    return _decoder_of(content[:_HEAD_BYTES]) == "mjpeg" and (
+        _JPEG_END not in content[-_JPEG_PADDING_BYTES:]
+    )
+
+
+class SequenceReader:
+    """The images of a sequence as frames, one tick apart; the same interface as ``Reader``.
+
+    Args:
+        info: what ``probe_sequence`` said of it.
+        matrix: as in ``probe_sequence``.
+        start, end: seconds, the first image being at 0; frames from ``start`` on, before ``end``.
+        frames: at most this many.
+    """
+
+    def __init__(
+        self,
+        sequence: ImageSequence,
+        *,
+        info: VideoInfo,
+        matrix: str | None = None,
+        start: Fraction | None = None,
+        end: Fraction | None = None,
+        frames: int | None = None,
+        warn: Warn = logger.warning,
+    ) -> None:
+        self.info = info
+        self.frames = 0
+        """Frames handed out so far."""
+        self._files = sequence.files
+        self._matrix = matrix
+        self._range = chosen(len(sequence.files), info.time_base, start, end, frames)
+        self.origin = self._range.start * info.time_base if start is not None else Fraction(0)
+        """Seconds to subtract from the times of the frames."""
+        self._warn = warn
+        self._converters: dict[str, Converter] = {}
+        self._lost: list[Path] = []
+        self._cut_off: list[Path] = []
+        self._warned: set[str] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """No file is open between two frames."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        frame: Frame | None = None
+        for index in self._range:
+            frame = self._frame(self._files[index], index) or frame
+            if frame is None:
+                raise InputError(f"{shown(self._files[index])} cannot be decoded")
+            self.frames += 1
+            yield replace(frame, pts=index)
+        self._report()
+
+    def _frame(self, path: Path, index: int) -> Frame | None:
+        """None: the image is damaged."""
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise InputError(f"{shown(path)} cannot be read: {reason}") from error
+        try:
+            context, picture = decode_image(content, max_pixels=self.info.max_pixels)
+            _, spec, _ = describe_colour(context, picture, self._matrix)
+        except UNDECODABLE as error:
+            logger.info("%s cannot be decoded: %s", shown(path), error)
+            self._lost.append(path)
+            return None
+        if _is_cut_off(content):
+            self._cut_off.append(path)
+        self._check_size(picture, path)
+        planes, alpha = self._in_layout(picture, spec)
+        return Frame(planes, index, 1, alpha)
+
+    def _check_size(self, picture: av.VideoFrame, path: Path) -> None:
+        info = self.info
+        if (picture.width, picture.height) != (info.width, info.height):
+            self._warn_once(
+                "size",
+                f"{shown(path)} is {picture.width}x{picture.height}; images that are not as large "
+                f"as the first are scaled to its {info.width}x{info.height}",
+            )
+
+    def _in_layout(
+        self, picture: av.VideoFrame, spec: ColourSpec
+    ) -> tuple[tuple[Tensor, ...], Tensor | None]:
+        """Planes and transparency as ``info.colour`` says, whatever this one image is."""
+        pix_fmt = picture.format.name
+        pix_fmt = "rgba" if picture.format.has_palette else native_format(pix_fmt)
+        converted = self._converted(picture, pix_fmt)
+        planes = tuple(tensor_of(view) for view in planes_of(converted))
+        view = alpha_of(converted)
+        alpha = None if view is None else tensor_of(view)
+        target = self.info.colour
+        if spec == target:
+            return planes, alpha
+        if alpha is not None:
+            alpha = _rescaled(alpha, spec.layout.depth, target.layout.depth)
+        return from_rgb(to_rgb(planes, spec), target), alpha
+
+    def _converted(self, picture: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
+        if pix_fmt not in self._converters:
+            self._converters[pix_fmt] = Converter(self.info.width, self.info.height, pix_fmt)
+        return self._converters[pix_fmt].convert(picture)
+
+    def _report(self) -> None:
+        if self._lost:
+            self._warn(
+                f"{_images(self._lost)} could not be decoded and "
+                f"{'repeats' if len(self._lost) == 1 else 'repeat'} the one before"
+            )
+        if self._cut_off:
+            verb = "is" if len(self._cut_off) == 1 else "are"
+            self._warn(f"{_images(self._cut_off)} {verb} cut off: the lower part is made up")
+
+    def _warn_once(self, matter: str, text: str) -> None:
+        if matter not in self._warned:
+            self._warned.add(matter)
+            self._warn(text)
+
+
+def _rescaled(codes: Tensor, depth: int, to_depth: int) -> Tensor:
+    """The same values with another number of bits; full scale stays full scale."""
+    values = codes.to(torch.float32) * (((1 << to_depth) - 1) / ((1 << depth) - 1))
+    return values.round().to(torch.uint8 if to_depth == 8 else torch.uint16)
+
+
+def chosen(
+    count: int, tick: Fraction, start: Fraction | None, end: Fraction | None, frames: int | None
+) -> range:
+    """The indices of ``count`` frames, ``tick`` apart, that lie in [start, end).
+
+    Raises:
+        UsageError: none does.
+    """
+    first = math.ceil((start or 0) / tick)
+    last = count if end is None else min(math.ceil(end / tick), count)
+    last = last if frames is None else min(last, first + frames)
+    if first >= last:
+        raise UsageError(
+            "the chosen part of the images holds no frame",
+            f"the last one ends at {format_time(count * tick)}",
+        )
+    return range(first, last)
+
+
+def _images(paths: Sequence[Path]) -> str:
+    """``2 images (a.png, b.png)``."""
+    names = ", ".join(shown(path.name) for path in paths[:_LISTED])
+    more = " and others" if len(paths) > _LISTED else ""
+    return f"{len(paths)} image{'' if len(paths) == 1 else 's'} ({names}{more})"

@@ -1,0 +1,453 @@
+"""What a video file is: its pictures' size, format, time and colour, and the streams beside them.
+
+``probe`` opens a file, decodes its first picture and tells. It does not know how the other pictures
+are read (reader.py) nor what anything is converted to.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final
+
+import av
+import numpy as np
+from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
+
+from animesr_cli.errors import InputError, UsageError
+from animesr_cli.settings import MAX_PIXELS
+from animesr_cli.video import colour, containers
+from animesr_cli.video.colour import ColourSpec
+from animesr_cli.video.containers import shown
+from animesr_cli.video.hdr import CURVES, HdrMetadata, check_base_layer, read_hdr, side_data
+from animesr_cli.video.pixel_formats import layout_of, native_format
+from animesr_cli.video.timestamps import ContinuousClock, ticks
+
+logger = logging.getLogger(__name__)
+
+MICROSECOND: Final = Fraction(1, 1_000_000)
+"""The time base of a container's own start and duration."""
+
+AVFMT_NOTIMESTAMPS: Final = 0x0080
+AVFMT_TS_DISCONT: Final = 0x0200
+
+INTERLACED_FIELD_ORDERS: Final = (2, 3, 4, 5)
+"""AVFieldOrder: top first, bottom first, and the two mixed ones."""
+CODEC_SITINGS: Final = {"mjpeg": 2, "webp": 2, "mpeg1video": 2, "theora": 2, "vp3": 2, "dvvideo": 3}
+"""AVCHROMA_LOC_* of the codecs that have only one; PyAV does not show what other streams say."""
+
+DECODING_ERRORS: Final[tuple[type[Exception], ...]] = (av.FFmpegError, ValueError)
+"""What a decoder raises over damaged data."""
+LEAST_BYTES_PER_SECOND: Final = 1000
+"""A broadcast of fewer is not as long as its clock says."""
+_MAX_DEMUX_FAILURES: Final = 100
+"""Failures to read a packet, one directly after another, that end a file."""
+
+
+# What a file is ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamInfo:
+    """One stream of a file, for people and for choosing."""
+
+    index: int
+    kind: str
+    """video, audio, subtitle, attachment, data, or cover (a still picture that goes with it)."""
+    codec: str
+    language: str | None
+    title: str | None
+    default: bool
+    detail: str
+    """Such as ``aac 48000 Hz stereo`` or ``subrip (forced)``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColourTags:
+    """FFmpeg's AVCOL_* and AVCHROMA_LOC_* numbers as the file has them; 2 or 0 is unspecified."""
+
+    primaries: int = 2
+    transfer: int = 2
+    matrix: int = 2
+    range: int = 0
+    siting: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoInfo:
+    """Everything that is known of a video before it is read."""
+
+    path: Path
+    container: str
+    """FFmpeg's name of the format, such as ``matroska,webm``."""
+    stream_index: int
+    codec: str
+    width: int
+    height: int
+    pix_fmt: str
+    """As decoded; ``colour.layout`` describes the planes that the reader hands out."""
+    sample_aspect_ratio: Fraction
+    rotation: int
+    """Degrees counter-clockwise of the display matrix: 0, 90, 180 or 270."""
+    display_matrix: tuple[int, ...] | None
+    """The whole matrix (nine 16.16 and 2.30 fixed-point numbers), which may also mirror."""
+    time_base: Fraction
+    frame_rate: Fraction | None
+    """Average frames per second; None: not known."""
+    duration_seconds: Fraction | None
+    frame_count: int | None
+    """As the container has it; None: it does not say."""
+    clock_start: Fraction
+    """What the container's clock shows at the time that people call 0: 0, but for MPEG streams."""
+    tags: ColourTags
+    colour: ColourSpec
+    """What the reader's planes are taken for."""
+    colour_note: str
+    """Why, such as ``BT.601 (untagged, by size)``."""
+    max_pixels: int = MAX_PIXELS
+    """Pictures of more are not decoded."""
+    hdr: HdrMetadata | None = None
+    """None: standard dynamic range."""
+    interlaced: bool
+    streams: tuple[StreamInfo, ...]
+    chapters: int
+    size_bytes: int
+
+
+def probe(
+    path: Path | str,
+    *,
+    matrix: str | None = None,
+    stream_index: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> VideoInfo:
+    """Open a file, decode its first picture and tell what it is.
+
+    Args:
+        matrix: overrides the file's tag.
+        stream_index: which video stream; None is the one that a player would show.
+        max_pixels: a picture of more is refused before it is allocated.
+
+    Raises:
+        UsageError: the stream is no video.
+        InputError: it is missing, not a video, nothing in it can be decoded, or what is decoded
+            is no picture without Dolby Vision.
+    """
+    path = Path(path)
+    with containers.open_input(path, max_pixels=max_pixels) as container:
+        stream = choose_stream(container, path, stream_index)
+        _check_size(stream, path, max_pixels)
+        try:
+            frame = _first_picture(container, stream, path, max_pixels)
+        except OSError as error:
+            raise InputError(f"{shown(path)} cannot be read: {error.strerror or error}") from error
+        info = _describe(container, stream, frame, path, matrix)
+    return replace(info, max_pixels=max_pixels)
+
+
+def _check_size(stream: av.VideoStream, path: Path, max_pixels: int) -> None:
+    if stream.width * stream.height > max_pixels:
+        raise InputError(
+            f"{shown(path)}: its pictures of {stream.width}x{stream.height} are larger than "
+            f"{max_pixels:,} pixels",
+            "it may be damaged or malicious; --max-pixels raises the limit",
+        )
+
+
+def choose_stream(
+    container: av.container.InputContainer, path: Path, index: int | None = None
+) -> av.VideoStream:
+    """The stream of that index, or the video that a player would show; never a cover picture."""
+    moving = [s for s in container.streams.video if not _is_still(s)]
+    if not moving:
+        found = ", ".join(f"{s.kind} ({s.detail})" for s in describe_streams(container))
+        raise InputError(f"{shown(path)} has no video stream; it holds {found or 'no stream'}")
+    if index is not None and index not in [s.index for s in moving]:
+        raise UsageError(
+            f"{shown(path)}: stream #{index} is no video",
+            f"these are: {', '.join(f'#{s.index} ({_detail(s)})' for s in moving)}",
+        )
+    best = container.streams.best("video")
+    wanted = index if index is not None else best.index if best is not None else None
+    stream = next((s for s in moving if s.index == wanted), moving[0])
+    # Without a decoder there is no codec context, and PyAV's properties would fail.
+    if stream.codec_context is None:
+        raise InputError(f"{shown(path)}: there is no decoder for its video stream")
+    if not stream.time_base:
+        raise InputError(f"{shown(path)}: its video stream has no time base")
+    return stream
+
+
+def _is_still(stream: av.stream.Stream) -> bool:
+    return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
+
+
+def _first_picture(
+    container: av.container.InputContainer, stream: av.VideoStream, path: Path, max_pixels: int
+) -> av.VideoFrame:
+    """The first picture that decodes; packets before it may be damaged."""
+    count = 0
+    for packet in itertools.chain(demux(container, stream), [None]):
+        count += packet is not None
+        try:
+            for frame in stream.codec_context.decode(packet):
+                return frame
+        except DECODING_ERRORS as error:
+            logger.info("a packet cannot be decoded: %s", error)
+    size = f"{stream.width}x{stream.height} {codec_name(stream)}"
+    raise InputError(
+        f"{shown(path)}: no picture of its video stream ({size}) can be decoded; "
+        f"it holds {count} packets",
+        # The size of a single image is known only to its decoder, which keeps to the limit.
+        None
+        if stream.width
+        else f"are they larger than {max_pixels:,} pixels? --max-pixels raises this limit",
+    )
+
+
+def demux(
+    container: av.container.InputContainer, *streams: av.stream.Stream
+) -> Iterator[av.Packet[Any]]:
+    """Packets of these streams (none: of all); a damaged place in the container is stepped over.
+
+    Empty ones are left out: to a decoder they mean the end.
+    """
+    failures = 0
+    while failures < _MAX_DEMUX_FAILURES:
+        try:
+            for packet in container.demux(*streams):
+                if packet.size:
+                    failures = 0
+                    yield packet
+            return
+        except av.FFmpegError as error:
+            if isinstance(error, OSError):
+                raise  # the disk's fault, not the content's
+            failures += 1
+            logger.info("a packet cannot be read from the container: %s", error)
+
+
+def continuous(
+    container: av.container.InputContainer,
+    packets: Iterable[av.Packet[Any]],
+    clock: ContinuousClock,
+) -> Iterator[av.Packet[Any]]:
+    """The same packets on a clock without jumps; they must be those of all streams.
+
+    Only formats for broadcasting have a clock that may jump: elsewhere a gap is meant.
+    """
+    if not container.format.flags & AVFMT_TS_DISCONT:
+        yield from packets
+        return
+    for packet in packets:
+        time = packet.dts if packet.dts is not None else packet.pts
+        if time is not None and packet.time_base:
+            base = Fraction(packet.time_base)
+            offset = clock.offset(
+                packet.stream_index,
+                time * base,
+                (packet.duration or 0) * base,
+                leads=packet.stream.type in ("video", "audio"),
+            )
+            if offset:
+                packet.pts = None if packet.pts is None else packet.pts + ticks(offset, base)
+                packet.dts = None if packet.dts is None else packet.dts + ticks(offset, base)
+        yield packet
+
+
+# Describing --------------------------------------------------------------------------------------
+
+
+def _describe(
+    container: av.container.InputContainer,
+    stream: av.VideoStream,
+    frame: av.VideoFrame,
+    path: Path,
+    matrix: str | None,
+) -> VideoInfo:
+    assert stream.time_base  # choose_stream made sure
+    hdr = read_hdr(frame, _colour_tags(stream.codec_context, frame).transfer, stream)
+    check_base_layer(hdr, shown(path))
+    tags, spec, note = describe_colour(stream.codec_context, frame, matrix)
+    flags = container.format.flags
+    return VideoInfo(
+        path=path,
+        container=container.format.name,
+        stream_index=stream.index,
+        codec=codec_name(stream),
+        width=frame.width,
+        height=frame.height,
+        pix_fmt=frame.format.name,
+        sample_aspect_ratio=Fraction(stream.sample_aspect_ratio or 1),
+        rotation=frame.rotation % 360,
+        display_matrix=_display_matrix(frame),
+        time_base=Fraction(stream.time_base),
+        frame_rate=_frame_rate(stream, flags),
+        duration_seconds=_announced_duration(container, stream),
+        frame_count=_frame_count(stream),
+        clock_start=_clock_start(container) if flags & AVFMT_TS_DISCONT else Fraction(0),
+        tags=tags,
+        colour=spec,
+        colour_note=note,
+        hdr=hdr,
+        interlaced=frame.interlaced_frame
+        or stream.codec_context.field_order in INTERLACED_FIELD_ORDERS,
+        streams=tuple(describe_streams(container)),
+        chapters=len(container.chapters()),
+        size_bytes=path.stat().st_size,
+    )
+
+
+def describe_colour(
+    context: VideoCodecContext, frame: av.VideoFrame, matrix: str | None
+) -> tuple[ColourTags, ColourSpec, str]:
+    """The tags of a picture, what it is taken for, and why."""
+    tags = _colour_tags(context, frame)
+    return tags, *colour_spec(tags, frame.format.name, frame.width, frame.height, matrix)
+
+
+def _colour_tags(context: VideoCodecContext, frame: av.VideoFrame) -> ColourTags:
+    """The picture's own tags, and where it has none, the container's."""
+    pairs = {
+        "primaries": (frame.color_primaries, context.color_primaries, 2),
+        "transfer": (frame.color_trc, context.color_trc, 2),
+        "matrix": (frame.colorspace, context.colorspace, 2),
+        "range": (frame.color_range, context.color_range, 0),
+    }
+    return ColourTags(
+        **{
+            name: int(from_frame if from_frame != unspecified else from_stream)
+            for name, (from_frame, from_stream, unspecified) in pairs.items()
+        },
+        siting=CODEC_SITINGS.get(str(context.codec.canonical_name), 0),
+    )
+
+
+def colour_spec(
+    tags: ColourTags, pix_fmt: str, width: int, height: int, matrix: str | None
+) -> tuple[ColourSpec, str]:
+    """What pictures of this format, with these tags and of this size, are taken for, and why."""
+    pix_fmt = native_format(pix_fmt)
+    layout = layout_of(pix_fmt)
+    assert layout is not None
+    if layout.family == "rgb":
+        return ColourSpec(layout=layout, full_range=True), "RGB"
+    full_range = colour.full_range_of(tags.range, pix_fmt)
+    by_curve = matrix is None and tags.matrix in colour.NO_MATRIX_TAGS and tags.transfer in CURVES
+    tag = colour.MATRIX_TAGS["bt2020"] if by_curve else tags.matrix
+    chosen, note = colour.choose_matrix(tag, width, height, matrix)
+    if by_curve:
+        note = "BT.2020 (untagged, as HDR is)"
+    spec = ColourSpec(
+        layout=layout,
+        matrix=chosen,
+        full_range=full_range,
+        siting=colour.siting_of(tags.siting),
+    )
+    return spec, "gray" if layout.family == "gray" else note
+
+
+def _display_matrix(frame: av.VideoFrame) -> tuple[int, ...] | None:
+    data = side_data(frame, "DISPLAYMATRIX")
+    if data is None:
+        return _turned_by(frame.rotation) if frame.rotation else None
+    return tuple(int(value) for value in np.frombuffer(data, dtype=np.int32))
+
+
+def _turned_by(degrees: int) -> tuple[int, ...]:
+    """The matrix of a quarter turn counter-clockwise, where PyAV does not show the matrix."""
+    cosine, sine = {0: (1, 0), 90: (0, 1), 180: (-1, 0), 270: (0, -1)}[degrees // 90 % 4 * 90]
+    return (cosine << 16, -sine << 16, 0, sine << 16, cosine << 16, 0, 0, 0, 1 << 30)
+
+
+def _frame_rate(stream: av.VideoStream, format_flags: int) -> Fraction | None:
+    rates = [stream.average_rate, stream.guessed_rate]
+    if format_flags & AVFMT_NOTIMESTAMPS:
+        rates.reverse()  # without timestamps the average is FFmpeg's 25, the guess is the codec's
+    return next((Fraction(rate) for rate in rates if rate), None)
+
+
+def _clock_start(container: av.container.InputContainer) -> Fraction:
+    return (container.start_time or 0) * MICROSECOND
+
+
+_DURATION_TAG = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+
+
+def _duration_tag(stream: av.stream.Stream) -> Fraction | None:
+    """Matroska's DURATION tag: where this one stream ends."""
+    for name, value in stream.metadata.items():
+        match = _DURATION_TAG.fullmatch(value.strip("\0 "))
+        if name.upper().split("-")[0] == "DURATION" and match:
+            return int(match[1]) * 3600 + int(match[2]) * 60 + Fraction(match[3])
+    return None
+
+
+def stream_duration(stream: av.stream.Stream) -> Fraction | None:
+    """What the file says about the length of this one stream, in seconds."""
+    # The tag first: in a short Matroska file FFmpeg takes each stream for as long as the whole.
+    tagged = _duration_tag(stream)
+    if tagged is None and stream.duration and stream.duration > 0 and stream.time_base:
+        return stream.duration * Fraction(stream.time_base)
+    return tagged
+
+
+def _announced_duration(
+    container: av.container.InputContainer, stream: av.VideoStream
+) -> Fraction | None:
+    own = stream_duration(stream)
+    if own is None and container.duration and container.duration > 0:
+        own = container.duration * MICROSECOND
+    if own and container.format.flags & AVFMT_TS_DISCONT:
+        # Measured from the first time to the last, whatever clocks these are on.
+        return own if container.size / own > LEAST_BYTES_PER_SECOND else None
+    return own
+
+
+def _frame_count(stream: av.VideoStream) -> int | None:
+    tagged = stream.metadata.get("NUMBER_OF_FRAMES", "")
+    return stream.frames or (int(tagged) if tagged.isdecimal() else None) or None
+
+
+def codec_name(stream: av.stream.Stream) -> str:
+    """The codec, not the decoder that was chosen for it: av1, not libdav1d."""
+    context: av.CodecContext | None = stream.codec_context
+    if context is None:
+        return getattr(stream, "name", None) or "unknown"
+    return str(context.codec.canonical_name)
+
+
+def describe_streams(container: av.container.InputContainer) -> Iterator[StreamInfo]:
+    """All streams in the order of the file."""
+    for stream in container.streams:
+        language = stream.metadata.get("language")
+        still = isinstance(stream, av.VideoStream) and _is_still(stream)
+        yield StreamInfo(
+            index=stream.index,
+            kind="cover" if still else stream.type,
+            codec=codec_name(stream),
+            language=language if language != "und" else None,
+            title=stream.metadata.get("title"),
+            default=bool(stream.disposition & Disposition.default),
+            detail=_detail(stream),
+        )
+
+
+def _detail(stream: av.stream.Stream) -> str:
+    words = [codec_name(stream)]
+    context: av.CodecContext | None = stream.codec_context
+    if isinstance(stream, av.AudioStream) and context is not None:
+        words += [f"{stream.sample_rate} Hz", stream.layout.name]
+    elif isinstance(stream, av.VideoStream) and context is not None:
+        words += [f"{stream.width}x{stream.height}", *([stream.pix_fmt] if stream.pix_fmt else [])]
+    elif stream.type == "attachment" and stream.metadata.get("mimetype"):
+        words.append(stream.metadata["mimetype"])
+    flags = stream.disposition & ~(Disposition.default | Disposition.attached_pic)
+    names = [d.name for d in Disposition if d & flags and d.name]
+    return " ".join(words) + (f" ({', '.join(names)})" if names else "")

@@ -1,0 +1,283 @@
+"""Reading the pictures of one video file, in order.
+
+A reader is an iterator of ``Frame(planes, pts, duration)``. The planes are the decoder's own
+memory; timestamps are strictly increasing and never missing; a frame that a damaged file lost is
+the last good picture again, at its own time. It does not know colour conversion, the network, or
+how anything is written, and it copies no other stream.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import av
+import numpy as np
+import torch
+from torch import Tensor
+
+from animesr_cli.errors import InputError, UsageError
+from animesr_cli.reading.decoder import Decoded, Decoder
+from animesr_cli.reading.deinterlace import Deinterlacer
+from animesr_cli.reading.probe import ColourTags, StreamInfo, VideoInfo, probe
+from animesr_cli.video.containers import shown
+from animesr_cli.video.pixel_formats import Converter, alpha_of, native_format, planes_of
+from animesr_cli.video.timestamps import Stamped, TimestampRepair, format_time, ticks
+
+__all__ = ["ColourTags", "Frame", "Reader", "StreamInfo", "VideoInfo", "probe"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture, at its time."""
+
+    planes: tuple[Tensor, ...]
+    """Y, U, V or Y or R, G, B; uint8 or uint16 views of the decoder's memory: read only."""
+    pts: int
+    """In ``VideoInfo.time_base``; strictly increasing."""
+    duration: int
+    alpha: Tensor | None = None
+    """How opaque each pixel is, in the same depth; None: the format has no transparency."""
+    source_pts: int | None = None
+    """As the file has it, before any repair; None: it has none."""
+    damaged: bool = False
+    """It could not be decoded and repeats another, or came from damaged data."""
+
+
+class Reader:
+    """The pictures of one file: ``with Reader(path) as reader: for frame in reader: ...``.
+
+    Used by one thread at a time, and once. What went wrong on the way is in the counts and goes to
+    ``warn``, a sentence for each matter, when the last frame has been handed out.
+
+    Args:
+        info: what ``probe`` said of this file; None probes it.
+        matrix: as in ``probe``; ignored where ``info`` is given.
+        start, end: seconds on the clock that people see (``VideoInfo.clock_start`` is its zero);
+            the frames from ``start`` on and before ``end``, exactly.
+        frames: at most this many.
+        deinterlacer: makes whole frames of interlaced ones.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        info: VideoInfo | None = None,
+        matrix: str | None = None,
+        start: Fraction | None = None,
+        end: Fraction | None = None,
+        frames: int | None = None,
+        deinterlacer: Deinterlacer | None = None,
+        warn: Callable[[str], None] = logger.warning,
+    ) -> None:
+        if frames is not None and frames < 1:
+            raise UsageError(f"the number of frames must be at least 1, not {frames}")
+        if end is not None and end <= (start or 0):
+            raise UsageError(
+                f"the end ({format_time(end)}) is not later than the start "
+                f"({format_time(start or 0)})"
+            )
+        self.info = info if info is not None else probe(path, matrix=matrix)
+        self.origin = self.info.clock_start
+        """Seconds to subtract from the times of all streams; final from the first frame on."""
+        self.frames = 0
+        """Frames handed out so far."""
+        self.skipped = 0
+        """Frames decoded only to get to ``start``."""
+        self.lost_frames = 0
+        """Frames that could not be decoded and repeat a neighbour."""
+        self.damaged_frames = 0
+        """Frames that were decoded from damaged data."""
+        self._path = Path(path)
+        self._start, self._end, self._limit = start, end, frames
+        self._warn = warn
+        self._deinterlacer = deinterlacer
+        self._decoder = Decoder(self._path, self.info)
+        self._repair: TimestampRepair[Decoded] = TimestampRepair(
+            self.info.time_base, self.info.frame_rate
+        )
+        self._converter = Converter(
+            self.info.width, self.info.height, native_format(self.info.pix_fmt)
+        )
+        self._warned: set[str] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; frames that were handed out stay valid."""
+        self._decoder.close()
+
+    @property
+    def corrupt_frames(self) -> int:
+        """Frames that are not what the file once held: lost ones and damaged ones."""
+        return self.lost_frames + self.damaged_frames
+
+    @property
+    def repaired(self) -> Mapping[str, int]:
+        """Timestamps that were repaired, by kind."""
+        return dict(self._repair.repairs)
+
+    # -- frames --
+
+    def __iter__(self) -> Iterator[Frame]:
+        try:
+            for stamped in self._chosen():
+                if self.frames == 0:
+                    self._settle_origin(stamped.pts)
+                self.frames += 1
+                self.lost_frames += stamped.picture.lost
+                self.damaged_frames += stamped.picture.damaged
+                yield self._frame(stamped)
+        finally:
+            self.close()
+        self.check_unchanged()
+        if self.frames == 0:
+            self._refuse_nothing()
+        self._report()
+
+    def _frame(self, stamped: Stamped[Decoded]) -> Frame:
+        picture, decoded = self._converted(stamped), stamped.picture
+        planes, alpha = planes_of(picture), alpha_of(picture)
+        return Frame(
+            tuple(tensor_of(view) for view in planes),
+            stamped.pts,
+            stamped.duration,
+            None if alpha is None else tensor_of(alpha),
+            decoded.pts,
+            decoded.lost or decoded.damaged,
+        )
+
+    def _chosen(self) -> Iterator[Stamped[Decoded]]:
+        """Those of the frames that were asked for."""
+        for stamped in self._stamped():
+            time = stamped.pts * self.info.time_base - self.info.clock_start
+            if self._start is not None and time < self._start:
+                self.skipped += 1
+                continue
+            if self._end is not None and time >= self._end:
+                return
+            yield stamped
+            if self._limit is not None and self.frames >= self._limit:
+                return
+
+    def frames_from(self, source_pts: int) -> Iterator[Frame]:
+        """All frames from some key frame on, if possible one not later than ``source_pts``.
+
+        Their times are the file's own, unrepaired; nothing is counted or told. A caller must be
+        able to tell frames apart by these times, and may stop wherever it likes.
+        """
+        for decoded in self._pictures(source_pts):
+            if decoded.pts is None:
+                return
+            yield self._frame(Stamped(decoded, decoded.pts, decoded.duration))
+
+    def check_unchanged(self) -> None:
+        """Raise ``InputError`` where the file is not the one any more that was opened."""
+        self._decoder.check_unchanged()
+
+    def _pictures(self, start: int | None) -> Iterator[Decoded]:
+        pictures = self._decoder.pictures(start)
+        return pictures if self._deinterlacer is None else self._deinterlacer.process(pictures)
+
+    def _stamped(self) -> Iterator[Stamped[Decoded]]:
+        """Every frame from about ``start`` on with its repaired time."""
+        start = None
+        if self._start:
+            start = ticks(self._start + self.info.clock_start, self.info.time_base)
+        for decoded in self._pictures(start):
+            stamped = self._repair.push(decoded, decoded.pts, decoded.duration)
+            if stamped is not None:
+                yield stamped
+        last = self._repair.finish()
+        if last is not None:
+            yield last
+
+    def _converted(self, stamped: Stamped[Decoded]) -> av.VideoFrame:
+        picture = stamped.picture.picture
+        if (picture.width, picture.height) != (self.info.width, self.info.height):
+            self._warn_once(
+                "size",
+                f"the picture size changes to {picture.width}x{picture.height} at "
+                f"{format_time(stamped.pts * self.info.time_base - self.info.clock_start)}; "
+                f"from there on it is scaled to {self.info.width}x{self.info.height}",
+            )
+        elif picture.format.name != self.info.pix_fmt:
+            self._warn_once(
+                "format",
+                f"the pixel format changes from {self.info.pix_fmt} to {picture.format.name}; "
+                f"those pictures are converted to {self._converter.pix_fmt}",
+            )
+        return self._converter.convert(picture)
+
+    def _settle_origin(self, first_pts: int) -> None:
+        self.origin = origin_of(self.info, self._start, first_pts)
+
+    # -- afterwards --
+
+    def _refuse_nothing(self) -> None:
+        if self._start is None and self._end is None:
+            raise InputError(f"{shown(self._path)}: none of its pictures can be decoded")
+        ends = self._decoder.ends
+        end = ends.video_end - self.info.clock_start if ends is not None else None
+        raise UsageError(
+            "the chosen part of the video holds no frame",
+            None if end is None else f"the video ends at {float(end):.1f} s",
+        )
+
+    def _report(self) -> None:
+        if self._repair.repairs:
+            kinds = ", ".join(f"{n} {kind}" for kind, n in self._repair.repairs.items())
+            logger.info("timestamps repaired: %s", kinds)
+        if self.lost_frames:
+            self._warn(
+                f"{_frames(self.lost_frames)} of {self.frames} could not be decoded and "
+                "repeat the one before"
+            )
+        if self.damaged_frames:
+            self._warn(f"{_frames(self.damaged_frames)} of {self.frames} came from damaged data")
+        missing = self._decoder.ends.missing_seconds() if self._decoder.ends is not None else 0
+        if missing > 0:
+            self._warn(
+                f"the input is cut off: the last {float(missing):.1f} s of what it announces "
+                "are not there"
+            )
+
+    def _warn_once(self, matter: str, text: str) -> None:
+        if matter not in self._warned:
+            self._warned.add(matter)
+            self._warn(text)
+
+
+def origin_of(info: VideoInfo, start: Fraction | None, first_pts: int) -> Fraction:
+    """The clock's zero; or the first frame, where the input is cut or begins before it."""
+    first = first_pts * info.time_base
+    return first if start is not None else min(first, info.clock_start)
+
+
+def tensor_of(view: np.ndarray[Any, Any]) -> Tensor:
+    """A plane as a tensor of the same memory, where torch can express its strides."""
+    # Pictures stored bottom up have negative strides, which torch does not know.
+    if any(stride < 0 for stride in view.strides):
+        view = np.ascontiguousarray(view)
+    return torch.from_numpy(view)
+
+
+def _frames(count: int) -> str:
+    return f"{count} frame" if count == 1 else f"{count} frames"

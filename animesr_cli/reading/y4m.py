@@ -1,0 +1,480 @@
+"""Pictures through pipes: YUV4MPEG2 from standard input and to standard output.
+
+A stream is one line of text and then every picture as its planes, so nothing is decoded and nothing
+can be sought. Reading and writing wait for the other process in slices, so that a run can be
+stopped in between. It knows no files, and nothing but pictures passes through it.
+
+Source: mjpegtools, yuv4mpeg(5); the names above 8 bits, XCOLORRANGE and the meaning of C420 as in
+FFmpeg, libavformat/yuv4mpegdec.c and yuv4mpegenc.c.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import logging
+import os
+import select
+import stat
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from animesr_cli.atomic_files import explained
+from animesr_cli.errors import InputError, UsageError
+from animesr_cli.reading.probe import ColourTags, VideoInfo, colour_spec
+from animesr_cli.reading.reader import Frame
+from animesr_cli.settings import MAX_PIXELS
+from animesr_cli.video.colour import ColourSpec, PixelLayout
+from animesr_cli.video.pixel_formats import SUBSAMPLING, has_alpha
+from animesr_cli.video.timestamps import FALLBACK_RATE, Pace, format_time, seconds
+
+logger = logging.getLogger(__name__)
+
+Warn = Callable[[str], None]
+Stopped = Callable[[], bool]
+
+PIPE: Final = Path("-")
+"""The name of standard input and of standard output."""
+STDIN: Final = 0
+STDOUT: Final = 1
+STDOUT_NAME: Final = Path("standard output")
+"""In messages."""
+
+MAGIC: Final = b"YUV4MPEG2"
+FRAME: Final = b"FRAME"
+LONGEST_LINE_BYTES: Final = 1024
+
+WAIT_SECONDS: Final = 0.2
+"""How often a wait for the other process looks whether the run has ended."""
+PIPE_CHUNK_BYTES: Final = 4096
+"""PIPE_BUF of Linux: what a pipe that is ready takes without waiting."""
+FILE_CHUNK_BYTES: Final = 1 << 20
+
+_DEPTHS: Final = (9, 10, 12, 14, 16)
+_SITINGS: Final = {"420": 2, "420jpeg": 2, "420mpeg2": 1, "420paldv": 3}  # AVCHROMA_LOC_*
+_RANGES: Final = {"LIMITED": 1, "FULL": 2}  # AVCOL_RANGE_*
+_FORMATS: Final = {
+    **dict.fromkeys(_SITINGS, "yuv420p"),
+    "411": "yuv411p", "422": "yuv422p", "444": "yuv444p", "444alpha": "yuva444p", "mono": "gray",
+    **{f"mono{depth}": f"gray{depth}le" for depth in _DEPTHS},
+    **{f"{subsampling}p{depth}": f"yuv{subsampling}p{depth}le"
+       for subsampling in ("420", "422", "444") for depth in _DEPTHS},
+}  # fmt: skip
+"""The C parameter -> FFmpeg's name of the pixel format."""
+_TITLES: Final = {"left": "420mpeg2", "center": "420jpeg", "topleft": "420paldv"}
+
+OUTPUT_FORMATS: Final = tuple(
+    dict.fromkeys(name for name in _FORMATS.values() if not name.startswith("yuva"))
+)
+"""FFmpeg's names of what can be written."""
+
+
+# The header --------------------------------------------------------------------------------------
+
+
+def parse_header(
+    line: bytes,
+    *,
+    rate: Fraction | None = None,
+    matrix: str | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> VideoInfo:
+    """What the first line of a stream tells; ``rate`` and ``matrix`` override it.
+
+    Raises:
+        InputError: it is no such line, or tells of what cannot be read.
+    """
+    magic, *words = line.split()
+    if magic != MAGIC:
+        raise _not_y4m()
+    given = {word[:1].decode("latin-1"): word[1:].decode("latin-1") for word in reversed(words)}
+    extensions = dict(word[1:].decode("latin-1").split("=", 1) for word in words
+                      if word.startswith(b"X") and b"=" in word)  # fmt: skip
+    width, height = (_size(given.get(letter, "")) for letter in "WH")
+    if width * height > max_pixels:
+        raise InputError(
+            f"the pictures on standard input are {width}x{height}, more than {max_pixels:,} pixels",
+            "--max-pixels raises this limit",
+        )
+    kind = given.get("C", "420jpeg")
+    pix_fmt = _FORMATS.get(kind)
+    if pix_fmt is None:
+        raise InputError(
+            f"the kind of y4m on standard input (C{kind}) is not known",
+            "4:2:0, 4:1:1, 4:2:2, 4:4:4 and mono of 8 to 16 bits are",
+        )
+    tags = ColourTags(
+        range=_RANGES.get(extensions.get("COLORRANGE", ""), 0), siting=_SITINGS.get(kind, 0)
+    )
+    spec, note = colour_spec(tags, pix_fmt, width, height, matrix)
+    rate = rate or _ratio(given.get("F", "")) or FALLBACK_RATE
+    return VideoInfo(
+        path=PIPE,
+        container="yuv4mpegpipe",
+        stream_index=0,
+        codec="rawvideo",
+        width=width,
+        height=height,
+        pix_fmt=pix_fmt,
+        sample_aspect_ratio=_ratio(given.get("A", "")) or Fraction(1),
+        rotation=0,
+        display_matrix=None,
+        time_base=1 / rate,
+        frame_rate=rate,
+        duration_seconds=None,
+        frame_count=None,
+        clock_start=Fraction(0),
+        tags=tags,
+        colour=spec,
+        colour_note=note,
+        interlaced=given.get("I", "p") in ("t", "b", "m"),
+        streams=(),
+        chapters=0,
+        size_bytes=0,
+    )
+
+
+def _not_y4m() -> InputError:
+    return InputError(
+        "standard input is not y4m (YUV4MPEG2)",
+        "ffmpeg -i IN -strict -1 -f yuv4mpegpipe - | animesr upscale - OUT",
+    )
+
+
+def _size(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 1 << 31:
+        raise InputError("the y4m header on standard input has no width or height")
+    return int(text)
+
+
+def _ratio(text: str) -> Fraction | None:
+    """``24000:1001``; None where it is missing, or 0:0 for "not known"."""
+    over, _, under = text.partition(":")
+    if not (over.isdecimal() and under.isdecimal() and int(over) and int(under)):
+        return None
+    return Fraction(int(over), int(under))
+
+
+def header_line(
+    width: int, height: int, rate: Fraction, aspect: Fraction, colour: ColourSpec
+) -> bytes:
+    """The first line of a stream."""
+    rate = rate.limit_denominator(1_000_000)
+    range_name = "FULL" if colour.full_range else "LIMITED"
+    return (
+        f"{MAGIC.decode()} W{width} H{height} F{rate.numerator}:{rate.denominator} Ip "
+        f"A{aspect.numerator}:{aspect.denominator} C{_kind(colour)} XCOLORRANGE={range_name}\n"
+    ).encode()
+
+
+def _kind(colour: ColourSpec) -> str:
+    layout = colour.layout
+    deep = "" if layout.depth == 8 else str(layout.depth)
+    if layout.family == "gray":
+        return f"mono{deep}"
+    shifts = (layout.chroma_shift_x, layout.chroma_shift_y)
+    subsampling = next(name for name, pair in SUBSAMPLING.items() if pair == shifts)
+    if deep:
+        return f"{subsampling}p{deep}"
+    return _TITLES[colour.siting] if subsampling == "420" else subsampling
+
+
+def signalled(colour: ColourSpec) -> ColourSpec:
+    """The nearest colours of which a header can tell: only 8-bit 4:2:0 has a choice of siting."""
+    layout = colour.layout
+    if layout.depth == 8 and layout.chroma_shift_y:
+        return colour
+    return replace(colour, siting="left")
+
+
+# Waiting -----------------------------------------------------------------------------------------
+
+
+def _never() -> bool:
+    return False
+
+
+def _ready(descriptor: int, stopped: Stopped, *, to_write: bool = False) -> bool:
+    """Wait for the other process; False: the run was stopped."""
+    if sys.platform == "win32":
+        return not stopped()  # pipes cannot be waited for there
+    wanted = ([], [descriptor]) if to_write else ([descriptor], [])
+    while not stopped():
+        if any(select.select(*wanted, [], WAIT_SECONDS)):
+            return True
+    return False
+
+
+def _read(descriptor: int, size: int, stopped: Stopped) -> bytearray:
+    """So many bytes; fewer at the end of the stream, or when the run was stopped."""
+    content = bytearray(size)
+    view, count = memoryview(content), 0
+    with io.FileIO(descriptor, "rb", closefd=False) as file:
+        while count < size and _ready(descriptor, stopped):
+            got = file.readinto(view[count:])
+            if not got:
+                break
+            count += got
+    view.release()
+    del content[count:]
+    return content
+
+
+def _read_line(descriptor: int, stopped: Stopped) -> bytes:
+    """Up to a line feed, byte by byte: nothing behind it may be taken from the pipe."""
+    line = bytearray()
+    while len(line) < LONGEST_LINE_BYTES and not line.endswith(b"\n"):
+        byte = _read(descriptor, 1, stopped)
+        if not byte:
+            break
+        line += byte
+    return bytes(line)
+
+
+# Reading -----------------------------------------------------------------------------------------
+
+
+def probe_pipe(
+    *,
+    rate: Fraction | None = None,
+    matrix: str | None = None,
+    max_pixels: int = MAX_PIXELS,
+    descriptor: int = STDIN,
+) -> VideoInfo:
+    """Take the header from standard input; the frames behind it are left to a ``PipeReader``.
+
+    Raises:
+        UsageError: nothing is piped in.
+        InputError: what is piped in is no y4m.
+    """
+    try:
+        if os.isatty(descriptor):
+            raise UsageError(
+                "standard input is the keyboard, and IN is -", "pipe y4m into it, or name a file"
+            )
+        magic = bytes(_read(descriptor, len(MAGIC), _never))
+        if not magic:
+            raise InputError("standard input is empty")
+        if magic != MAGIC:  # before anything else is waited for
+            raise _not_y4m()
+        line = magic + _read_line(descriptor, _never)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(f"standard input cannot be read: {reason}") from error
+    if not line.endswith(b"\n"):
+        raise _not_y4m()
+    return parse_header(line, rate=rate, matrix=matrix, max_pixels=max_pixels)
+
+
+class PipeReader:
+    """The frames on standard input behind a header; the same interface as ``Reader``.
+
+    Args:
+        info: what ``probe_pipe`` said.
+        start, end: seconds, the first frame being at 0; what comes before is read and dropped.
+        frames: at most this many.
+        stopped: whether the run has ended; the iteration then ends without a word.
+    """
+
+    def __init__(
+        self,
+        info: VideoInfo,
+        *,
+        start: Fraction | None = None,
+        end: Fraction | None = None,
+        frames: int | None = None,
+        warn: Warn = logger.warning,
+        stopped: Stopped = _never,
+        descriptor: int = STDIN,
+    ) -> None:
+        self.info = info
+        self.origin = Fraction(0)
+        """Seconds to subtract from the times of the frames; final from the first frame on."""
+        self.frames = 0
+        """Frames handed out so far."""
+        self.skipped = 0
+        """Frames read only to get to ``start``."""
+        self._start, self._end, self._limit = start, end, frames
+        self._warn = warn
+        self._stopped = stopped
+        self._descriptor = descriptor
+        layout = info.colour.layout
+        self._shapes = plane_shapes(layout, info.width, info.height)
+        self._colours = len(self._shapes)
+        if has_alpha(info.pix_fmt):
+            self._shapes.append(self._shapes[0])
+        samples = sum(height * width for height, width in self._shapes)
+        self._bytes = samples * (1 if layout.depth == 8 else 2)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Standard input is not ours to close."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        tick = self.info.time_base
+        for index in itertools.count():
+            if self._end is not None and index * tick >= self._end:
+                break
+            content = self._content()
+            if content is None:
+                break
+            if self._start is not None and index * tick < self._start:
+                self.skipped += 1
+                continue
+            if self.frames == 0 and self._start is not None:
+                self.origin = index * tick
+            self.frames += 1
+            planes = self._planes(content)
+            alpha = next(iter(planes[self._colours :]), None)
+            yield Frame(planes[: self._colours], index, 1, alpha)
+            if self.frames == self._limit:
+                break
+        if self.frames == 0 and not self._stopped():
+            self._refuse_nothing()
+
+    def _content(self) -> bytearray | None:
+        """The samples of the next frame; None: there is none."""
+        marker = bytes(_read(self._descriptor, len(FRAME) + 1, self._stopped))
+        if marker[-1:] not in (b"\n", b""):  # parameters of this frame alone
+            marker += _read_line(self._descriptor, self._stopped)
+        if not marker.startswith(FRAME) or not marker.endswith(b"\n"):
+            if marker:
+                self._warn_of("something that is no frame")
+            return None
+        content = _read(self._descriptor, self._bytes, self._stopped)
+        if len(content) < self._bytes:
+            self._warn_of("only a part of a frame")
+            return None
+        return content
+
+    def _warn_of(self, what: str) -> None:
+        if not self._stopped():
+            count = self.frames + self.skipped
+            self._warn(
+                f"standard input is cut off or damaged: behind frame {count} comes {what}, and "
+                "nothing is read from there on"
+            )
+
+    def _planes(self, content: bytearray) -> tuple[Tensor, ...]:
+        deep = self.info.colour.layout.depth > 8
+        samples = torch.from_numpy(np.frombuffer(content, "<u2" if deep else np.uint8))
+        begins = itertools.accumulate((h * w for h, w in self._shapes), initial=0)
+        return tuple(
+            samples[begin : begin + height * width].view(height, width)
+            for begin, (height, width) in zip(begins, self._shapes, strict=False)
+        )
+
+    def _refuse_nothing(self) -> None:
+        if not self.skipped:
+            raise InputError("standard input ends before its first frame")
+        end = format_time(self.skipped * self.info.time_base)
+        raise UsageError("the chosen part of the video holds no frame", f"the video ends at {end}")
+
+
+def plane_shapes(layout: PixelLayout, width: int, height: int) -> list[tuple[int, int]]:
+    """Rows and columns of each plane; chroma is rounded up."""
+    shapes = [(height, width)]
+    if layout.family == "yuv":
+        chroma = (-(-height >> layout.chroma_shift_y), -(-width >> layout.chroma_shift_x))
+        shapes += [chroma, chroma]
+    return shapes
+
+
+# Writing -----------------------------------------------------------------------------------------
+
+
+def check_pipe_output(descriptor: int = STDOUT) -> None:
+    """Raise where the pictures would run over a terminal, or where nobody can take them."""
+    with explained(STDOUT_NAME):
+        os.fstat(descriptor)
+    if os.isatty(descriptor):
+        raise UsageError(
+            "OUT is -, and standard output is the terminal", "pipe it on, or name a file"
+        )
+
+
+class PipeWriter:
+    """Frames to standard output; the same interface as ``Writer``, but nothing is verified.
+
+    Args:
+        source: what the frame rate is taken from.
+        colour: what the planes are; see ``signalled``.
+        stopped: whether the run has ended; what is not yet written is dropped then.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: VideoInfo,
+        width: int,
+        height: int,
+        sample_aspect_ratio: Fraction,
+        colour: ColourSpec,
+        warn: Warn = logger.warning,
+        stopped: Stopped = _never,
+        descriptor: int = STDOUT,
+    ) -> None:
+        rate = source.frame_rate or FALLBACK_RATE
+        self.bytes_written = 0
+        self._header = header_line(width, height, rate, sample_aspect_ratio, colour)
+        self._time_base = source.time_base
+        self._pace = Pace(rate)
+        self._warn = warn
+        self._stopped = stopped
+        self._descriptor = descriptor
+
+    def __enter__(self) -> Self:
+        kind = os.fstat(self._descriptor).st_mode
+        self._chunk = FILE_CHUNK_BYTES if stat.S_ISREG(kind) else PIPE_CHUNK_BYTES
+        self._write(self._header)
+        return self
+
+    def write(self, planes: Sequence[Tensor], pts: int, duration: int) -> None:
+        """Write one picture; ``pts`` is in the source's time base."""
+        self._pace.add(seconds(pts, self._time_base))
+        self._write(FRAME + b"\n")
+        for plane in planes:
+            samples = plane.numpy()
+            self._write(np.ascontiguousarray(samples, samples.dtype.newbyteorder("<")).data)
+
+    def _write(self, content: bytes | memoryview) -> None:
+        view = memoryview(content).cast("B")
+        try:
+            while view and _ready(self._descriptor, self._stopped, to_write=True):
+                count = os.write(self._descriptor, view[: self._chunk])
+                self.bytes_written += count
+                view = view[count:]
+        except BrokenPipeError:
+            raise  # nobody reads any more, which is no error of ours
+        except OSError as error:
+            with explained(STDOUT_NAME):
+                raise error
+
+    def finish(self) -> None:
+        """Everything is written; tell what could not be said in it."""
+        if self._pace.strays:
+            self._warn(self._pace.remark("y4m"))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Standard output is not ours to close."""

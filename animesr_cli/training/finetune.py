@@ -1,0 +1,418 @@
+"""Fine-tuning: material and settings in, a checkpoint out; it goes on where it was stopped.
+
+The folder that it writes holds the state of the run, its result, a log, pictures of the held-out
+part and a report. What a loss is (losses.py, trainer.py) and how windows are made (dataset.py) is
+not known here.
+
+Source: AnimeSR (https://arxiv.org/abs/2206.07038), steps 1 and 3 of its recipe.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import torch
+
+from animesr_cli.atomic_files import PartFile, explained
+from animesr_cli.degradation.lbo import LoadedOperator, load_operator
+from animesr_cli.degradation.operators import SCALE, DegradationSettings
+from animesr_cli.errors import InputError, Interrupted, OutputError, UsageError, WeightsError
+from animesr_cli.model.checkpoint import load_checkpoint, network_size, sha256_of
+from animesr_cli.model.engine import choose_compute, free_memory
+from animesr_cli.model.msrb import RecurrentUpscaler
+from animesr_cli.settings import LOSSES, LOSSES_OF_GAN, SCRATCH, FinetuneRun, FinetuneSettings
+from animesr_cli.training.corpus import Shot, Source, load_sources, shots_of, workers_pool
+from animesr_cli.training.discriminator import smallest_picture_px
+from animesr_cli.training.distributed import any_of_us, joined, own_device, rank, world_size
+from animesr_cli.training.run import Progress, TrainingRun
+from animesr_cli.training.state import (
+    MODEL_FILE,
+    STATE_FILE,
+    SavedState,
+    check_same,
+    is_state,
+    network_tensors,
+    read_state,
+)
+from animesr_cli.training.trainer import DISCRIMINATORS, DivergedError, Trainer
+from animesr_cli.training.validation import fixed_windows, hold_out
+from animesr_cli.training.windows import Batch, Batches, WindowSampler, usable_shots
+from animesr_cli.video.containers import shown
+
+log = logging.getLogger(__name__)
+
+Warn = Callable[[str], None]
+
+PATCH_MULTIPLE: Final = 4
+SMALLEST_PATCH_PX: Final = 8
+MOST_WORKERS: Final = 16
+DEFAULTS: Final = FinetuneSettings()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneResult:
+    """How far a run came, and what it gained."""
+
+    folder: Path
+    iteration: int
+    iterations: int
+    bicubic: Mapping[str, float]
+    before: Mapping[str, float]
+    """Scores of the held-out part with the weights that the run began with."""
+    after: Mapping[str, float]
+    iterations_per_second: float
+    waiting: float
+
+    @property
+    def model(self) -> Path:
+        return self.folder / MODEL_FILE
+
+    @property
+    def finished(self) -> bool:
+        return self.iteration >= self.iterations
+
+
+# ---- before the first iteration ------------------------------------------------------------------
+
+
+def check(settings: FinetuneSettings) -> None:
+    """Refuse what cannot work.
+
+    Raises:
+        UsageError: says which setting, and what would do.
+    """
+    patch = settings.patch
+    if patch % PATCH_MULTIPLE or patch < SMALLEST_PATCH_PX:
+        raise UsageError(
+            f"a patch of {patch}x{patch} pixels cannot be trained with",
+            f"--patch is at least {SMALLEST_PATCH_PX}, and divisible by {PATCH_MULTIPLE}",
+        )
+    needed = -(-smallest_picture_px(DISCRIMINATORS) // SCALE)
+    if settings.stage == "gan" and patch < needed:
+        raise UsageError(
+            f"a patch of {patch}x{patch} pixels is too small for stage gan, whose discriminator "
+            "judges a quarter of the picture too",
+            f"use --patch {needed} or more",
+        )
+    if not 0 < settings.held_out < 1:
+        raise UsageError(f"the held-out share must lie between 0 and 1, not {settings.held_out:g}")
+    names = [n for n in LOSSES if settings.stage == "gan" or n not in LOSSES_OF_GAN]
+    if not any(getattr(settings.weights, name) for name in names):
+        raise UsageError(
+            f"every loss of stage {settings.stage} weighs 0: there is nothing to learn",
+            f"it has {', '.join(names)}",
+        )
+
+
+@contextmanager
+def _folder(output: Path) -> Iterator[None]:
+    """The output's folder, for this run alone."""
+    with explained(output):
+        output.mkdir(parents=True, exist_ok=True)
+        try:
+            lock = PartFile(output / "run")
+        except OutputError as error:
+            raise OutputError(
+                f"another run is training in {shown(output)}",
+                "wait for it, or name another folder with -o",
+            ) from error
+    with lock:
+        yield
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Start:
+    """What training starts from."""
+
+    network: RecurrentUpscaler
+    identity: Mapping[str, Any]
+    state: SavedState | None = None
+    """Of another run, whose moments are taken over."""
+
+
+def _start(settings: FinetuneSettings, warn: Warn) -> _Start:
+    path = Path(settings.model).expanduser()
+    if is_state(path):
+        return _start_of_state(path)
+    if settings.model == SCRATCH:
+        torch.manual_seed(settings.seed)
+        network = RecurrentUpscaler(settings.num_feat, settings.num_block)
+        blocks = list(settings.num_block)
+        identity = {"name": SCRATCH, "num_feat": settings.num_feat, "num_block": blocks}
+        return _Start(network=network, identity=identity)
+    loaded = load_checkpoint(settings.model, warn=warn)
+    network = RecurrentUpscaler(loaded.num_feat, loaded.num_block)
+    network.load_state_dict(loaded.state_dict, strict=True)
+    return _Start(network=network, identity={"name": loaded.name, "sha256": loaded.sha256})
+
+
+def _start_of_state(path: Path) -> _Start:
+    state = read_state(path)
+    assert state is not None  # it was there a moment ago
+    network = RecurrentUpscaler(*network_size(network_tensors(state), path))
+    identity = {"name": path.name, "sha256": sha256_of(path)}
+    return _Start(network=network, identity=identity, state=state)
+
+
+def _told(settings: FinetuneSettings) -> dict[str, Any]:
+    """The settings that are not told elsewhere, or may change."""
+    told = asdict(settings)
+    for name in ("model", "num_feat", "num_block"):
+        del told[name]  # the start tells
+    if settings.schedule == "constant":
+        del told["iterations"]  # such a run may be made longer
+    told["batch"] *= world_size()
+    return told
+
+
+def _identity(
+    settings: FinetuneSettings, start: Mapping[str, Any], operators: Sequence[LoadedOperator]
+) -> dict[str, Any]:
+    """What decides, beside the material, what an iteration learns."""
+    return {
+        "settings": _told(settings),
+        "start": dict(start),
+        "operators": [operator.sha256 for operator in operators],
+    }
+
+
+def _material(sources: Sequence[Source], others: Sequence[Source]) -> dict[str, Any]:
+    return {
+        "data": {source.name: source.sha256 for source in sources},
+        "validation": {source.name: source.sha256 for source in others},
+    }
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _memory_bytes(run: FinetuneRun) -> int:
+    if run.memory_gb:
+        return int(run.memory_gb * 1e9)
+    return (free_memory(torch.device("cpu")) or 4 << 30) // 2
+
+
+def _workers(run: FinetuneRun) -> int:
+    known = hasattr(os, "sched_getaffinity")  # not on macOS and Windows
+    cores = len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
+    return run.workers or min(cores, MOST_WORKERS)
+
+
+def _split(
+    shots: Sequence[Shot], others: Sequence[Shot], settings: FinetuneSettings, warn: Warn
+) -> tuple[list[Shot], list[Shot]]:
+    """What is learned from, and what is held out."""
+    side_px = settings.patch * SCALE
+    usable = usable_shots(shots, frames=settings.frames, side_px=side_px, warn=warn)
+    if others:
+        return usable, usable_shots(others, frames=2, side_px=side_px, warn=warn)
+    learned, held = hold_out(usable, settings.held_out)
+    if any(shot.count < settings.frames for shot in learned):
+        raise InputError(
+            f"the only shot has {usable[0].count} frames: too few to learn windows of "
+            f"{settings.frames} frames from and to validate with others",
+            "add clips, use fewer --frames, or name other clips with --validation",
+        )
+    return learned, held
+
+
+# ---- the loop ------------------------------------------------------------------------------------
+
+
+def _loop(
+    one: TrainingRun,
+    batches: Batches,
+    listen: Callable[[], None],
+    deadline: float,
+    on_progress: Callable[[Progress], None],
+    on_note: Callable[[str], None],
+) -> None:
+    """Iterations until there are enough, time is up, or somebody stops it; then save."""
+    trainer, settings, run = one.trainer, one.settings, one.run
+    if not trainer.iteration:
+        one.validate()
+    waiting = iter(batches)
+    while trainer.iteration < settings.iterations:
+        stop = _stop(listen, deadline)
+        if any_of_us(stop is not None, trainer.device):
+            one.save()
+            if isinstance(stop, Interrupted):
+                raise stop
+            on_note(f"stopped at iteration {trainer.iteration}; the same command goes on from it")
+            break
+        began = time.perf_counter()
+        batch = next(waiting)
+        try:
+            progress = one.learn(batch, time.perf_counter() - began)
+        except DivergedError as error:
+            raise _diverged(one, batch) from error
+        on_progress(progress)
+        if trainer.iteration % run.validate_every == 0 and not progress.done:
+            one.validate()
+            on_note(_validation_line(one))
+        if trainer.iteration % run.save_every == 0:
+            one.save()
+    one.validate()
+    one.save()
+    on_note(_validation_line(one))
+
+
+def _stop(listen: Callable[[], None], deadline: float) -> Interrupted | Literal["time"] | None:
+    """Why to stop now, if there is a reason."""
+    try:
+        listen()
+    except Interrupted as error:
+        return error
+    return "time" if time.monotonic() > deadline else None
+
+
+def _diverged(one: TrainingRun, batch: Batch) -> WeightsError:
+    path = one.keep_batch(batch)
+    return WeightsError(
+        f"a loss is not finite at iteration {batch.iteration + 1}; its batch is kept as "
+        f"{shown(path)}",
+        "begin anew with a lower --lr or with --precision fp32; what was saved before is intact",
+    )
+
+
+def _validation_line(one: TrainingRun) -> str:
+    shown_scores = ("psnr_y", "ssim_y", "gradient_ratio", "flicker")
+    found = one.after.scores
+    told = ", ".join(f"{name} {found[name]:.4g}" for name in shown_scores if name in found)
+    return f"iteration {one.trainer.iteration}, held-out part: {told}"
+
+
+# ---- the whole -----------------------------------------------------------------------------------
+
+
+def finetune(
+    data: Sequence[Path],
+    output: Path,
+    *,
+    settings: FinetuneSettings = DEFAULTS,
+    run: FinetuneRun | None = None,
+    lbo: Sequence[str | Path] = (),
+    validation: Sequence[Path] = (),
+    degradation: DegradationSettings | None = None,
+    warn: Warn = log.warning,
+    listen: Callable[[], None] = lambda: None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_note: Callable[[str], None] = log.info,
+) -> FinetuneResult:
+    """Train a network with clean material, or go on where the same call was stopped.
+
+    Args:
+        data: folders of videos and of images, or single files.
+        output: the folder that is written: ``model.safetensors`` with its ``model.json``,
+            ``state.safetensors``, ``log.jsonl``, ``report.html`` and ``validation/``.
+        run: how it is carried out.
+        lbo: learned operators that the degradation draws from, by name or path.
+        validation: as ``data``; without it a share of the shots is held out.
+        listen: called between steps; may raise ``Interrupted``, and what was learned is saved.
+
+    Raises:
+        UsageError: settings that cannot work, or others than those of the run in ``output``.
+        InputError: nothing to learn from.
+        WeightsError: the checkpoint, an operator or the state is damaged, or a loss is not finite.
+        DiskFullError, OutputError: what was saved last is untouched.
+        Interrupted: raised again after saving.
+    """
+    run = run or FinetuneRun()
+    if rank():  # one of several processes speaks for all
+        warn, on_note, on_progress = log.info, log.info, lambda progress: None
+    deadline = time.monotonic() + (math.inf if run.minutes is None else run.minutes * 60)
+    check(settings)
+    compute = choose_compute(own_device(run.device), settings.precision)
+    # bf16 has the range of fp32, so that losses need no scaling; fp16 has not.
+    dtype = torch.bfloat16 if compute.dtype == torch.float16 else compute.dtype
+    degradation = degradation or DegradationSettings()
+    with joined(compute.device), _folder(output) if rank() == 0 else nullcontext():
+        saved = None if run.restart else read_state(output / STATE_FILE)
+        start = _start(settings, warn)
+        operators = [load_operator(path) for path in lbo]
+        for operator in operators:
+            operator.network.to(compute.device)
+
+        identity = _identity(settings, start.identity, operators)
+        usual = {"settings": _told(DEFAULTS)}
+        if saved is not None:  # before the material is read, which takes longer
+            same = {name: saved.identity.get(name) for name in identity}
+            check_same(same, identity, output, usual)
+
+        def read(roots: Sequence[Path]) -> list[Source]:
+            return load_sources(
+                roots,
+                memory_bytes=_memory_bytes(run),
+                workers=_workers(run),
+                warn=warn,
+                listen=listen,
+                on_source=lambda done, total: log.info("%d of %d sources read", done, total),
+            )
+
+        sources, others = read(data), read(validation) if validation else []
+        identity |= _material(sources, others)
+        if saved is not None:
+            check_same(saved.identity, identity, output, usual)
+        learned, held = _split(shots_of(sources), shots_of(others), settings, warn)
+        on_note(
+            f"{_counted(len(sources), 'source')}: {_counted(len(learned), 'shot')} of "
+            f"{sum(shot.count for shot in learned)} frames to learn from, {len(held)} held out"
+        )
+        sampler = WindowSampler(
+            learned,
+            frames=settings.frames,
+            side_px=settings.patch * SCALE,
+            seed=settings.seed,
+            degradation=degradation,
+            operators=operators,
+        )
+        windows = fixed_windows(
+            held,
+            seed=settings.seed,
+            degradation=degradation,
+            operators=operators,
+            device=compute.device,
+        )
+        trainer = Trainer(start.network, settings, device=compute.device, dtype=dtype)
+        if start.state is not None:
+            trainer.begin_with(start.state, Path(settings.model))
+        one = TrainingRun(
+            trainer,
+            windows,
+            output=output,
+            settings=settings,
+            run=run,
+            identity=identity,
+            saved=saved,
+        )
+        if saved is not None:
+            on_note(f"going on from iteration {trainer.iteration}")
+        with workers_pool(_workers(run)) as pool:
+            batches = Batches(
+                sampler,
+                pool,
+                operators=operators,
+                device=compute.device,
+                first_iteration=trainer.iteration,
+                numbers=range(rank() * settings.batch, (rank() + 1) * settings.batch),
+            )
+            _loop(one, batches, listen, deadline, on_progress, on_note)
+    return FinetuneResult(
+        folder=output,
+        iteration=trainer.iteration,
+        iterations=settings.iterations,
+        bicubic=one.bicubic.scores,
+        before=one.before.scores,
+        after=one.after.scores,
+        iterations_per_second=one.speed.rate(trainer.iteration),
+        waiting=one.speed.waiting,
+    )

@@ -1,0 +1,212 @@
+"""One command's part of a training run: iterations, and what is written about them.
+
+It does not know where batches come from, nor when to stop.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from animesr_cli import __version__
+from animesr_cli.settings import FinetuneRun, FinetuneSettings
+from animesr_cli.training.distributed import rank, world_size
+from animesr_cli.training.log import TrainingLog
+from animesr_cli.training.report import Examination, Report, write_report
+from animesr_cli.training.state import (
+    CARD_FILE,
+    LOG_FILE,
+    MODEL_FILE,
+    STATE_FILE,
+    SavedState,
+    write_file,
+    write_state,
+    write_tensors,
+)
+from animesr_cli.training.trainer import Trainer
+from animesr_cli.training.validation import HeldOut, bicubic, measure
+from animesr_cli.training.windows import Batch
+
+BATCH_FILE: Final = "diverged.safetensors"
+"""The batch at which a loss was not finite."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """One iteration, for people."""
+
+    iteration: int
+    """Batches learned from, this one included."""
+    iterations: int
+    values: Mapping[str, float]
+    """The losses, by name."""
+    iterations_per_second: float
+    """Of this command, validation and saving apart."""
+    waiting: float
+    """Share of that time in which the network waited for data."""
+
+    @property
+    def done(self) -> bool:
+        return self.iteration >= self.iterations
+
+
+@dataclass(kw_only=True)
+class _Speed:
+    """Time spent in iterations."""
+
+    first: int
+    """The iteration before the first one."""
+    seconds: float = 0.0
+    waited: float = 0.0
+
+    def rate(self, iteration: int) -> float:
+        return (iteration - self.first) / max(self.seconds, 1e-9)
+
+    @property
+    def waiting(self) -> float:
+        return self.waited / max(self.seconds, 1e-9)
+
+
+class TrainingRun:
+    """One command's part of a run: iterations, and what is written about them."""
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        windows: Sequence[HeldOut],
+        *,
+        output: Path,
+        settings: FinetuneSettings,
+        run: FinetuneRun,
+        identity: Mapping[str, Any],
+        saved: SavedState | None,
+    ) -> None:
+        self.trainer, self.windows, self.output = trainer, windows, output
+        self.settings, self.run, self.identity = settings, run, identity
+        self.leads = rank() == 0
+        """This process writes; the others only compute."""
+        self.bicubic = self._examine(bicubic)
+        self.before = self._examine(trainer.upscale)
+        if saved is not None:
+            trainer.restore(saved, output / STATE_FILE)
+        self.after = self.before
+        self.earlier_seconds = saved.seconds if saved is not None else 0.0
+        self.log = TrainingLog(output / LOG_FILE, trainer.iteration, writes=self.leads)
+        self.speed = _Speed(first=trainer.iteration)
+
+    def _examine(self, upscale: Callable[[Tensor], Tensor]) -> Examination:
+        if not self.leads:
+            return Examination(scores={}, results=())
+        scores, results = measure(upscale, self.windows, self.trainer.device)
+        return Examination(scores=scores, results=tuple(results))
+
+    def learn(self, batch: Batch, seconds: float) -> Progress:
+        """One iteration; ``seconds`` went by until its batch was there."""
+        began = time.perf_counter()
+        values = self.trainer.step(batch)
+        self.speed.waited += seconds
+        self.speed.seconds += seconds + time.perf_counter() - began
+        iteration = self.trainer.iteration
+        progress = Progress(
+            iteration=iteration,
+            iterations=self.settings.iterations,
+            values=values,
+            iterations_per_second=self.speed.rate(iteration),
+            waiting=self.speed.waiting,
+        )
+        if iteration % self.run.log_every == 0:
+            speed = {"per_second": progress.iterations_per_second, "waiting": progress.waiting}
+            self.log.add({"iteration": iteration, **values, **speed})
+        return progress
+
+    def validate(self) -> None:
+        """Measure the held-out part, and show it."""
+        self.after = self._examine(self.trainer.upscale)
+        self.log.add({"iteration": self.trainer.iteration, "validation": self.after.scores})
+        if self.leads:
+            write_report(
+                self.output,
+                Report(
+                    title=f"{self.output.name}: stage {self.settings.stage}",
+                    iteration=self.trainer.iteration,
+                    iterations=self.settings.iterations,
+                    facts=self._facts(),
+                    entries=self.log.entries,
+                    windows=self.windows,
+                    bicubic=self.bicubic,
+                    before=self.before,
+                    after=self.after,
+                ),
+            )
+
+    def _facts(self) -> dict[str, str]:
+        settings = self.settings
+        return {
+            "command": _command(),
+            "started from": str(self.identity["start"]["name"]),
+            "material": f"{len(self.identity['data'])} sources",
+            "operators": str(len(self.identity["operators"])),
+            "windows": f"{settings.batch * world_size()} of {settings.frames} frames, "
+            f"{settings.patch}x{settings.patch} LR pixels",
+            "device": f"{_device_name(self.trainer.device)}, {_dtype_name(self.trainer.dtype)}",
+            "speed": f"{self.speed.rate(self.trainer.iteration):.2f} iterations/s, "
+            f"{self.speed.waiting:.1%} of it waiting for data",
+            "training time": f"{(self.earlier_seconds + self.speed.seconds) / 3600:.2f} h",
+        }
+
+    def save(self) -> None:
+        """Write the state and the result; what was there is replaced whole or not at all."""
+        if not self.leads:
+            return
+        trainer, seconds = self.trainer, self.earlier_seconds + self.speed.seconds
+        state = self.output / STATE_FILE
+        write_state(state, trainer.tensors(), trainer.iteration, self.identity, seconds)
+        card = {
+            "animesr": __version__,
+            "torch": torch.__version__,
+            "command": _command(),
+            "iteration": trainer.iteration,
+            "hours": round(seconds / 3600, 3),
+            "device": _device_name(trainer.device),
+            **self.identity,
+            "scores": {
+                "bicubic": self.bicubic.scores,
+                "before": self.before.scores,
+                "after": self.after.scores,
+            },
+        }
+        # The same in the file itself, which goes where the other may not.
+        metadata = {"animesr": json.dumps(card)}
+        write_tensors(self.output / MODEL_FILE, trainer.average, metadata)
+        write_file(self.output / CARD_FILE, (json.dumps(card, indent=2) + "\n").encode())
+
+    def keep_batch(self, batch: Batch) -> Path:
+        """Write what a loss was not finite with."""
+        path = self.output / BATCH_FILE
+        told = json.dumps([asdict(window) for window in batch.windows])
+        write_tensors(path, {"lr": batch.lr, "hr": batch.hr}, {"windows": told})
+        return path
+
+
+def _command() -> str:
+    return shlex.join(["animesr", *sys.argv[1:]])
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type} ({platform.machine()}, {torch.get_num_threads()} threads)"
+
+
+def _dtype_name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

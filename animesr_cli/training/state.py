@@ -1,0 +1,239 @@
+"""What a training run leaves behind: its state, from which it goes on, and its result.
+
+The state is one safetensors file: weights, averaged weights, the moments of Adam and, in stage gan,
+the discriminator with its own; its metadata hold the iteration and everything that makes a run what
+it is. Files are replaced whole or not at all. It does not know how anything is trained.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from animesr_cli.atomic_files import PartFile, explained
+from animesr_cli.errors import UsageError, WeightsError
+from animesr_cli.video.containers import shown
+
+STATE_FILE: Final = "state.safetensors"
+MODEL_FILE: Final = "model.safetensors"
+CARD_FILE: Final = "model.json"
+LOG_FILE: Final = "log.jsonl"
+REPORT_FILE: Final = "report.html"
+PICTURES_FOLDER: Final = "validation"
+
+LISTED: Final = 5
+"""Differences that a message names."""
+_METADATA: Final = "animesr_training"
+_MOMENTS: Final = ("exp_avg", "exp_avg_sq")
+_STEPS: Final = "steps"
+"""That Adam has made: more than the run's iterations, where it began with another's state."""
+NETWORK: Final = "network."
+"""What the network's tensors in a state begin with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedState:
+    """A state file's content."""
+
+    tensors: Mapping[str, Tensor]
+    iteration: int
+    identity: Mapping[str, Any]
+    """What must be the same for a run to go on: settings, material, operators, start."""
+    seconds: float = 0.0
+    """Of training so far."""
+
+
+# ---- files ---------------------------------------------------------------------------------------
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Replace a file, whole or not at all.
+
+    Raises:
+        DiskFullError, OutputError: what was there before is untouched.
+    """
+    with explained(path, lambda: len(content)), PartFile(path) as part:
+        part.sink.write(content)
+        part.publish(overwrite=True)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """A safetensors file; its tensors may be on any device."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_file(path, save(plain, dict(metadata)))
+
+
+def write_state(
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    iteration: int,
+    identity: Mapping[str, Any],
+    seconds: float = 0.0,
+) -> None:
+    """Keep what a run needs to go on."""
+    told = {"iteration": iteration, "seconds": seconds, "identity": identity}
+    write_tensors(path, tensors, {_METADATA: json.dumps(told)})
+
+
+def is_state(path: Path) -> bool:
+    """Whether a file says that it is a training state."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return _METADATA in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
+
+
+def read_state(path: Path) -> SavedState | None:
+    """What a run left; None where there is none.
+
+    Raises:
+        WeightsError: the file is damaged, or is not a training state.
+    """
+    hint = "--restart begins anew"
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            told = json.loads((file.metadata() or {})[_METADATA])
+        saved = SavedState(
+            tensors=tensors,
+            iteration=int(told["iteration"]),
+            identity=dict(told["identity"]),
+            seconds=float(told.get("seconds", 0.0)),
+        )
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        why = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise WeightsError(
+            f"{shown(path)} is damaged, or is no training state: {why}", hint
+        ) from error
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise WeightsError(f"{shown(path)}: {name} holds NaN or infinite values", hint)
+    return saved
+
+
+# ---- the same run? -------------------------------------------------------------------------------
+
+
+def check_same(
+    saved: Mapping[str, Any],
+    asked: Mapping[str, Any],
+    folder: Path,
+    defaults: Mapping[str, Any] | None = None,
+) -> None:
+    """Refuse to go on with a run under other settings.
+
+    Args:
+        defaults: what a setting was before there was a name for it, as ``asked`` nests them.
+
+    Raises:
+        UsageError: it lists what differs.
+    """
+    before = _flat(_plain(defaults or {})) | _flat(saved)
+    now = _flat(_plain(defaults or {})) | _flat(_plain(asked))
+    differences = [
+        f"{name} was {_value(before.get(name))} and is {_value(now.get(name))}"
+        for name in dict.fromkeys((*before, *now))
+        if before.get(name) != now.get(name)
+    ]
+    if not differences:
+        return
+    told = "; ".join(differences[:LISTED])
+    more = f"; and {len(differences) - LISTED} more" if len(differences) > LISTED else ""
+    raise UsageError(
+        f"{shown(folder)} holds a run with other settings: {told}{more}",
+        "--restart begins anew there; -o names another folder; the same settings go on",
+    )
+
+
+def _plain(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """As it comes back from a file."""
+    plain: Mapping[str, Any] = json.loads(json.dumps(values))
+    return plain
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name} ")
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def _value(value: object) -> str:
+    text = "absent" if value is None else json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+# ---- tensors of modules and optimisers -----------------------------------------------------------
+
+
+def tensors_of(prefix: str, module: nn.Module, adam: torch.optim.Adam) -> dict[str, Tensor]:
+    """The module's weights and buffers, its parameters' moments by name, and Adam's steps."""
+    tensors = {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
+    for name, parameter in module.named_parameters():
+        for moment in _MOMENTS if parameter in adam.state else ():
+            tensors[f"{prefix}.{moment}.{name}"] = adam.state[parameter][moment]
+            tensors[f"{prefix}.{_STEPS}"] = adam.state[parameter]["step"]  # the same of all
+    return tensors
+
+
+def network_tensors(state: SavedState) -> dict[str, Tensor]:
+    """The weights of the network alone, under the names of a checkpoint."""
+    own = {n.removeprefix(NETWORK): t for n, t in state.tensors.items() if n.startswith(NETWORK)}
+    return {n: t for n, t in own.items() if n.partition(".")[0] not in (*_MOMENTS, _STEPS)}
+
+
+def taken(state: SavedState, name: str, path: Path) -> Tensor:
+    """A tensor of a state.
+
+    Raises:
+        WeightsError: the state has none of that name.
+    """
+    if name not in state.tensors:
+        raise WeightsError(
+            f"{shown(path)} does not fit the network: it has no tensor {name}",
+            "--restart begins anew",
+        )
+    return state.tensors[name]
+
+
+def restore(
+    prefix: str,
+    module: nn.Module,
+    adam: torch.optim.Adam,
+    state: SavedState,
+    path: Path,
+) -> None:
+    """Give a module and its optimiser back what ``tensors_of`` took of them."""
+    tensors = state.tensors
+    steps = float(tensors.get(f"{prefix}.{_STEPS}", state.iteration))
+    try:
+        module.load_state_dict({n: tensors[f"{prefix}.{n}"] for n in module.state_dict()})
+        for name, parameter in module.named_parameters():
+            if not parameter.requires_grad or not steps:
+                continue
+            moments = {m: tensors[f"{prefix}.{m}.{name}"].to(parameter.device) for m in _MOMENTS}
+            fused = bool(adam.defaults["fused"])
+            step = torch.tensor(steps, device=parameter.device if fused else "cpu")
+            adam.state[parameter] = {
+                "step": step,
+                **{m: torch.empty_like(parameter).copy_(t) for m, t in moments.items()},
+            }
+    except (KeyError, RuntimeError) as error:
+        raise WeightsError(
+            f"{shown(path)} does not fit the network: {str(error).splitlines()[0]}",
+            "--restart begins anew",
+        ) from error

@@ -1,0 +1,272 @@
+"""One network in training: what a batch changes. It knows no files, clips or reports.
+
+Weights, their average and the moments of Adam are fp32; multiplications run in bf16 where that
+holds (autocast). Several processes each take their own batch and average the gradients, so that
+together they do what one would with all of it.
+
+Source: the recipe of AnimeSR (https://arxiv.org/abs/2206.07038): Adam, betas 0.9 and 0.99, an
+average of the weights with decay 0.999.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from animesr_cli.errors import UsageError
+from animesr_cli.model.msrb import RecurrentUpscaler
+from animesr_cli.settings import FinetuneSettings
+from animesr_cli.training.discriminator import (
+    PatchDiscriminator,
+    discriminator_loss,
+    feature_matching_loss,
+    generator_loss,
+)
+from animesr_cli.training.distributed import averaged
+from animesr_cli.training.losses import (
+    energy_loss,
+    focal_frequency_loss,
+    gradient_loss,
+    held_frame_loss,
+    perceptual_loss,
+    temporal_difference_loss,
+    unsharp_mask,
+)
+from animesr_cli.training.state import SavedState, restore, taken, tensors_of
+from animesr_cli.training.windows import Batch
+
+BETAS: Final = (0.9, 0.99)
+DISCRIMINATORS: Final = 3
+"""Sizes of the picture that are judged."""
+JUDGE: Final = "discriminator."
+"""What the discriminator's tensors in a state begin with."""
+LAST_SHARE: Final = 0.01
+"""Of the learning rate, that schedule cosine ends with."""
+
+
+class DivergedError(Exception):
+    """A loss or a gradient is not finite, and the step that would follow was not made."""
+
+
+def learning_rate(settings: FinetuneSettings, iteration: int) -> float:
+    """Of an iteration, counted from 0."""
+    if iteration < settings.warmup:
+        return settings.lr * (iteration + 1) / settings.warmup
+    if settings.schedule == "constant":
+        return settings.lr
+    rest = max(settings.iterations - settings.warmup, 1)
+    done = min((iteration - settings.warmup) / rest, 1.0)
+    share = LAST_SHARE + (1 - LAST_SHARE) * (1 + math.cos(math.pi * done)) / 2
+    return settings.lr * share
+
+
+def _adam(module: nn.Module, settings: FinetuneSettings, device: torch.device) -> torch.optim.Adam:
+    learned = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    return torch.optim.Adam(learned, settings.lr, BETAS, fused=device.type == "cuda")
+
+
+def freeze(network: nn.Module, words: Iterable[str]) -> None:
+    """Take the parameters whose names contain a word out of training.
+
+    Raises:
+        UsageError: a word is in no name, or nothing is left to train.
+    """
+    parameters = dict(network.named_parameters())
+    for word in words:
+        matching = [name for name in parameters if word in name]
+        if not matching:
+            parts = sorted({name.split(".")[1] for name in parameters})
+            raise UsageError(f"no parameter is called {word!r}", f"there are {', '.join(parts)}")
+        for name in matching:
+            parameters[name].requires_grad_(False)
+    if not any(parameter.requires_grad for parameter in parameters.values()):
+        raise UsageError("all parameters are frozen: nothing is left to train")
+
+
+class Trainer:
+    """The network, its averaged weights, and what the stage needs beside them.
+
+    Args:
+        device: where all of it is.
+        dtype: of multiplications.
+    """
+
+    def __init__(
+        self,
+        network: RecurrentUpscaler,
+        settings: FinetuneSettings,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        self.settings, self.device, self.dtype = settings, device, dtype
+        self.network = network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        freeze(self.network, settings.freeze)
+        self.adam = _adam(self.network, settings, device)
+        self.average = {n: p.detach().clone() for n, p in self.network.named_parameters()}
+        self.iteration = 0
+        """Batches that were learned from."""
+        self.discriminator: PatchDiscriminator | None = None
+        if settings.stage == "gan":
+            # The same first weights in every process and every run of these settings.
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(settings.seed)
+                discriminator = PatchDiscriminator(DISCRIMINATORS)
+            self.discriminator = discriminator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.discriminator_adam = _adam(discriminator, settings, device)
+            self.perceptual = perceptual_loss(settings.perceptual).to(device)
+        if device.type == "cuda":
+            torch.backends.cudnn.benchmark = True  # all batches are of one size
+
+    # -- one iteration --
+
+    def step(self, batch: Batch) -> dict[str, float]:
+        """Learn from a batch; the losses, the learning rate and the norm of the gradient.
+
+        Raises:
+            DivergedError: something is not finite.
+        """
+        settings = self.settings
+        rate = learning_rate(settings, self.iteration)
+        lr, hr = batch.lr.to(self.device), batch.hr.to(self.device)
+        sharpened = settings.stage == "net" and settings.usm
+        wanted = unsharp_mask(hr, settings.usm) if sharpened else hr
+        with self._autocast():
+            sr = self.network(lr)
+        losses = self._clip_losses(sr, wanted)
+        seen = self._judged_frames(batch.iteration, sr.shape[1])
+        pictures, real = sr[:, seen].flatten(0, 1), hr[:, seen].flatten(0, 1)
+        if self.discriminator is not None:
+            losses |= self._picture_losses(pictures, real)
+        total = torch.stack([self._weight(name) * loss for name, loss in losses.items()]).sum()
+        norm = self._update(total, self.network, self.adam, rate)
+        with torch.no_grad():
+            torch._foreach_lerp_(
+                list(self.average.values()), list(self.network.parameters()), 1 - settings.ema
+            )
+        if self.discriminator is not None:
+            losses["discriminator"] = self._learn_to_judge(pictures.detach(), real, rate)
+        self.iteration += 1
+        told = {"loss": total, **losses, "gradient_norm": norm}
+        return {"lr": rate, **{name: float(value.detach()) for name, value in told.items()}}
+
+    def _autocast(self) -> torch.autocast:
+        half = self.dtype != torch.float32
+        return torch.autocast(self.device.type, self.dtype if half else None, enabled=half)
+
+    def _weight(self, name: str) -> float:
+        return float(getattr(self.settings.weights, name))
+
+    def _clip_losses(self, sr: Tensor, wanted: Tensor) -> dict[str, Tensor]:
+        weights = self.settings.weights
+        losses = {"l1": (sr - wanted).abs().mean()}
+        if weights.gradient:
+            losses["gradient"] = gradient_loss(sr, wanted)
+        if weights.energy:
+            losses["energy"] = energy_loss(sr, wanted)
+        if weights.frequency:
+            losses["frequency"] = focal_frequency_loss(sr, wanted)
+        if weights.temporal:
+            losses["temporal"] = temporal_difference_loss(sr, wanted)
+        if weights.held:
+            losses["held"] = held_frame_loss(sr, wanted)
+        return losses
+
+    def _judged_frames(self, iteration: int, frames: int) -> list[int]:
+        wanted = self.settings.judged or frames
+        rng = random.Random(f"{self.settings.seed}/{iteration}/judged")
+        return sorted(rng.sample(range(frames), min(wanted, frames)))
+
+    def _picture_losses(self, pictures: Tensor, real: Tensor) -> dict[str, Tensor]:
+        """What the discriminator and the perceptual loss have to say of the network's pictures."""
+        assert self.discriminator is not None
+        weights, losses = self.settings.weights, {}
+        self.discriminator.requires_grad_(False)
+        with self._autocast():
+            if weights.perceptual:
+                losses["perceptual"] = self.perceptual(pictures, real)
+            if weights.gan or weights.matching:
+                fake = self.discriminator(pictures)
+            if weights.gan:
+                losses["gan"] = generator_loss(fake)
+            if weights.matching:
+                with torch.no_grad():
+                    truth = self.discriminator(real)
+                losses["matching"] = feature_matching_loss(truth, fake)
+        return losses
+
+    def _learn_to_judge(self, pictures: Tensor, real: Tensor, rate: float) -> Tensor:
+        assert self.discriminator is not None
+        self.discriminator.requires_grad_(True)
+        with self._autocast():
+            loss = discriminator_loss(self.discriminator(real), self.discriminator(pictures))
+        self._update(loss, self.discriminator, self.discriminator_adam, rate, clip=False)
+        return loss
+
+    def _update(
+        self,
+        loss: Tensor,
+        module: nn.Module,
+        adam: torch.optim.Adam,
+        rate: float,
+        *,
+        clip: bool = True,
+    ) -> Tensor:
+        """Backwards, and one step of Adam; the norm of the gradient."""
+        adam.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        learned = [p for p in module.parameters() if p.grad is not None]
+        averaged([p.grad for p in learned if p.grad is not None])
+        largest = self.settings.clip if clip else math.inf
+        norm: Tensor = nn.utils.clip_grad_norm_(learned, largest)
+        if not math.isfinite(float(norm) + float(loss.detach())):
+            raise DivergedError
+        for group in adam.param_groups:
+            group["lr"] = rate
+        adam.step()
+        return norm
+
+    # -- keeping it --
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that is needed to go on, by name."""
+        tensors = tensors_of("network", self.network, self.adam)
+        tensors |= {f"average.{name}": tensor for name, tensor in self.average.items()}
+        if self.discriminator is not None:
+            tensors |= tensors_of("discriminator", self.discriminator, self.discriminator_adam)
+        return tensors
+
+    def restore(self, state: SavedState, path: Path) -> None:
+        """Go on from what ``tensors`` gave.
+
+        Raises:
+            WeightsError: it is of another network or stage.
+        """
+        restore("network", self.network, self.adam, state, path)
+        # A state that was packed to be published has no discriminator: it learns to judge anew.
+        if self.discriminator is not None and any(n.startswith(JUDGE) for n in state.tensors):
+            restore("discriminator", self.discriminator, self.discriminator_adam, state, path)
+        for name, tensor in self.average.items():
+            tensor.copy_(taken(state, f"average.{name}", path))
+        self.iteration = state.iteration
+
+    def begin_with(self, state: SavedState, path: Path) -> None:
+        """Start from another run's weights, average and moments, at iteration 0.
+
+        Raises:
+            WeightsError: it is of another network.
+        """
+        self.restore(state, path)
+        self.iteration = 0
+
+    def upscale(self, clip: Tensor) -> Tensor:
+        """(N, T, 3, h, w) to (N, T, 3, 4h, 4w) with the averaged weights."""
+        with self._autocast(), torch.no_grad():
+            result: Tensor = torch.func.functional_call(self.network, self.average, (clip,))
+        return result

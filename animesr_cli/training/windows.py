@@ -1,0 +1,264 @@
+"""(Degraded, clean) windows of a few frames, drawn from shots, in an order that a seed fixes.
+
+What is window ``number`` of iteration ``iteration`` depends on those two numbers and the seed only,
+not on threads, on what was drawn before or on where a run was resumed. Windows are cut, degraded
+and sent through H.264 in threads that work ahead. It does not know networks or losses.
+
+Source: the recipe of AnimeSR (https://arxiv.org/abs/2206.07038): windows of 15 frames at an
+interval of 1 to 3, reversed with probability 0.5, flips and transposition, GT of 256 pixels.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import accumulate, count
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from animesr_cli.degradation.lbo import LoadedOperator
+from animesr_cli.degradation.operators import (
+    SCALE,
+    DegradationPlan,
+    DegradationSettings,
+    add_noise,
+    blur,
+    compress,
+    downscale,
+    learned_downscale,
+    operator_of,
+    sample_plan,
+)
+from animesr_cli.errors import InputError
+from animesr_cli.training.corpus import LISTED, Shot, Warn
+
+MAX_INTERVAL: Final = 3
+BATCHES_AHEAD: Final = 4
+"""Batches that may be in the making while the network is trained with one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """Which pixels of which pictures, and what is done to them."""
+
+    shot: int
+    first: int
+    interval: int
+    reverse: bool
+    top: int
+    left: int
+    flip_x: bool
+    flip_y: bool
+    transpose: bool
+    plan: DegradationPlan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """What one iteration learns from."""
+
+    iteration: int
+    windows: tuple[Window, ...]
+    lr: Tensor
+    """(N, T, 3, h, w) RGB in [0, 1], degraded."""
+    hr: Tensor
+    """(N, T, 3, 4h, 4w) RGB in [0, 1]."""
+    waited_seconds: float
+    """Until it was there."""
+
+
+# ---- choosing ------------------------------------------------------------------------------------
+
+
+def usable_shots(shots: Sequence[Shot], *, frames: int, side_px: int, warn: Warn) -> list[Shot]:
+    """The shots that hold a window of so many frames and HR pixels.
+
+    Raises:
+        InputError: none does.
+    """
+    small = [s for s in shots if min(s.source.width, s.source.height) < side_px]
+    large = [s for s in shots if s not in small]
+    short = [s for s in large if s.count < frames]
+    usable = [s for s in large if s.count >= frames]
+    if not usable:
+        raise _nothing(small, short, frames, side_px)
+    if short:
+        warn(f"left out: {_listed(short)}, shorter than the {frames} frames of a window")
+    if small:
+        warn(f"left out: {_listed(small)}, smaller than the {side_px} pixels of a patch")
+    return usable
+
+
+def _listed(shots: Sequence[Shot]) -> str:
+    names = list(dict.fromkeys(shot.source.name for shot in shots))
+    more = " and others" if len(names) > LISTED else ""
+    noun = "shot" if len(shots) == 1 else "shots"
+    return f"{len(shots)} {noun} ({', '.join(names[:LISTED])}{more})"
+
+
+def _nothing(small: Sequence[Shot], short: Sequence[Shot], frames: int, side_px: int) -> InputError:
+    if short:
+        longest = max(shot.count for shot in short)
+        return InputError(
+            f"no shot is as long as a window of {frames} frames; the longest has {longest}",
+            f"use longer clips, or --frames {max(longest, 1)}",
+        )
+    largest = max((min(s.source.width, s.source.height) for s in small), default=0)
+    return InputError(
+        f"no picture is as large as a patch of {side_px}x{side_px} pixels; the largest has "
+        f"{largest} on its shorter side",
+        f"use larger pictures, or --patch {max(largest // SCALE // 4 * 4, 8)}",
+    )
+
+
+class WindowSampler:
+    """Draws windows; every window that there is counts alike, so long shots come up more often."""
+
+    def __init__(
+        self,
+        shots: Sequence[Shot],
+        *,
+        frames: int,
+        side_px: int,
+        seed: int,
+        degradation: DegradationSettings,
+        operators: Sequence[LoadedOperator] = (),
+    ) -> None:
+        self.shots = tuple(shots)
+        self._frames, self._side_px, self._seed = frames, side_px, seed
+        self._degradation, self._operators = degradation, tuple(operators)
+        self._ends = list(accumulate(shot.count - frames + 1 for shot in shots))
+
+    def window(self, iteration: int, number: int) -> Window:
+        """Window ``number`` of an iteration."""
+        rng = random.Random(f"{self._seed}/{iteration}/{number}")
+        index = bisect_right(self._ends, rng.randrange(self._ends[-1]))
+        shot = self.shots[index]
+        steps = max(self._frames - 1, 1)
+        interval = rng.randint(1, max(min(MAX_INTERVAL, (shot.count - 1) // steps), 1))
+        length = (self._frames - 1) * interval + 1
+        return Window(
+            shot=index,
+            first=rng.randint(0, shot.count - length),
+            interval=interval,
+            reverse=rng.random() < 0.5,
+            top=rng.randint(0, shot.source.height - self._side_px),
+            left=rng.randint(0, shot.source.width - self._side_px),
+            flip_x=rng.random() < 0.5,
+            flip_y=rng.random() < 0.5,
+            transpose=rng.random() < 0.5,
+            plan=sample_plan(rng, self._degradation, self._operators),
+        )
+
+    def pictures(self, window: Window) -> Tensor:
+        """(T, 3, H, W) uint8: the clean pixels of a window."""
+        side = self._side_px
+        frames = self.shots[window.shot].frames(window.first, self._frames, window.interval)
+        rows = slice(window.top, window.top + side)
+        columns = slice(window.left, window.left + side)
+        clip = torch.stack([frame[:, rows, columns] for frame in frames])
+        mirrored = {0: window.reverse, 2: window.flip_y, 3: window.flip_x}
+        clip = clip.flip([axis for axis, on in mirrored.items() if on])
+        return clip.mT.contiguous() if window.transpose else clip
+
+
+def degraded(hr: Tensor, plan: DegradationPlan, operators: Sequence[LoadedOperator]) -> Tensor:
+    """A clean clip (T, 3, 8m, 8n) in [0, 1] as Eq. 1 makes it: (T, 3, 2m, 2n) on its device.
+
+    As ``degrade.apply_plan``, but all noise is drawn at once, where the clip is.
+    """
+    result = blur(hr, plan.sigma_x_px, plan.sigma_y_px, plan.angle_degrees)
+    rng = torch.Generator(hr.device).manual_seed(plan.noise_seed)
+    result = add_noise(result, plan.noise_sigma, plan.noise, rng)
+    for stage in plan.down:
+        if stage == "lbo":
+            operator = operator_of(plan, operators)
+            assert operator is not None
+            result = learned_downscale(result, operator)
+        else:
+            result = downscale(result, stage)
+    # One transfer there and one back: every frame by itself would wait for the GPU three times.
+    return compress(result.cpu(), plan.crf, plan.profile).to(hr.device)
+
+
+# ---- making --------------------------------------------------------------------------------------
+
+
+class Batches:
+    """An endless iterator of batches, made by the threads of a pool ahead of time.
+
+    Args:
+        first_iteration: the first one's number.
+        numbers: which windows of each iteration; several processes share them out.
+    """
+
+    def __init__(
+        self,
+        sampler: WindowSampler,
+        pool: ThreadPoolExecutor,
+        *,
+        operators: Sequence[LoadedOperator],
+        device: torch.device,
+        first_iteration: int,
+        numbers: range,
+    ) -> None:
+        self._sampler, self._pool, self._device = sampler, pool, device
+        self._operators, self._numbers = tuple(operators), numbers
+        self._iterations = count(first_iteration)
+        self._pending: deque[tuple[int, list[Future[tuple[Window, Tensor, Tensor]]]]] = deque()
+
+    def __iter__(self) -> Iterator[Batch]:
+        while True:
+            while len(self._pending) < BATCHES_AHEAD:
+                self._submit(next(self._iterations))
+            iteration, futures = self._pending.popleft()
+            before = time.perf_counter()
+            windows, lr, hr = zip(*(future.result() for future in futures), strict=True)
+            waited = time.perf_counter() - before
+            yield Batch(
+                iteration=iteration,
+                windows=windows,
+                lr=torch.stack(lr),
+                hr=torch.stack(hr).to(torch.float32).div_(255),
+                waited_seconds=waited,
+            )
+
+    def _submit(self, iteration: int) -> None:
+        futures = [self._pool.submit(self._make, iteration, number) for number in self._numbers]
+        self._pending.append((iteration, futures))
+
+    def _make(self, iteration: int, number: int) -> tuple[Window, Tensor, Tensor]:
+        window = self._sampler.window(iteration, number)
+        pictures = self._sampler.pictures(window)
+        with _own_stream(self._device):
+            hr = pictures.to(self._device)
+            lr = degraded(hr.to(torch.float32).div_(255), window.plan, self._operators)
+        for tensor in (lr, hr) if hr.is_cuda else ():
+            # Whoever is given them uses them in the usual stream: the memory is not free before.
+            tensor.record_stream(torch.cuda.default_stream(self._device))
+        return window, lr, hr
+
+
+_thread = threading.local()
+
+
+@contextmanager
+def _own_stream(device: torch.device) -> Iterator[None]:
+    """On a GPU, a stream for this thread, so that it need not wait for training."""
+    if device.type != "cuda":
+        yield
+        return
+    if not hasattr(_thread, "stream"):
+        _thread.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    with torch.cuda.stream(_thread.stream):
+        yield
+    _thread.stream.synchronize()

@@ -1,0 +1,295 @@
+"""Benchmarks on a clip: the network alone and end to end, side by side with the plain path.
+
+The plain path is what the authors' script does: fp32, channels first, whole frames, one thing after
+another. Every end-to-end run has a process of its own, so that its peak memory is its own; plain
+and fast runs alternate, so that both meet the same machine. Medians are reported.
+"""
+
+from __future__ import annotations
+
+import logging
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from multiprocessing import get_context, resource_tracker
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import torch
+
+from animesr_cli.errors import DeviceError
+from animesr_cli.model.engine import Compute, Engine
+from animesr_cli.model.msrb import RecurrentUpscaler, pad_to_multiple
+from animesr_cli.reading.reader import Reader
+from animesr_cli.settings import UpscaleSettings
+from animesr_cli.upscaling.pipeline import Observer, Upscaling, open_writer, resample
+from animesr_cli.upscaling.plan import Plan, make_plan
+from animesr_cli.video.colour import from_rgb, to_rgb
+from animesr_cli.workers.child_process import leave_ctrl_c_to_the_parent, signals_blocked
+from animesr_cli.workers.protocol import Fault
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+OUTPUT_SUFFIX = ".mkv"
+
+NETWORK_STEPS = 5
+"""That are timed behind an end-to-end run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One end-to-end run in its own process."""
+
+    frames: int
+    seconds: float
+    peak_bytes: int
+    """Resident memory at its highest; on CUDA also see ``device_bytes``."""
+    device_bytes: int
+    stage_seconds: Mapping[str, float]
+    network_seconds: float
+    """Of one frame of the network alone, in the same process directly afterwards."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What was measured: milliseconds per frame, medians over the repeats."""
+
+    clip: str
+    size: tuple[int, int]
+    frames: int
+    repeats: int
+    device: str
+    precision: str
+    tile: int
+    threads: int
+    torch: str
+    plain_network_ms: float
+    network_ms: float
+    network_ratio: float
+    """How many times the plain path's speed."""
+    plain_end_to_end_ms: float
+    end_to_end_ms: float
+    end_to_end_ratio: float
+    end_to_end_over_network: float
+    """Time of a frame end to end, in units of the network's alone directly afterwards."""
+    plain_end_to_end_over_network: float
+    stage_ms: Mapping[str, float]
+    """Busy time of each stage in the overlapped run."""
+    plain_peak_bytes: int
+    peak_bytes: int
+    device_bytes: int
+
+
+def _synchronize(compute: Compute) -> None:
+    if compute.device.type == "cuda":
+        torch.cuda.synchronize(compute.device)
+
+
+def _plain_steps(plan: Plan) -> float:
+    """Seconds of one plain step on this size: fp32, channels first."""
+    net = plan.network.to(plan.compute.device)
+    frame = torch.rand(1, 3, plan.source.height, plan.source.width, device=plan.compute.device)
+    padded = pad_to_multiple(frame)
+    with torch.inference_mode():
+        carried = net.initial(padded)
+        _synchronize(plan.compute)
+        start = time.perf_counter()
+        net.step(padded, padded, padded, *carried)
+        _synchronize(plan.compute)
+    return time.perf_counter() - start
+
+
+def _engine_step(engine: Engine, plan: Plan) -> float:
+    frame = torch.rand(3, plan.source.height, plan.source.width, device=plan.compute.device)
+    start = time.perf_counter()
+    engine.step(frame, frame, frame)
+    return time.perf_counter() - start
+
+
+def network_alone(plan: Plan, *, plain: bool) -> float:
+    """Median seconds of a step on this size, after one that warms up."""
+    if plain:
+        return statistics.median([_plain_steps(plan) for _ in range(2)][1:])
+    engine = Engine(
+        plan.network, plan.source.height, plan.source.width, plan.compute, tile=plan.tile
+    )
+    return statistics.median([_engine_step(engine, plan) for _ in range(NETWORK_STEPS + 1)][1:])
+
+
+def measure_network(
+    source: Path, folder: Path, settings: UpscaleSettings, repeats: int
+) -> tuple[float, float]:
+    """Median seconds per frame of the plain network and of the engine, taken in turns."""
+    plan = make_plan(source, folder / f"x{OUTPUT_SUFFIX}", settings, warn=log.warning)
+    engine = Engine(
+        plan.network, plan.source.height, plan.source.width, plan.compute, tile=plan.tile
+    )
+    plain, fast = [], []
+    for _ in range(repeats + 1):  # the first round warms up
+        plain.append(_plain_steps(plan))
+        fast += [_engine_step(engine, plan) for _ in range(3)]
+    return statistics.median(plain[1:]), statistics.median(fast[3:])
+
+
+def _run_plain(plan: Plan) -> tuple[int, Mapping[str, float]]:
+    """Decode, compute, encode, one frame after another."""
+    device, settings, frames = plan.compute.device, plan.settings, 0
+    net: RecurrentUpscaler = plan.network.to(device)
+    with Reader(plan.source.path, info=plan.source, frames=settings.frames) as reader:
+        pictures = [
+            (to_rgb([plane.to(device) for plane in frame.planes], plan.source.colour), frame)
+            for frame in reader
+        ]
+        with open_writer(plan, reader.origin, log.warning) as writer, torch.inference_mode():
+            padded = [pad_to_multiple(rgb[None]) for rgb, _ in pictures]
+            carried = net.initial(padded[0])
+            for t, (_, frame) in enumerate(pictures):
+                window = padded[max(t - 1, 0)], padded[t], padded[min(t + 1, len(padded) - 1)]
+                carried = net.step(*window, *carried)
+                sr = carried[0][0, :, : 4 * plan.source.height, : 4 * plan.source.width]
+                planes = from_rgb(resample(sr, plan.height, plan.width), plan.colour)
+                writer.write(tuple(plane.cpu() for plane in planes), frame.pts, frame.duration)
+                frames += 1
+            writer.finish()
+    return frames, {}
+
+
+def _run_overlapped(plan: Plan) -> tuple[int, Mapping[str, float]]:
+    result = Upscaling(plan, Observer(), []).run()
+    return result.frames, result.stage_seconds
+
+
+def _peak_bytes() -> int:
+    try:  # not getrusage: its peak is inherited from the process that started this one
+        with open("/proc/self/status", encoding="ascii") as lines:
+            table = dict(line.split(":", 1) for line in lines)
+        return int(table["VmHWM"].split()[0]) * 1024
+    except (OSError, KeyError):
+        import resource  # absent on Windows
+
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _end_to_end(source: Path, folder: Path, settings: UpscaleSettings, plain: bool) -> Run:
+    """In a process of its own."""
+    output = folder / f"out{OUTPUT_SUFFIX}"
+    plan = make_plan(source, output, replace(settings, overwrite=True), warn=log.warning)
+    start = time.perf_counter()
+    frames, stages = (_run_plain if plain else _run_overlapped)(plan)
+    seconds = time.perf_counter() - start
+    cuda = plan.compute.device.type == "cuda"
+    return Run(  # in this order: the network alone comes last
+        frames=frames,
+        seconds=seconds,
+        peak_bytes=_peak_bytes(),
+        device_bytes=torch.cuda.max_memory_allocated() if cuda else 0,
+        stage_seconds=dict(stages),
+        network_seconds=network_alone(plan, plain=plain),
+    )
+
+
+def _over_network(runs: list[Run]) -> float:
+    return statistics.median(run.seconds / run.frames / run.network_seconds for run in runs)
+
+
+def _median(runs: list[Run], value: str) -> float:
+    return statistics.median(float(getattr(run, value)) for run in runs)
+
+
+def _answer(answers: Connection, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    """In the child."""
+    leave_ctrl_c_to_the_parent()
+    try:
+        answers.send(work(*arguments))
+    except Exception as error:
+        answers.send(Fault.of(error))
+
+
+def in_child(work: Callable[..., T], *arguments: object) -> T:
+    """Call a function in a new process; one whose result is not wanted any more is ended.
+
+    Raises:
+        AnimesrError: what ``work`` raised, or that the process has died.
+    """
+    context = get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    child = context.Process(target=_answer, args=(theirs, work, arguments))
+    with ours:
+        resource_tracker.ensure_running()  # started by the child's start, it would unblock them
+        with signals_blocked():  # until the child is ready for them
+            child.start()
+        theirs.close()
+        try:
+            answer = ours.recv()
+        except EOFError:
+            child.join()
+            raise DeviceError(f"the process that measures died ({child.exitcode})") from None
+        except BaseException:
+            child.terminate()
+            raise
+        finally:
+            child.join()
+    if isinstance(answer, Fault):
+        raise answer.error()
+    return cast(T, answer)
+
+
+def measure(source: Path, settings: UpscaleSettings, *, repeats: int) -> Figures:
+    """Run everything; minutes, not seconds."""
+    plain_settings = replace(settings, precision="fp32")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        network = in_child(measure_network, source, folder, settings, repeats)
+        plain, fast = [], []
+        for _ in range(repeats):
+            plain.append(in_child(_end_to_end, source, folder, plain_settings, True))
+            fast.append(in_child(_end_to_end, source, folder, settings, False))
+    return _figures(source, settings, repeats, network, plain, fast)
+
+
+def _figures(
+    source: Path,
+    settings: UpscaleSettings,
+    repeats: int,
+    network: tuple[float, float],
+    plain: list[Run],
+    fast: list[Run],
+) -> Figures:
+    with tempfile.TemporaryDirectory() as folder:
+        plan = make_plan(source, Path(folder, "x" + OUTPUT_SUFFIX), settings, warn=log.warning)
+    frames = fast[0].frames
+    plain_frame, fast_frame = (_median(runs, "seconds") / frames for runs in (plain, fast))
+    stages = {
+        stage: 1000 * statistics.median(run.stage_seconds[stage] for run in fast) / frames
+        for stage in fast[0].stage_seconds
+    }
+    return Figures(
+        clip=source.name,
+        size=(plan.source.width, plan.source.height),
+        frames=frames,
+        repeats=repeats,
+        device=str(plan.compute.device),
+        precision=plan.compute.precision,
+        tile=plan.tile if plan.tiled else 0,
+        threads=torch.get_num_threads(),
+        torch=torch.__version__,
+        plain_network_ms=1000 * network[0],
+        network_ms=1000 * network[1],
+        network_ratio=network[0] / network[1],
+        plain_end_to_end_ms=1000 * plain_frame,
+        end_to_end_ms=1000 * fast_frame,
+        end_to_end_ratio=plain_frame / fast_frame,
+        end_to_end_over_network=_over_network(fast),
+        plain_end_to_end_over_network=_over_network(plain),
+        stage_ms=stages,
+        plain_peak_bytes=int(_median(plain, "peak_bytes")),
+        peak_bytes=int(_median(fast, "peak_bytes")),
+        device_bytes=int(_median(fast, "device_bytes")),
+    )

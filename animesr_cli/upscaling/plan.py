@@ -1,0 +1,338 @@
+"""Everything that is settled before the first frame: names, sizes, colour, device, time and disk.
+
+What cannot work is refused here in one sentence; what will differ from the wish is noted. Nothing
+is written.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+from animesr_cli.errors import DiskFullError, UsageError
+from animesr_cli.model.checkpoint import LoadedCheckpoint, load_checkpoint
+from animesr_cli.model.engine import Compute, choose_compute, choose_tile, seconds_per_pixel
+from animesr_cli.model.msrb import RecurrentUpscaler, halo
+from animesr_cli.reading.deinterlace import Deinterlacer, Verdict, interlacing_remark, look_into
+from animesr_cli.reading.image_reader import ImageSequence
+from animesr_cli.reading.probe import VideoInfo
+from animesr_cli.reading.y4m import OUTPUT_FORMATS, PIPE, signalled
+from animesr_cli.settings import UpscaleSettings
+from animesr_cli.upscaling.targets import Target, choose_target, images_of, look_at, losses, remarks
+from animesr_cli.video.colour import MATRICES, ColourSpec, Matrix, PixelLayout
+from animesr_cli.video.hdr import is_hdr
+from animesr_cli.writing.encoders import (
+    Encoding,
+    check_opens,
+    choose_encoding,
+    choose_image_encoding,
+    choose_pipe_encoding,
+    size_multiple,
+    stores_aspect,
+)
+from animesr_cli.writing.image_writer import ImageNames
+
+HARDWARE_H264_WIDTH_PX: Final = 4096
+"""Hardware decoders of H.264 end here."""
+
+LONG_RUN_SECONDS: Final = 24 * 3600
+
+TRIAL_SIDE_PX: Final = 192
+"""Of the picture on which the time of a run is estimated."""
+
+# Bits per output pixel and frame: a still drawing and dense grain lie near these two.
+FEWEST_BITS_PER_PIXEL: Final = 0.005
+LIKELY_BITS_PER_PIXEL: Final = 0.12
+LOSSLESS_BITS_PER_PIXEL: Final = 8.0
+
+
+@dataclass(frozen=True)
+class LoadedNetwork:
+    """A network that is ready to run; several runs may share it."""
+
+    checkpoint: LoadedCheckpoint
+    network: RecurrentUpscaler
+    """fp32, on the CPU."""
+    compute: Compute
+    _trials: dict[int, float] = field(default_factory=dict, repr=False)
+
+    def seconds_per_pixel(self, side: int) -> float:
+        """Of one frame of the input, from a trial on this device, made once for each ``side``."""
+        if side not in self._trials:
+            self._trials[side] = seconds_per_pixel(self.network, self.compute, side)
+        return self._trials[side]
+
+
+def ready_network(settings: UpscaleSettings, *, warn: Callable[[str], None]) -> LoadedNetwork:
+    """Choose the device, and find, verify and read the checkpoint."""
+    wish = settings.device, settings.precision
+    if settings.cluster is not None:
+        wish = "auto", "auto"  # a cluster has devices of its own, which settle both
+    compute = choose_compute(*wish)
+    checkpoint = load_checkpoint(settings.model, warn=warn)
+    network = RecurrentUpscaler(checkpoint.num_feat, checkpoint.num_block)
+    network.load_state_dict(checkpoint.state_dict)
+    return LoadedNetwork(checkpoint, network, compute)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a run will do."""
+
+    source: VideoInfo
+    sequence: ImageSequence | None
+    """The images that are read; None: it is a video."""
+    output: Path
+    images: ImageNames | None
+    """The images that are written; None: it is a video."""
+    settings: UpscaleSettings
+    checkpoint: LoadedCheckpoint
+    network: RecurrentUpscaler
+    """fp32, on the CPU."""
+    compute: Compute
+    tile: int
+    """Tile side in input pixels; at least the frame's longer side means the whole frame."""
+    width: int
+    height: int
+    sample_aspect_ratio: Fraction
+    encoding: Encoding
+    deinterlacer: Deinterlacer | None = None
+    colour: ColourSpec
+    """Of the output."""
+    frames: int | None
+    """Expected; None where the container does not tell."""
+    estimated_seconds: float | None
+    """Of the network over all frames, from a trial on this device."""
+    free_bytes: int | None
+    """Where the output goes; None: it goes through a pipe."""
+    notes: tuple[str, ...]
+
+    @property
+    def tiled(self) -> bool:
+        return self.tile < max(self.source.width, self.source.height)
+
+
+def output_size(
+    source: VideoInfo, settings: UpscaleSettings, encoding: Encoding
+) -> tuple[int, int, Fraction]:
+    """Width, height and sample aspect ratio of the output, on the coded (unrotated) picture.
+
+    A factor, or one side alone, keeps the sample aspect ratio; where both sides are given, it
+    takes up the difference, so that the picture is shown in the same shape. Where the file cannot
+    store it, pixels are made square.
+    """
+    stored = stores_aspect(encoding)
+    shape = source.width * (1 if stored else source.sample_aspect_ratio), source.height
+    width, height = settings.width, settings.height
+    if source.rotation % 180:  # the wish is about the picture as shown
+        width, height = height, width
+    scale = Fraction(settings.scale).limit_denominator(10_000)
+    if width or height:
+        scale = width / Fraction(shape[0]) if width else Fraction(height or 0, shape[1])
+    exact = (width or shape[0] * scale, height or shape[1] * scale)
+    steps = size_multiple(encoding)
+    out_w, out_h = (_nearest(size, step) for size, step in zip(exact, steps, strict=True))
+    if not stored:
+        return out_w, out_h, Fraction(1)
+    aspect = source.sample_aspect_ratio
+    if width and height:
+        aspect *= Fraction(source.width * out_h, source.height * out_w)
+        aspect = aspect.limit_denominator(1000)
+    return out_w, out_h, aspect
+
+
+def _nearest(size: Fraction | int, step: int) -> int:
+    return max(int(size / step + Fraction(1, 2)), 1) * step
+
+
+def output_colour(source: VideoInfo, encoding: Encoding) -> ColourSpec:
+    """The input's matrix, range and siting, in the layout of the encoder, as far as it has them."""
+    chosen = _colour_in(source, encoding.layout)
+    if encoding.format_name == "png":
+        return replace(chosen, full_range=True)
+    return signalled(chosen) if encoding.format_name == "yuv4mpegpipe" else chosen
+
+
+def _colour_in(source: VideoInfo, layout: PixelLayout) -> ColourSpec:
+    colour = source.colour
+    if colour.layout.family == "rgb":  # computer graphics: tagged, so that nobody has to guess
+        matrix: Matrix = "bt2020" if is_hdr(source.hdr) else "bt709"
+        return ColourSpec(layout=layout, matrix=matrix, full_range=False)
+    return ColourSpec(
+        layout=layout,
+        matrix=colour.matrix,
+        full_range=colour.full_range,
+        siting=colour.siting,
+    )
+
+
+def expected_frames(source: VideoInfo, settings: UpscaleSettings) -> int | None:
+    """Frames within ``start``, ``end`` and ``frames``, as far as the container tells."""
+    count = source.frame_count
+    duration = source.duration_seconds
+    if duration and source.frame_rate and (count is None or settings.start or settings.end):
+        end = min(settings.end or duration, duration)
+        seconds = max(end - (settings.start or 0), Fraction(0))
+        count = round(seconds * source.frame_rate)
+    return min(count, settings.frames) if count and settings.frames else count or settings.frames
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.2f} GB" if count >= 10**8 else f"{count / 1e6:.2f} MB"
+
+
+def _check_disk(pixels: int, encoding: Encoding, free: int, warn: Callable[[str], None]) -> None:
+    fewest = int(pixels * FEWEST_BITS_PER_PIXEL / 8)
+    bits = LOSSLESS_BITS_PER_PIXEL if encoding.lossless else LIKELY_BITS_PER_PIXEL
+    likely = int(pixels * bits / 8)
+    if free < fewest:
+        raise DiskFullError(
+            f"{_size(free)} are free where the output goes, and it needs at least {_size(fewest)}",
+            f"free {_size(likely - free)} and run again",
+        )
+    if free < likely:
+        warn(f"the output may need {_size(likely)} and only {_size(free)} are free where it goes")
+
+
+def check_settings(settings: UpscaleSettings) -> None:
+    for name in ("width", "height", "frames"):
+        value = getattr(settings, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name} must be at least 1, not {value}")
+    if not 0 < settings.scale < float("inf"):
+        raise UsageError(f"--scale must be above 0, not {settings.scale:g}")
+    if settings.tile and settings.tile < 16:
+        raise UsageError(f"--tile must be 0 (automatic) or at least 16, not {settings.tile}")
+    if settings.max_pixels < 1:
+        raise UsageError(f"--max-pixels must be at least 1, not {settings.max_pixels}")
+    if settings.matrix not in (None, *MATRICES):
+        raise UsageError(
+            f"no colour matrix is named {settings.matrix!r}", f"one of {', '.join(MATRICES)}"
+        )
+    if settings.start is not None and settings.end is not None and settings.end <= settings.start:
+        raise UsageError("--end must be later than --start")
+
+
+def _notes(
+    source: VideoInfo, settings: UpscaleSettings, width: int, height: int, aspect: Fraction
+) -> list[str]:
+    notes = []
+    exact: tuple[float, float] = (source.width * settings.scale, source.height * settings.scale)
+    if source.sample_aspect_ratio != aspect == 1 and not (settings.width and settings.height):
+        notes.append("pixels made square: the output cannot store that they are not")
+        exact = (width, exact[1])
+    if settings.width or settings.height:
+        turned = source.rotation % 180
+        wished = (settings.height, settings.width) if turned else (settings.width, settings.height)
+        exact = (wished[0] or width, wished[1] or height)
+    if (width, height) != tuple(round(size) for size in exact):
+        notes.append(f"{exact[0]:g}x{exact[1]:g} made {width}x{height}, as the encoder needs")
+    return notes
+
+
+def _encoding(
+    target: Target, settings: UpscaleSettings, info: VideoInfo, warn: Callable[[str], None]
+) -> Encoding:
+    if target.images is not None:
+        return choose_image_encoding(settings, info, warn=warn)
+    if target.path == PIPE:
+        return choose_pipe_encoding(settings, info, OUTPUT_FORMATS)
+    return choose_encoding(target.format_name, settings, info, warn=warn)
+
+
+FILES_ONLY: Final = ("stream", "deinterlace")
+"""Settings that only video files have a use for."""
+
+
+def choose_deinterlacer(
+    source: VideoInfo, settings: UpscaleSettings, *, is_file: bool, warn: Callable[[str], None]
+) -> Deinterlacer | None:
+    """What was asked for; where it was not, a warning if the pictures are interlaced."""
+    verdict = Verdict()
+    if is_file:
+        verdict = look_into(source, settings.start)
+    else:
+        for name in FILES_ONLY:
+            if getattr(settings, name) not in (None, False):
+                raise UsageError(f"--{name} is for video files", "leave it out")
+    if sentence := interlacing_remark(source, verdict, deinterlaced=settings.deinterlace):
+        warn(sentence)
+    if not settings.deinterlace:
+        return None
+    return Deinterlacer(flagged=source.interlaced, top_first=verdict.top_first)
+
+
+def make_plan(
+    source: Path,
+    output: Path | None,
+    settings: UpscaleSettings,
+    *,
+    warn: Callable[[str], None],
+    loaded: LoadedNetwork | None = None,
+) -> Plan:
+    """Check everything and settle every open choice; raises the error of whatever cannot work.
+
+    ``loaded`` is what ``ready_network`` gave for the same settings; None: it is loaded here.
+    """
+    check_settings(settings)
+    sequence = images_of(source)
+    target = choose_target(source, sequence, output, settings)
+    is_file = sequence is None and source != PIPE
+    info = look_at(source, sequence, settings)
+    for sentence in (*(sequence.remarks if sequence else ()), *losses(info, target)):
+        warn(sentence)
+    deinterlacer = choose_deinterlacer(info, settings, is_file=is_file, warn=warn)
+    encoding = _encoding(target, settings, info, warn)
+    width, height, aspect = output_size(info, settings, encoding)
+    if target.images is None and target.path != PIPE:
+        check_opens(encoding, width, height)
+    loaded = loaded or ready_network(settings, warn=warn)
+    checkpoint, compute = loaded.checkpoint, loaded.compute
+    tile = choose_tile(info.height, info.width, halo(checkpoint.num_block), compute)
+    frames = expected_frames(info, settings)
+    free = None if target.folder is None else shutil.disk_usage(target.folder).free
+    if free is not None:
+        _check_disk(width * height * (frames or 0), encoding, free, warn)
+    estimate = None
+    if frames and settings.cluster is None:
+        side = min(TRIAL_SIDE_PX, max(info.width, info.height))
+        estimate = loaded.seconds_per_pixel(side) * info.width * info.height * frames
+        if estimate > LONG_RUN_SECONDS:
+            warn(
+                f"this will take about {estimate / LONG_RUN_SECONDS:.1f} days on {compute.device}; "
+                "--end 10 tries the first seconds"
+            )
+    notes = [
+        *_notes(info, settings, width, height, aspect),
+        *remarks(info, sequence, target, settings),
+    ]
+    if width > HARDWARE_H264_WIDTH_PX and "264" in encoding.codec:
+        warn(
+            f"{width} pixels wide: hardware decoders of H.264 end at {HARDWARE_H264_WIDTH_PX}; "
+            "-c libx265 plays on more devices"
+        )
+    return Plan(
+        source=info,
+        sequence=sequence,
+        output=target.path,
+        images=target.images,
+        settings=settings,
+        checkpoint=checkpoint,
+        network=loaded.network,
+        compute=compute,
+        tile=settings.tile or tile,
+        width=width,
+        height=height,
+        sample_aspect_ratio=aspect,
+        encoding=encoding,
+        deinterlacer=deinterlacer,
+        colour=output_colour(info, encoding),
+        frames=frames,
+        estimated_seconds=estimate,
+        free_bytes=free,
+        notes=tuple(notes),
+    )

@@ -1,0 +1,1 @@
+"""What a picture, a colour and a time are."""

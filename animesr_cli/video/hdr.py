@@ -1,0 +1,443 @@
+"""High dynamic range: which curve a video has, how bright it was made, and what can carry that on.
+
+PQ and HLG are kept as they are coded: the tags say the curve, and static metadata says what display
+the pictures were mastered on (SMPTE ST 2086) and how bright they get (CTA-861.3 MaxCLL, MaxFALL).
+Both are read from the first picture and written twice, into the encoder's own headers and into the
+container's. Metadata that changes with the picture (Dolby Vision, HDR10+) describes the pictures
+that it was made for and is not carried over. It does not know tone mapping, or how a picture is
+converted.
+
+Sources: libavutil's mastering_display_metadata.h and dovi_meta.h, the parameter descriptions of
+x264, x265 and SVT-AV1, RFC 9559 (Matroska), and ETSI GS CCM 001 (the Dolby Vision RPU).
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Final, Literal, TypeAlias, cast
+
+import av
+from av.container import OutputContainer
+
+from animesr_cli.errors import InputError, UsageError
+from animesr_cli.video.containers import open_made, open_output
+
+log = logging.getLogger(__name__)
+
+Curve = Literal["PQ", "HLG"]
+CURVES: Final[Mapping[int, Curve]] = {16: "PQ", 18: "HLG"}
+"""By AVCOL_TRC number: SMPTE ST 2084, ARIB STD-B67."""
+
+LEAST_DEPTH: Final = 10
+"""Bits a sample: with fewer, both curves show bands."""
+
+Point: TypeAlias = "tuple[Fraction, Fraction]"
+
+# ---- what a video has ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class MasteringDisplay:
+    """The display that a video was made on: CIE 1931 x and y, and cd/m2."""
+
+    red: Point
+    green: Point
+    blue: Point
+    white: Point
+    min_luminance: Fraction
+    max_luminance: Fraction
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContentLight:
+    """The brightest sample and the brightest frame's average, in cd/m2; 0 is unknown."""
+
+    max_cll: int
+    max_fall: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class HdrMetadata:
+    """What makes a video more than standard dynamic range."""
+
+    curve: Curve | None
+    """None: a standard picture, which Dolby Vision enhances."""
+    mastering: MasteringDisplay | None = None
+    light: ContentLight | None = None
+    dolby_vision: int | None = None
+    """Profile of its Dolby Vision; 0: it has one and does not say which."""
+    base_layer: bool = True
+    """Whether the picture is one without its Dolby Vision."""
+    hdr10_plus: bool = False
+
+    @property
+    def is_static(self) -> bool:
+        """Whether there is metadata beside the tags to write."""
+        return self.curve is not None and (self.mastering or self.light) is not None
+
+    def __str__(self) -> str:
+        parts: list[str] = [self.curve or "standard range"]
+        if self.mastering is not None:
+            low, high = self.mastering.min_luminance, self.mastering.max_luminance
+            parts.append(f"mastered at {float(low):g} to {float(high):g} cd/m2")
+        if self.light is not None:
+            parts.append(f"MaxCLL {self.light.max_cll}, MaxFALL {self.light.max_fall}")
+        if self.hdr10_plus:
+            parts.append("HDR10+")
+        if self.dolby_vision is not None:
+            parts.append("Dolby Vision" + f" profile {self.dolby_vision}" * bool(self.dolby_vision))
+        return ", ".join(parts)
+
+
+def is_hdr(metadata: HdrMetadata | None) -> bool:
+    """Whether the picture itself is HDR, and not only what enhances it."""
+    return metadata is not None and metadata.curve is not None
+
+
+# ---- reading -------------------------------------------------------------------------------------
+
+DOLBY_VISION_CODECS: Final = frozenset({"hevc", "av1", "h264"})
+NO_BASE_LAYER: Final = ((5, 0), (10, 0))
+"""Profile and compatibility, in HEVC and AV1: IPT-PQ-C2, which needs a Dolby Vision decoder."""
+
+_MASTERING: Final = struct.Struct("=20i2i")  # ten rationals, and whether each half of them is set
+_LIGHT: Final = struct.Struct("=2I")
+
+
+def read_hdr(
+    frame: av.VideoFrame, transfer: int, stream: av.VideoStream | None = None
+) -> HdrMetadata | None:
+    """What the first picture of a video, its transfer tag and its container say; None: nothing."""
+    dolby_vision = None
+    if stream is not None and stream.codec_context.codec.canonical_name in DOLBY_VISION_CODECS:
+        dolby_vision = _recorded_profile(stream)
+    if dolby_vision is None:
+        dolby_vision = _profile_of_rpu(side_data(frame, "DOVI_RPU_BUFFER"))
+    curve = CURVES.get(transfer)
+    if curve is None and dolby_vision is None:
+        return None
+    return HdrMetadata(
+        curve=curve,
+        mastering=_mastering(side_data(frame, "MASTERING_DISPLAY_METADATA")),
+        light=_light(side_data(frame, "CONTENT_LIGHT_LEVEL")),
+        dolby_vision=dolby_vision[0] if dolby_vision else None,
+        base_layer=dolby_vision not in NO_BASE_LAYER,
+        hdr10_plus=side_data(frame, "DYNAMIC_HDR_PLUS") is not None,
+    )
+
+
+def side_data(frame: av.VideoFrame, name: str) -> bytes | None:
+    """FFmpeg's struct of that name on a picture; None: it has none."""
+    try:
+        return bytes(cast(Any, frame.side_data)[name])
+    except KeyError:
+        return None
+    except ValueError as error:  # PyAV shows none at all where it does not know one of the kinds
+        log.info("the side data of a picture cannot be read: %s", error)
+        return None
+
+
+def _mastering(data: bytes | None) -> MasteringDisplay | None:
+    """AVMasteringDisplayMetadata; one that is only half filled is of no use to an encoder."""
+    if data is None or len(data) < _MASTERING.size:
+        return None
+    *numbers, has_primaries, has_luminance = _MASTERING.unpack_from(data)
+    if not (has_primaries and has_luminance) or 0 in numbers[1::2]:
+        return None
+    values = [Fraction(n, d) for n, d in zip(numbers[::2], numbers[1::2], strict=True)]
+    red, green, blue, white = zip(values[0:8:2], values[1:8:2], strict=True)
+    return MasteringDisplay(
+        red=red, green=green, blue=blue, white=white,
+        min_luminance=values[8], max_luminance=values[9],
+    )  # fmt: skip
+
+
+def _light(data: bytes | None) -> ContentLight | None:
+    if data is None or len(data) < _LIGHT.size:
+        return None
+    max_cll, max_fall = _LIGHT.unpack_from(data)
+    return ContentLight(max_cll=max_cll, max_fall=max_fall) if max_cll or max_fall else None
+
+
+def _recorded_profile(stream: av.VideoStream) -> tuple[int, int] | None:
+    """Profile and compatibility in the Dolby Vision configuration record of the container.
+
+    PyAV does not show the record, but hands it on to a copy of the stream, and the Matroska muxer
+    writes it out as it is.
+    """
+    header = io.BytesIO()
+    try:
+        with open_output(header, format_name="matroska") as output:
+            output.add_stream_from_template(stream, opaque=True)
+            output.start_encoding()
+    except (av.FFmpegError, ValueError) as error:
+        log.debug("the stream cannot be described: %s", error)
+        return None
+    content = header.getvalue()
+    for kind in (b"dvcC", b"dvvC"):
+        _, found, rest = content.partition(_element(_BLOCK_ADD_ID_TYPE, kind))
+        at = rest.find(_BLOCK_ADD_ID_EXTRA_DATA.to_bytes(2, "big"))
+        if found and at >= 0:
+            record = rest[at + 3 :]  # behind the identifier and a size of one byte
+            return record[2] >> 1, record[4] >> 4  # behind two bytes of version
+    return None
+
+
+def _profile_of_rpu(rpu: bytes | None) -> tuple[int, int] | None:
+    """Dolby Vision without a record, as in a bare stream: 5 can be told from the first RPU."""
+    if rpu is None:
+        return None
+    bits = int.from_bytes(rpu[:8].ljust(8, b"\0"), "big")
+
+    def field(offset: int, length: int) -> int:
+        return bits >> (64 - offset - length) & ((1 << length) - 1)
+
+    # 8 bits of prefix (25), 6 of type (2), 11 of format, 4 of profile, 4 of level, 1 of presence,
+    # 1 of chroma resampling, 2 of coefficient type, (an exponential Golomb code), 2, 1 of range.
+    if field(0, 8) != 25 or field(8, 6) != 2 or field(25, 4) != 0 or not field(33, 1):
+        return 0, 0
+    offset = 37
+    if field(35, 2) == 0:
+        zeros = next((n for n in range(20) if field(offset + n, 1)), 20)
+        offset += 2 * zeros + 1
+    return (5, 0) if offset < 60 and field(offset + 2, 1) else (0, 0)
+
+
+def check_base_layer(metadata: HdrMetadata | None, name: str) -> None:
+    """Refuse pictures that are none without their Dolby Vision enhancement.
+
+    Raises:
+        InputError: they are.
+    """
+    if metadata is not None and not metadata.base_layer:
+        raise InputError(
+            f"{name} is Dolby Vision of profile {metadata.dolby_vision} without a base layer: only "
+            "a Dolby Vision decoder knows its colours",
+            "convert it to HDR10 first, or take a file with an HDR10 base layer (profile 7 or 8)",
+        )
+
+
+# ---- what carries it -----------------------------------------------------------------------------
+
+_LACKING_FORMATS: Final = {"png": "PNG images", "yuv4mpegpipe": "y4m"}
+
+
+def check_carrier(
+    metadata: HdrMetadata | None, *, codec: str, pix_fmt: str, depth: int, format_name: str
+) -> None:
+    """Refuse an output that would show HDR as a washed-out standard picture.
+
+    Raises:
+        UsageError: it has too few bits, or cannot say what curve it has.
+    """
+    if metadata is None or metadata.curve is None:
+        return
+    if format_name in _LACKING_FORMATS:
+        raise UsageError(
+            f"the input is HDR ({metadata.curve}), and {_LACKING_FORMATS[format_name]} would not "
+            "say so: it would look washed out",
+            "write a video: .mkv, .mp4 and .mov keep HDR",
+        )
+    if depth < LEAST_DEPTH:
+        usual = "libsvtav1" if format_name == "webm" else "libx265"
+        raise UsageError(
+            f"the input is HDR ({metadata.curve}), which needs {LEAST_DEPTH} bits a sample, and "
+            f"{codec} in {pix_fmt} has {depth}",
+            f"leave -c and --pix-fmt out, or use -c {usual} --pix-fmt yuv420p10le",
+        )
+
+
+def losses(metadata: HdrMetadata | None) -> list[str]:
+    """What of it no output has, in one sentence each."""
+    if metadata is None:
+        return []
+    sentences = []
+    base = metadata.curve or "standard"
+    if metadata.dolby_vision is not None:
+        named = f" (profile {metadata.dolby_vision})" if metadata.dolby_vision else ""
+        sentences.append(
+            f"the Dolby Vision enhancement{named} is dropped; the {base} picture under it is kept"
+        )
+    if metadata.hdr10_plus:
+        sentences.append(
+            "the HDR10+ metadata, which changes with the picture, is dropped; the "
+            f"{base} picture and its static metadata are kept"
+        )
+    return sentences
+
+
+# ---- writing: the encoder ------------------------------------------------------------------------
+
+
+def _units(value: Fraction, per: int) -> int:
+    return round(value * per)
+
+
+def _x26x_display(display: MasteringDisplay) -> str:
+    """``G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min)`` in 0.00002 and 0.0001 cd/m2."""
+    points = (("G", display.green), ("B", display.blue), ("R", display.red), ("WP", display.white))
+    text = "".join(f"{name}({_units(x, 50_000)},{_units(y, 50_000)})" for name, (x, y) in points)
+    low, high = display.min_luminance, display.max_luminance
+    return f"{text}L({_units(high, 10_000)},{_units(low, 10_000)})"
+
+
+def _svt_display(display: MasteringDisplay) -> str:
+    """The same as decimals."""
+    points = (("G", display.green), ("B", display.blue), ("R", display.red), ("WP", display.white))
+    text = "".join(f"{name}({float(x):.6f},{float(y):.6f})" for name, (x, y) in points)
+    return f"{text}L({float(display.max_luminance):.4f},{float(display.min_luminance):.6f})"
+
+
+_OPTIONS: Final = {
+    "libx264": ("x264-params", "mastering-display", "cll"),
+    "libx265": ("x265-params", "master-display", "max-cll"),
+    "libsvtav1": ("svtav1-params", "mastering-display", "content-light"),
+}
+"""The option with an encoder's own parameters, and two of these."""
+
+
+def with_metadata(
+    options: Mapping[str, str], codec: str, metadata: HdrMetadata | None
+) -> dict[str, str]:
+    """The options of an encoder with the static metadata; what they have already wins."""
+    if metadata is None or not metadata.is_static or codec not in _OPTIONS:
+        return dict(options)
+    option, display_name, light_name = _OPTIONS[codec]
+    display, light = metadata.mastering, metadata.light
+    own = []
+    if display is not None:
+        text = _svt_display(display) if codec == "libsvtav1" else _x26x_display(display)
+        own.append(f"{display_name}={text}")
+    if light is not None:
+        own.append(f"{light_name}={light.max_cll},{light.max_fall}")
+    if codec == "libx265":
+        own.append("hdr10=1")
+    given = options.get(option)
+    return {**options, option: ":".join([*own, given] if given else own)}
+
+
+def is_replaced(options: Mapping[str, str], codec: str) -> bool:
+    """Whether parameters given with ``-e`` stand behind the source's metadata and replace it."""
+    if codec not in _OPTIONS:
+        return False
+    option, *names = _OPTIONS[codec]
+    keys = [part.partition("=")[0] for part in options.get(option, "").split(":")]
+    return any(keys.count(name) > 1 for name in names)
+
+
+# ---- writing: the container ----------------------------------------------------------------------
+
+# Element identifiers of Matroska (RFC 9559, section 5.1).
+_EBML, _DOC_TYPE, _SEGMENT, _INFO, _TIMESTAMP_SCALE = (
+    0x1A45DFA3, 0x4282, 0x18538067, 0x1549A966, 0x2AD7B1,
+)  # fmt: skip
+_TRACKS, _TRACK_ENTRY, _TRACK_NUMBER, _TRACK_UID, _TRACK_TYPE, _CODEC_ID = (
+    0x1654AE6B, 0xAE, 0xD7, 0x73C5, 0x83, 0x86,
+)  # fmt: skip
+_VIDEO, _PIXEL_WIDTH, _PIXEL_HEIGHT, _COLOUR, _CLUSTER, _TIMESTAMP = (
+    0xE0, 0xB0, 0xBA, 0x55B0, 0x1F43B675, 0xE7,
+)  # fmt: skip
+_SITING_HORIZONTAL, _SITING_VERTICAL, _MAX_CLL, _MAX_FALL = 0x55B7, 0x55B8, 0x55BC, 0x55BD
+_MASTERING_METADATA, _FIRST_MASTERING_VALUE = 0x55D0, 0x55D1
+_BLOCK_ADD_ID_TYPE, _BLOCK_ADD_ID_EXTRA_DATA = 0x41E7, 0x41ED
+
+_VIDEO_TRACK: Final = 1
+_SITINGS: Final = {1: (1, 2), 2: (2, 2), 3: (1, 1)}
+"""AVCHROMA_LOC_* -> Matroska's horizontal and vertical siting (1: with the first luma sample)."""
+_CODEC_IDS: Final = {
+    "hevc": b"V_MPEGH/ISO/HEVC",
+    "h264": b"V_MPEG4/ISO/AVC",
+    "av1": b"V_AV1",
+    "vp9": b"V_VP9",
+    "ffv1": b"V_FFV1",
+    "prores": b"V_PRORES",
+}
+"""By FFmpeg's name of the codec."""
+
+
+def container_keeps(codec: str) -> bool:
+    """Whether ``add_described_stream`` knows what this encoder makes."""
+    return av.codec.Codec(codec, "w").canonical_name in _CODEC_IDS
+
+
+def add_described_stream(
+    output: OutputContainer, encoder: av.VideoStream, metadata: HdrMetadata, siting: int
+) -> av.VideoStream:
+    """A stream for the packets of an open encoder, with the static metadata in its header.
+
+    PyAV has no call for that, but a stream made after another takes its metadata over: so one is
+    made after the only stream of an empty file that says it. ``encoder`` is a stream of another
+    container, which is never written; ``siting`` is an AVCHROMA_LOC number.
+    """
+    source = encoder.codec_context
+    codec_id = _CODEC_IDS[str(source.codec.canonical_name)]
+    empty = io.BytesIO(_empty_file(codec_id, metadata, siting))
+    with open_made(empty, format_name="matroska") as template:
+        stream = output.add_stream_from_template(template.streams.video[0], opaque=True)
+    assert isinstance(stream, av.VideoStream)
+    target = stream.codec_context
+    for name in (
+        "width", "height", "pix_fmt", "sample_aspect_ratio", "framerate",
+        "color_primaries", "color_trc", "colorspace", "color_range",
+    ):  # fmt: skip
+        setattr(target, name, getattr(source, name))
+    stream.time_base = encoder.time_base
+    if source.extradata:
+        target.extradata = source.extradata
+    if source.codec_tag.strip("\0"):
+        target.codec_tag = source.codec_tag
+    return stream
+
+
+def _empty_file(codec_id: bytes, metadata: HdrMetadata, siting: int) -> bytes:
+    """A Matroska file of one video track and no picture."""
+    colour = b""
+    if siting in _SITINGS:
+        horizontal, vertical = _SITINGS[siting]
+        colour += _number(_SITING_HORIZONTAL, horizontal) + _number(_SITING_VERTICAL, vertical)
+    if metadata.light is not None:
+        colour += _number(_MAX_CLL, metadata.light.max_cll)
+        colour += _number(_MAX_FALL, metadata.light.max_fall)
+    if metadata.mastering is not None:
+        colour += _element(_MASTERING_METADATA, _mastering_values(metadata.mastering))
+    video = _number(_PIXEL_WIDTH, 16) + _number(_PIXEL_HEIGHT, 16) + _element(_COLOUR, colour)
+    track = (
+        _number(_TRACK_NUMBER, 1)
+        + _number(_TRACK_UID, 1)
+        + _number(_TRACK_TYPE, _VIDEO_TRACK)
+        + _element(_CODEC_ID, codec_id)
+        + _element(_VIDEO, video)
+    )
+    segment = (
+        _element(_INFO, _number(_TIMESTAMP_SCALE, 1_000_000))
+        + _element(_TRACKS, _element(_TRACK_ENTRY, track))
+        + _element(_CLUSTER, _number(_TIMESTAMP, 0))
+    )
+    return _element(_EBML, _element(_DOC_TYPE, b"matroska")) + _element(_SEGMENT, segment)
+
+
+def _mastering_values(display: MasteringDisplay) -> bytes:
+    points = (display.red, display.green, display.blue, display.white)
+    values = [number for point in points for number in point]
+    values += [display.max_luminance, display.min_luminance]
+    return b"".join(
+        _element(_FIRST_MASTERING_VALUE + place, struct.pack(">d", float(value)))
+        for place, value in enumerate(values)
+    )
+
+
+def _number(identifier: int, value: int) -> bytes:
+    return _element(identifier, value.to_bytes(4, "big"))
+
+
+def _element(identifier: int, body: bytes) -> bytes:
+    """An EBML element; sizes below 127 take one byte, as FFmpeg writes them."""
+    name = identifier.to_bytes((identifier.bit_length() + 7) // 8, "big")
+    size = len(body)
+    length = bytes([size | 0x80]) if size < 127 else (size | 1 << 56).to_bytes(8, "big")
+    return name + length + body

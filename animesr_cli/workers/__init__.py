@@ -1,0 +1,1 @@
+"""Tasks over processes and machines; nothing here knows video."""

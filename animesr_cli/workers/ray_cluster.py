@@ -1,0 +1,213 @@
+"""Workers on the machines of a Ray cluster, one for each GPU, or CPU where it has none.
+
+Ray itself is in a child, ``ray_driver.py``, which is asked for everything through a pipe: however
+it ends, here that is one error. Needs the extra ``animesr-cli[ray]``. Knows nothing of video.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import pickle
+import socket
+import time
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from typing import Any, Final
+
+from animesr_cli.errors import AnimesrError, DeviceError, UsageError
+from animesr_cli.workers import ray_driver
+from animesr_cli.workers.child_process import Child
+from animesr_cli.workers.protocol import Fault, Message, Prepare
+from animesr_cli.workers.ray_driver import CONNECT_SECONDS, INSTALL
+from animesr_cli.workers.scheduler import STOP_SECONDS, Event, TaskQueue, dispatch
+
+log = logging.getLogger(__name__)
+
+JOIN_SECONDS: Final = 90.0
+"""Until the cluster is joined; a healthy one takes 2 to 15."""
+
+ANSWER_SECONDS: Final = 60.0
+"""Beyond what was asked for, until Ray is taken for dead."""
+
+LEAVE_SECONDS: Final = 15.0
+"""For saying goodbye to the cluster."""
+
+
+class RayExecutor:
+    """One worker for each GPU of a cluster, or each CPU where it has no GPU.
+
+    Args:
+        address: ``auto``: the cluster that this machine is part of; ``HOST:PORT`` of its head; or
+            ``local``: one on this machine alone that ends with ``close``.
+        device: ``auto``, or ``cpu`` or ``cuda`` to use one kind only.
+        workers: at most so many.
+        warn: receives one sentence when something differs from what one would expect.
+
+    Raises:
+        UsageError: the extra is not installed, or there is no such address, device or number.
+        DeviceError: the cluster cannot be joined within ``JOIN_SECONDS``.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        device: str = "auto",
+        workers: int | None = None,
+        warn: Callable[[str], None] = log.warning,
+    ) -> None:
+        kind = device.partition(":")[0]
+        if kind not in ("auto", "cpu", "cuda"):
+            raise UsageError(f"a cluster has no device {device}", "use auto, cpu or cuda")
+        if workers is not None and workers < 1:
+            raise UsageError(f"{workers} workers cannot work", "use 1 or more")
+        if not _is_installed():
+            raise UsageError("a cluster needs Ray, which is not installed", INSTALL)
+        _check_address(address)
+        self._warn = warn
+        self._driver = _Driver()
+        try:
+            self.workers: int
+            self.device: str
+            """``cpu`` or ``cuda``: of all workers."""
+            self.workers, self.device = self._joined(address, kind, workers)
+        except BaseException:
+            self._driver.end()
+            raise
+
+    def _joined(self, address: str, kind: str, most: int | None) -> tuple[int, str]:
+        try:
+            places, device = self._driver.ask("join", address, kind, most, seconds=JOIN_SECONDS)
+            return places, device
+        except _Silent:
+            raise _not_joined(address, f"no answer in {JOIN_SECONDS:.0f} seconds") from None
+        except DeviceError as error:
+            raise _not_joined(address, error.message) from error
+
+    def run(self, queue: TaskQueue, prepare: Prepare) -> Generator[Event, None, None]:
+        """See ``Executor.run``; ``workers`` follows the cluster."""
+        actors = _Actors(self, self._driver, pickle.dumps(prepare), self._warn)
+        return dispatch(queue, actors, self._warn)
+
+    def close(self) -> None:
+        """Leave the cluster; one of our own ends."""
+        with suppress(AnimesrError):
+            self._driver.ask("leave", seconds=LEAVE_SECONDS)
+        self._driver.end()
+
+
+def _is_installed() -> bool:
+    return importlib.util.find_spec("ray") is not None
+
+
+# ---- addresses -----------------------------------------------------------------------------------
+
+
+def _check_address(address: str) -> None:
+    """Refuse what cannot be an address, and what nobody answers at."""
+    if address in ("auto", "local"):
+        return
+    host, colon, port = address.rpartition(":")
+    if not (colon and host and port.isdecimal()) or "/" in host:
+        raise UsageError(
+            f"{address!r} is not the address of a cluster",
+            "use auto, local, or HOST:PORT of its head, as `ray start --head` prints it",
+        )
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise _not_joined(address, reason.lower()) from error
+
+
+def _not_joined(address: str, reason: str) -> DeviceError:
+    if "Could not find any running Ray instance" in reason:
+        return DeviceError(
+            "this machine is not part of a running cluster",
+            "`ray start --head` begins one, `ray start --address=HOST:PORT` joins one",
+        )
+    what = "the cluster of this machine" if address == "auto" else f"the cluster at {address}"
+    if "AuthToken" in reason or "auth_token" in reason:
+        return DeviceError(
+            f"{what} wants a token that is not here",
+            "copy ~/.ray/auth_token from its head to this machine, and set RAY_AUTH_MODE=token",
+        )
+    return DeviceError(
+        f"{what} cannot be joined: {' '.join(reason.split())[:300].rstrip('.')}",
+        "run `ray start --address=HOST:PORT` on this machine first; `ray status` shows the cluster",
+    )
+
+
+# ---- the child -----------------------------------------------------------------------------------
+
+
+class _Silent(DeviceError):
+    """It did not answer in time, and was killed."""
+
+
+class _Driver:
+    """The child with Ray in it; asks one thing at a time."""
+
+    def __init__(self) -> None:
+        self._child = Child("Ray", ray_driver)
+        self._asked = 0
+        self._ended = False
+
+    def ask(self, method: str, *arguments: object, seconds: float = ANSWER_SECONDS) -> Any:
+        """The answer; a Fault is raised, and so is the child's end, or silence."""
+        if self._ended:
+            raise DeviceError("the connection to the cluster has ended")
+        self._asked += 1
+        self._child.tell((self._asked, method, arguments))
+        deadline = time.monotonic() + seconds
+        while self._child.connection.poll(max(0, deadline - time.monotonic())):
+            try:
+                number, answer = self._child.connection.recv()
+            except (EOFError, OSError):
+                raise self._child.obituary() from None
+            if number != self._asked:
+                continue  # whoever asked was interrupted
+            if isinstance(answer, Fault):
+                log.debug("%s", answer.trace)
+                raise answer.error()
+            return answer
+        self.end()
+        raise _Silent(f"Ray did not answer in {seconds:.0f} seconds")
+
+    def end(self) -> None:
+        self._ended = True
+        self._child.end()
+
+
+class _Actors:
+    """The workforce of a cluster, by way of the child."""
+
+    def __init__(
+        self, executor: RayExecutor, driver: _Driver, prepare: bytes, warn: Callable[[str], None]
+    ) -> None:
+        self._executor = executor
+        self._driver = driver
+        self._warn = warn
+        level = logging.getLogger("animesr_cli").getEffectiveLevel()
+        driver.ask("begin", prepare, level)
+
+    def hire(self, most: int) -> list[str]:
+        return list(self._driver.ask("hire", most))
+
+    def assign(self, worker: str, payload: object) -> None:
+        self._driver.ask("assign", worker, pickle.dumps(payload))
+
+    def news(self, patience_seconds: float) -> list[tuple[str, Message]]:
+        said, places, remark = self._driver.ask("news", patience_seconds)
+        self._executor.workers = places
+        if remark:
+            self._warn(remark)
+        return list(said)
+
+    def dismiss(self, worker: str) -> None:
+        self._driver.ask("dismiss", worker)
+
+    def stop(self) -> None:
+        with suppress(AnimesrError, OSError):
+            self._driver.ask("stop", seconds=STOP_SECONDS + CONNECT_SECONDS)

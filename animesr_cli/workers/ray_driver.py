@@ -1,0 +1,421 @@
+"""Ray behind a pipe: a child that joins a cluster, and the actors that it starts there.
+
+Ray prints to standard output, takes over signals, and ends the process in which it loses its
+cluster; so it has a process of its own, which does what ``ray_executor.py`` asks for, one request
+after another. Knows nothing of video.
+
+Ray does what it is good at: it finds the nodes, keeps account of their GPUs and notices their end.
+Nothing that matters is in its keeping: actors are replaced by the dispatcher, and what they send
+are small messages. https://docs.ray.io/en/latest/ray-core/actors.html
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import platform
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from queue import Empty, SimpleQueue
+from typing import Any, Final
+
+from animesr_cli.errors import DeviceError
+from animesr_cli.workers.child_process import attend
+from animesr_cli.workers.protocol import (
+    Fault,
+    Gone,
+    Logged,
+    Message,
+    Ready,
+    Seat,
+    send_log,
+    serve,
+    share_threads,
+)
+from animesr_cli.workers.scheduler import STOP_SECONDS
+
+INSTALL: Final = "pip install 'animesr-cli[ray]'"
+
+SETTINGS: Final = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # else it reports to its makers
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # its coming default, said aloud where it is unset
+}
+
+CONNECT_SECONDS: Final = 5.0
+"""For a connection to the head's port, and for an answer that is there."""
+
+LOCAL_STORE_BYTES: Final = 100 * 2**20
+"""For the objects of a cluster of our own, which are small; Ray would reserve a third of memory."""
+
+LOOK_SECONDS: Final = 2.0
+"""How often the cluster's size and health are asked for."""
+
+NEWS_SECONDS: Final = 2.0
+"""How long a worker that has nothing to say lets the question wait."""
+
+HEAD_LOST_SECONDS: Final = 10.0
+"""Without a connection to the head's port."""
+
+REMARK_SECONDS: Final = 30.0
+"""Without a single worker, until that is said."""
+
+NO_PLACE_SECONDS: Final = 600.0
+"""Without a single GPU or CPU in the cluster, which may be growing, until the run ends."""
+
+
+# ---- the far side: an actor ----------------------------------------------------------------------
+
+
+def versions() -> dict[str, str]:
+    """What must be equal on all machines for equal results."""
+    found = {"Python": ".".join(platform.python_version_tuple()[:2])}
+    for package in ("animesr-cli", "torch"):
+        try:
+            found[package] = version(package).partition("+")[0]  # 2.13.0+cpu is 2.13.0+cu130
+        except PackageNotFoundError:
+            found[package] = "none"
+    return found
+
+
+class RayWorker:
+    """The actor: a thread works, and Ray's own threads take tasks in and hand messages out."""
+
+    def __init__(
+        self, number: int, device: str, prepare: bytes, paths: list[str], log_level: int
+    ) -> None:
+        sys.path += [path for path in paths if path not in sys.path]  # as in a process of our own
+        threads = 1 if device == "cpu" else None
+        seat = Seat(f"{socket.gethostname()}/{number}", device, threads)
+        self._said: SimpleQueue[Message] = SimpleQueue()
+        self._payloads: SimpleQueue[Callable[[], object]] = SimpleQueue()
+        self._stopped = threading.Event()
+        self._idle = threading.Event()
+        share_threads(seat)
+        send_log(self._said.put, log_level)
+        work = partial(
+            serve,
+            seat,
+            partial(pickle.loads, prepare),
+            self._taken(),
+            post=self._said.put,
+            stopped=self._stopped.is_set,
+        )
+        self._thread = threading.Thread(target=work, daemon=True)
+
+    def _taken(self) -> Iterator[Callable[[], object]]:
+        """Each payload as its turn comes; in between there is nothing that a stop must wait for."""
+        while True:
+            self._idle.set()
+            payload = self._payloads.get()
+            self._idle.clear()
+            yield payload
+
+    def begin(self) -> dict[str, str]:
+        """Start to prepare; what the other side compares with its own."""
+        self._thread.start()
+        return versions()
+
+    def assign(self, payload: bytes) -> None:
+        self._payloads.put(partial(pickle.loads, payload))
+
+    def news(self, patience_seconds: float) -> list[Message]:
+        try:
+            said = [self._said.get(timeout=patience_seconds)]
+        except Empty:
+            return []
+        with suppress(Empty):
+            while True:
+                said.append(self._said.get_nowait())
+        return said
+
+    def stop(self) -> None:
+        """Ask the work to stop and wait for it, a bounded time."""
+        self._stopped.set()
+        self._idle.wait(STOP_SECONDS)
+
+
+# ---- this side: the cluster ----------------------------------------------------------------------
+
+
+class Cluster:
+    """What there is in a cluster, and whether it is still there."""
+
+    def __init__(self, address: str, kind: str, most: int | None) -> None:
+        import ray
+
+        self.ray = ray
+        options: dict[str, Any] = {}
+        if address == "local":
+            options = {"include_dashboard": False, "object_store_memory": LOCAL_STORE_BYTES}
+        ray.init(address=address, log_to_driver=False, **options)
+        context = ray.get_runtime_context()
+        self._head: str = context.gcs_address
+        self._here: str = context.get_node_id()
+        self._seen = self._looked = time.monotonic()
+        self._resources: Mapping[str, float] = ray.cluster_resources()
+        self._most = most
+        found = "cuda" if self._resources.get("GPU", 0) >= 1 else "cpu"
+        self.device = found if kind == "auto" else kind
+
+    @property
+    def need(self) -> dict[str, float]:
+        """What one worker takes of Ray's account."""
+        return {"num_cpus": 0, "num_gpus": 1} if self.device == "cuda" else {"num_cpus": 1}
+
+    @property
+    def places(self) -> int:
+        """How many workers fit, busy or not."""
+        found = int(self._resources.get("GPU" if self.device == "cuda" else "CPU", 0))
+        return found if self._most is None else min(found, self._most)
+
+    def look(self) -> None:
+        """Ask for size and health, now and then.
+
+        Raises:
+            DeviceError: the head, or this machine's part of the cluster, has gone.
+        """
+        if time.monotonic() - self._looked < LOOK_SECONDS:
+            return
+        self._looked = time.monotonic()
+        host, _, port = self._head.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+        except OSError as error:
+            if time.monotonic() - self._seen > HEAD_LOST_SECONDS:
+                raise _left(f"its head, {self._head}, does not answer") from error
+            return
+        self._seen = time.monotonic()
+        self._resources = self.ray.cluster_resources()
+        if self._here not in {node["NodeID"] for node in self.ray.nodes() if node["Alive"]}:
+            raise _left("this machine is no longer part of it")
+
+
+def _left(reason: str) -> DeviceError:
+    return DeviceError(
+        f"the cluster was lost: {reason}",
+        "bring it back (`ray status` shows it), then run the same command again",
+    )
+
+
+@dataclass
+class _Actor:
+    """One actor and what it has not answered yet."""
+
+    handle: Any
+    asked: Any
+    """Its versions, or news."""
+    name: str
+    ready: bool = False
+    told: Any = None
+    """That it has received a task; one that is lost on the way would be waited for for ever."""
+
+
+class Actors:
+    """The actors of one run; the methods are those of ``executor.Workforce``."""
+
+    def __init__(self, cluster: Cluster, prepare: bytes, log_level: int) -> None:
+        self._cluster = cluster
+        self._ray = cluster.ray
+        self._prepare = cluster.ray.put(prepare)  # once, however many actors read it
+        self._log_level = log_level
+        self._actors: dict[str, _Actor] = {}
+        self._hired = 0
+        self._alone_since = time.monotonic()
+        self._remarked = False
+
+    def hire(self, most: int) -> list[str]:
+        # One may wait for its place: a cluster that grows on demand sees what is wanted.
+        free = max(self._cluster.places, 1) - len(self._actors)
+        return [self._started() for _ in range(min(most, free))]
+
+    def _started(self) -> str:
+        self._hired += 1
+        name = f"worker {self._hired}"
+        remote = self._ray.remote(
+            max_restarts=0, max_task_retries=0, max_concurrency=4, **self._cluster.need
+        )(RayWorker)
+        handle = remote.remote(
+            self._hired, self._cluster.device, self._prepare, sys.path, self._log_level
+        )
+        self._actors[name] = _Actor(handle, handle.begin.remote(), name)
+        return name
+
+    def assign(self, worker: str, payload: bytes) -> None:
+        actor = self._actors[worker]
+        actor.told = actor.handle.assign.remote(payload)
+
+    def news(self, patience_seconds: float) -> list[tuple[str, Message]]:
+        self._cluster.look()
+        if not self._actors:
+            time.sleep(patience_seconds)
+            return []
+        asked = {actor.asked: name for name, actor in self._actors.items()}
+        asked |= {actor.told: name for name, actor in self._actors.items() if actor.told}
+        self._ray.wait(list(asked), timeout=patience_seconds)
+        answered, _ = self._ray.wait(list(asked), num_returns=len(asked), timeout=0)
+        return [
+            (asked[answer], message)
+            for answer in answered
+            for message in self._heard(asked[answer], answer)
+        ]
+
+    def _heard(self, name: str, answer: Any) -> list[Message]:
+        if (actor := self._actors.get(name)) is None:
+            return []  # the other answer was its end
+        try:
+            said: dict[str, str] | list[Message] | None = self._ray.get(
+                answer, timeout=CONNECT_SECONDS
+            )
+        except self._ray.exceptions.RayError as error:
+            told = Logged(__name__, logging.DEBUG, str(error))
+            return [told, *self._lost(name, obituary(actor.name, str(error)))]
+        if said is None:
+            actor.told = None
+            return []
+        if isinstance(said, dict):
+            if said != versions():
+                return self._lost(name, different(actor.name, said, versions()))
+            said = []
+        for message in said:
+            if isinstance(message, Ready):
+                actor.name, actor.ready = message.name, True
+        actor.asked = actor.handle.news.remote(NEWS_SECONDS)
+        return said
+
+    def _lost(self, name: str, error: DeviceError) -> list[Message]:
+        self.dismiss(name)
+        return [Gone(error)]
+
+    def remark(self) -> str | None:
+        """What a user should know of a run that does not begin; once.
+
+        Raises:
+            DeviceError: it never will.
+        """
+        if not self._actors or any(actor.ready for actor in self._actors.values()):
+            self._alone_since = time.monotonic()
+            return None
+        waited = time.monotonic() - self._alone_since
+        kind = "GPU" if self._cluster.device == "cuda" else "CPU"
+        if waited > NO_PLACE_SECONDS and not self._cluster.places:
+            raise DeviceError(f"the cluster has no {kind}", "`ray status` shows its nodes")
+        if waited < REMARK_SECONDS or self._remarked:
+            return None
+        self._remarked = True
+        return f"no {kind} of the cluster is free; waiting for one (`ray status` shows them)"
+
+    def dismiss(self, worker: str) -> None:
+        if actor := self._actors.pop(worker, None):
+            with suppress(Exception):
+                self._ray.kill(actor.handle)
+
+    def stop(self) -> None:
+        with suppress(Exception):
+            working = [actor for actor in self._actors.values() if actor.ready]
+            asked = [actor.handle.stop.remote() for actor in working]
+            if asked:
+                self._ray.wait(asked, num_returns=len(asked), timeout=STOP_SECONDS)
+        for worker in list(self._actors):
+            self.dismiss(worker)
+
+
+def obituary(name: str, reason: str) -> DeviceError:
+    """What became of an actor, from what Ray says of it, which is a page."""
+    if "No module named 'animesr_cli'" in reason:
+        return DeviceError("a node of the cluster has no animesr-cli", f"there, {INSTALL}")
+    if "node has died" in reason or "node was terminated" in reason:
+        return DeviceError(f"{name} was lost: its node left the cluster")
+    if "unavailable" in reason:
+        return DeviceError(f"{name} was lost: its node cannot be reached")
+    if "OutOfMemory" in reason or "memory" in reason.partition("Some common causes")[0]:
+        return DeviceError(
+            f"{name} was killed: its node ran out of memory", "use smaller tiles or fewer workers"
+        )
+    return DeviceError(f"{name} died", "its logs are in /tmp/ray/session_latest/logs on its node")
+
+
+def different(name: str, theirs: Mapping[str, str], ours: Mapping[str, str]) -> DeviceError:
+    """That a node would compute with something else."""
+    differences = [
+        f"{what} {theirs.get(what)} instead of {ours[what]}"
+        for what in ours
+        if theirs.get(what) != ours[what]
+    ]
+    return DeviceError(
+        f"{name} of the cluster may give another result: its node has {', '.join(differences)}",
+        "install the same versions on all nodes",
+    )
+
+
+# ---- the child -----------------------------------------------------------------------------------
+
+
+class Driver:
+    """What can be asked for; each request is a method's name and its arguments."""
+
+    def __init__(self) -> None:
+        self._cluster: Cluster
+        self._actors: Actors
+
+    def join(self, address: str, kind: str, most: int | None) -> tuple[int, str]:
+        try:
+            self._cluster = Cluster(address, kind, most)
+        except (Exception, SystemExit) as error:
+            raise DeviceError(_reason(error)) from error
+        return self._cluster.places, self._cluster.device
+
+    def begin(self, prepare: bytes, log_level: int) -> None:
+        self._actors = Actors(self._cluster, prepare, log_level)
+
+    def hire(self, most: int) -> list[str]:
+        return self._actors.hire(most)
+
+    def assign(self, worker: str, payload: bytes) -> None:
+        self._actors.assign(worker, payload)
+
+    def news(self, patience_seconds: float) -> tuple[list[tuple[str, Message]], int, str | None]:
+        said = self._actors.news(patience_seconds)
+        return said, self._cluster.places, self._actors.remark()
+
+    def dismiss(self, worker: str) -> None:
+        self._actors.dismiss(worker)
+
+    def stop(self) -> None:
+        self._actors.stop()
+
+    def leave(self) -> None:
+        self._cluster.ray.shutdown()
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong at first: the last of the chain only says that something did."""
+    while below := error.__cause__ or error.__context__:
+        error = below
+    return str(error) or type(error).__name__
+
+
+def main(descriptor: int, parent: int) -> None:
+    """Answer requests, ``(number, method, arguments)``, with ``(number, value or Fault)``."""
+    connection, _ = attend(descriptor, parent)
+    os.environ.update(SETTINGS)
+    driver = Driver()
+    while True:
+        try:
+            number, method, arguments = connection.recv()
+        except (EOFError, OSError):
+            return
+        answer: object
+        try:
+            answer = getattr(driver, method)(*arguments)
+        except (Exception, SystemExit) as error:
+            answer = Fault.of(error)
+        with suppress(OSError):
+            connection.send((number, answer))

@@ -1,0 +1,438 @@
+"""Tasks over workers: the longest first, three tries, one stream of events. Knows nothing of video.
+
+    queue = TaskQueue()                            # a thread fills it while the workers run
+    with closing(executor.run(queue, prepare)) as events:
+        for event in events: ...                   # Started, Advanced, Finished, Failed
+
+There are three executors behind one interface: ``InlineExecutor`` here (a thread of this process),
+``ProcessExecutor`` (process_executor.py) and ``RayExecutor`` (ray_executor.py). What they differ in
+is a ``Workforce``; who gets which task, what is tried again and what ends the run is decided once,
+in ``_Dispatch``. Nothing here outlives the run: the truth about what is done is the caller's.
+"""
+
+from __future__ import annotations
+
+import bisect
+import logging
+import pickle
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Final, Protocol
+
+from animesr_cli.errors import (
+    AnimesrError,
+    DiskFullError,
+    InputError,
+    UsageError,
+    WeightsError,
+    as_bug,
+)
+from animesr_cli.workers.protocol import (
+    Broken,
+    Done,
+    Gone,
+    Logged,
+    Message,
+    Prepare,
+    Progress,
+    Ready,
+    Seat,
+    Unprepared,
+    Work,
+    serve,
+)
+
+__all__ = [
+    "Advanced",
+    "Event",
+    "Executor",
+    "Failed",
+    "Finished",
+    "InlineExecutor",
+    "Prepare",
+    "Seat",
+    "Started",
+    "Task",
+    "TaskQueue",
+    "Work",
+    "Workforce",
+    "dispatch",
+]
+
+log = logging.getLogger(__name__)
+
+MOST_TRIES: Final = 3
+"""Of one task; a worker that died under it counts as one."""
+
+MOST_LOST_STARTS: Final = 3
+"""Workers in a row that die before they are ready."""
+
+PATIENCE_SECONDS: Final = 0.1
+"""How often the dispatcher looks for new tasks while no worker says anything."""
+
+STOP_SECONDS: Final = 10.0
+"""Given to workers to drop what they have in hand, before they are killed."""
+
+THREAD_STOP_SECONDS: Final = 30.0
+"""Given to a thread, which cannot be killed."""
+
+HOPELESS: Final = (UsageError, InputError, WeightsError, DiskFullError)
+"""Errors that come again however often the task is tried, wherever it is.
+
+Tried again are: a device that failed or is out of memory (another may have more), a file or a hub
+that cannot be reached for a moment, a result that is not what was computed, and bugs, since a GPU
+that went wrong looks like one.
+"""
+
+
+# ---- what goes in --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Task:
+    """One piece of work."""
+
+    key: int
+    """Unique within a run."""
+    cost: float
+    """In any unit; the costliest is begun first."""
+    payload: object
+    """What ``work`` is called with; can be pickled, and is small."""
+
+
+class TaskQueue:
+    """Tasks that are known and not begun; one thread may fill it while the run empties it."""
+
+    def __init__(self, tasks: Iterable[Task] = ()) -> None:
+        self._lock = threading.Lock()
+        self._waiting: list[Task] = []
+        self._open = True
+        self._error: BaseException | None = None
+        for task in tasks:
+            self.put(task)
+
+    def put(self, task: Task) -> None:
+        """Add a task; among equally long ones the first that came is the first that goes."""
+        with self._lock:
+            bisect.insort_right(self._waiting, task, key=lambda each: -each.cost)
+
+    def close(self) -> None:
+        """Nothing more will come."""
+        with self._lock:
+            self._open = False
+
+    def fail(self, error: BaseException) -> None:
+        """Who fills the queue has failed; the run stops and raises this."""
+        with self._lock:
+            self._error = self._error or error
+
+    def take(self, fits: Callable[[Task], bool] = lambda task: True) -> Task | None:
+        """The longest task that fits, taken out; None where there is none now."""
+        with self._lock:
+            for place, task in enumerate(self._waiting):
+                if fits(task):
+                    return self._waiting.pop(place)
+        return None
+
+    def check(self) -> None:
+        """Raise what ``fail`` was given."""
+        if self._error is not None:
+            raise self._error
+
+    @property
+    def waiting(self) -> int:
+        """Tasks that could be taken now."""
+        return len(self._waiting)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether no task is left and none will come."""
+        with self._lock:
+            return not self._open and not self._waiting
+
+
+# ---- what comes out ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Started:
+    """A worker has begun a task."""
+
+    key: int
+    worker: str
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """How far a worker is with its task."""
+
+    key: int
+    worker: str
+    frames: int
+    """Done in this try so far."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A task is done."""
+
+    key: int
+    worker: str
+    result: object
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A try has failed."""
+
+    key: int
+    worker: str
+    error: AnimesrError
+    attempt: int
+    """From 1."""
+    final: bool
+    """Whether it will not be tried again; the other tasks go on."""
+
+
+Event = Started | Advanced | Finished | Failed
+
+
+class Executor(Protocol):
+    """Something that works tasks off."""
+
+    @property
+    def workers(self) -> int:
+        """How many tasks can run at once, as far as is known now."""
+
+    def run(self, queue: TaskQueue, prepare: Prepare) -> Generator[Event, None, None]:
+        """Work off a queue until it is closed and empty.
+
+        Leaving the iterator, by ``close()`` or by an error, stops the workers and waits for them,
+        a bounded time. Workers are started only where there are tasks for them.
+
+        Raises:
+            AnimesrError: ``prepare`` failed, or workers cannot be started or kept alive.
+            BaseException: what ``queue.fail`` was given.
+        """
+
+    def close(self) -> None:
+        """Let go of what outlives a run, such as a connection; no run may be under way."""
+
+
+# ---- who gets which task -------------------------------------------------------------------------
+
+
+class Workforce(Protocol):
+    """What executors differ in: how workers are started, spoken to and ended."""
+
+    def hire(self, most: int) -> list[str]:
+        """Start up to so many workers, where there is room; their identifiers."""
+
+    def assign(self, worker: str, payload: object) -> None:
+        """Give a ready worker a task; where it cannot be reached, ``news`` will say so."""
+
+    def news(self, patience_seconds: float) -> list[tuple[str, Message]]:
+        """What workers said, in order; waits for the first of it."""
+
+    def dismiss(self, worker: str) -> None:
+        """End a worker without a task."""
+
+    def stop(self) -> None:
+        """Ask all workers to stop, wait for them, and end those that do not. Never raises."""
+
+
+@dataclass
+class _Hand:
+    """A worker as the dispatcher sees it."""
+
+    name: str
+    ready: bool = False
+    task: Task | None = None
+
+
+def dispatch(
+    queue: TaskQueue, workforce: Workforce, warn: Callable[[str], None] = log.warning
+) -> Generator[Event, None, None]:
+    """Work off a queue with a workforce; see ``Executor.run``."""
+    return _Dispatch(queue, workforce, warn).events()
+
+
+class _Dispatch:
+    """One run: which worker has which task, and how often each was tried."""
+
+    def __init__(self, queue: TaskQueue, workforce: Workforce, warn: Callable[[str], None]) -> None:
+        self._queue = queue
+        self._workforce = workforce
+        self._warn = warn
+        self._hands: dict[str, _Hand] = {}
+        self._failed_at: defaultdict[int, list[str]] = defaultdict(list)
+        self._lost_starts: list[AnimesrError] = []
+
+    def events(self) -> Generator[Event, None, None]:
+        try:
+            while not self._finished():
+                self._hire()
+                yield from self._assign()
+                for worker, message in self._workforce.news(PATIENCE_SECONDS):
+                    yield from self._hear(worker, message)
+        finally:
+            self._workforce.stop()
+
+    def _finished(self) -> bool:
+        self._queue.check()
+        return self._queue.exhausted and not any(hand.task for hand in self._hands.values())
+
+    def _hire(self) -> None:
+        if len(self._lost_starts) >= MOST_LOST_STARTS:
+            if not self._hands:
+                raise self._lost_starts[-1]
+            return
+        free = sum(hand.task is None for hand in self._hands.values())
+        if (missing := self._queue.waiting - free) > 0:
+            self._hands |= {worker: _Hand(worker) for worker in self._workforce.hire(missing)}
+
+    def _assign(self) -> Iterator[Event]:
+        for worker, hand in list(self._hands.items()):
+            if not hand.ready or hand.task:
+                continue
+            hand.task = self._queue.take(partial(self._fits, hand))
+            if hand.task:
+                self._workforce.assign(worker, hand.task.payload)
+                yield Started(hand.task.key, hand.name)
+
+    def _fits(self, hand: _Hand, task: Task) -> bool:
+        """Not where it failed before, while somebody else is there: one bad GPU spoils no task."""
+        places = self._failed_at[task.key]
+        others = (other.name for other in self._hands.values() if other.ready)
+        return hand.name not in places or not set(others) - set(places)
+
+    def _hear(self, worker: str, message: Message) -> Iterator[Event]:
+        hand = self._hands.get(worker)
+        match message:
+            case Logged():
+                logging.getLogger(message.logger).log(message.level, message.text)
+            case _ if hand is None:
+                log.debug("%s was dismissed and says %s", worker, message)
+            case Ready():
+                hand.name, hand.ready = message.name, True
+                self._lost_starts.clear()
+            case Unprepared():
+                log.debug("%s", message.fault.trace)
+                raise message.fault.error()
+            case Progress() if hand.task:
+                yield Advanced(hand.task.key, hand.name, message.frames)
+            case Done():
+                yield self._done(hand, message.result)
+            case Broken():
+                log.debug("%s", message.fault.trace)
+                yield self._broken(worker, hand, message.fault.error())
+            case Gone():
+                yield from self._gone(worker, message.error)
+
+    def _done(self, hand: _Hand, pickled: bytes) -> Event:
+        assert hand.task
+        try:
+            result = pickle.loads(pickled)
+        except Exception as error:
+            return self._failed(hand, as_bug(error))
+        task, hand.task = hand.task, None
+        return Finished(task.key, hand.name, result)
+
+    def _broken(self, worker: str, hand: _Hand, error: AnimesrError) -> Event:
+        if not isinstance(error, HOPELESS):
+            # After an error of CUDA or of memory a process is good for nothing: a new one comes.
+            del self._hands[worker]
+            self._workforce.dismiss(worker)
+        return self._failed(hand, error)
+
+    def _gone(self, worker: str, error: AnimesrError) -> Iterator[Event]:
+        hand = self._hands.pop(worker)
+        if hand.task:
+            yield self._failed(hand, error)
+        elif not hand.ready:
+            self._lost_starts.append(error)
+            self._warn(f"a worker was lost before its first task: {error.message}")
+
+    def _failed(self, hand: _Hand, error: AnimesrError) -> Event:
+        assert hand.task
+        task, hand.task = hand.task, None
+        self._failed_at[task.key].append(hand.name)
+        attempt = len(self._failed_at[task.key])
+        final = attempt >= MOST_TRIES or isinstance(error, HOPELESS)
+        if not final:
+            self._queue.put(task)
+        return Failed(task.key, hand.name, error, attempt, final)
+
+
+# ---- in this process -----------------------------------------------------------------------------
+
+
+class InlineExecutor:
+    """One worker, a thread of this process; its events come while it works, as others' do.
+
+    A thread cannot be killed: one that never listens is left behind when the run is stopped.
+    """
+
+    workers: Final = 1
+
+    def __init__(self, seat: Seat | None = None) -> None:
+        self._seat = seat or Seat("inline")
+
+    def run(self, queue: TaskQueue, prepare: Prepare) -> Generator[Event, None, None]:
+        """See ``Executor.run``."""
+        return dispatch(queue, _Thread(self._seat, prepare))
+
+    def close(self) -> None:
+        """Nothing outlives a run."""
+
+
+class _Thread:
+    """The workforce of one thread."""
+
+    def __init__(self, seat: Seat, prepare: Prepare) -> None:
+        self._seat = seat
+        self._prepare = prepare
+        self._said: SimpleQueue[Message] = SimpleQueue()
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._payloads: SimpleQueue[Callable[[], object] | None]
+
+    def hire(self, most: int) -> list[str]:
+        if self._thread:
+            return []
+        self._payloads = SimpleQueue()
+        payloads = iter(self._payloads.get, None)
+        work = partial(
+            serve,
+            self._seat,
+            lambda: self._prepare,
+            payloads,
+            post=self._said.put,
+            stopped=self._stopped.is_set,
+        )
+        self._thread = threading.Thread(target=work, name="animesr-inline", daemon=True)
+        self._thread.start()
+        return [self._seat.name]
+
+    def assign(self, worker: str, payload: object) -> None:
+        self._payloads.put(lambda: payload)
+
+    def news(self, patience_seconds: float) -> list[tuple[str, Message]]:
+        try:
+            return [(self._seat.name, self._said.get(timeout=patience_seconds))]
+        except Empty:
+            return []
+
+    def dismiss(self, worker: str) -> None:
+        self._payloads.put(None)
+        self._thread = None
+
+    def stop(self) -> None:
+        self._stopped.set()
+        if self._thread:
+            self._payloads.put(None)
+            self._thread.join(THREAD_STOP_SECONDS)

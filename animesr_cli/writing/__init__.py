@@ -1,0 +1,1 @@
+"""An output is complete and verified, or absent."""

@@ -1,0 +1,290 @@
+"""Writing frames as PNG images: all of them are there, verified, under their names, or none is.
+
+Each image is encoded, written, read back and compared with what was handed in, several at a time,
+in a hidden folder; only when the last one is right do they get their names. It does not know where
+pictures come from.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import numpy as np
+from torch import Tensor
+
+from animesr_cli.atomic_files import check_name, explained
+from animesr_cli.errors import OutputError, UsageError, VerificationError
+from animesr_cli.reading.image_reader import ImageSequence, Pattern, decode_image
+from animesr_cli.reading.probe import DECODING_ERRORS, VideoInfo
+from animesr_cli.video.containers import shown
+from animesr_cli.video.pixel_formats import (
+    Converter,
+    alpha_of,
+    filled_frame,
+    native_format,
+    planes_of,
+)
+from animesr_cli.video.timestamps import FALLBACK_RATE, Pace, seconds
+from animesr_cli.writing.encoders import Encoding, new_context, open_encoder
+from animesr_cli.writing.part_folder import PartFolder
+
+log = logging.getLogger(__name__)
+
+Warn = Callable[[str], None]
+
+MAX_WORKERS: Final = 4
+"""Images that are encoded and verified at the same time."""
+
+FIRST_NUMBER: Final = 1
+"""Of the images of a video, which has no numbers of its own."""
+
+
+# Names -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageNames:
+    """What the images of a run are called."""
+
+    folder: Path
+    pattern: Pattern | None
+    """None: each is called as the image that it is made from."""
+    known: Mapping[int, str] | None
+    """By index of the source's frame; None: they are numbered as they come."""
+
+    def name(self, index: int) -> str:
+        if self.known is not None:
+            return self.known[index]
+        assert self.pattern is not None
+        return self.pattern.path(FIRST_NUMBER + index).name
+
+    @property
+    def label(self) -> str:
+        """What tells this output from others in the same folder."""
+        return "images" if self.pattern is None else self.pattern.path(0).name
+
+
+def image_names(
+    folder: Path, pattern: Pattern | None, sequence: ImageSequence | None, frames: Sequence[int]
+) -> ImageNames:
+    """Names for the frames of these indices; images keep their numbers, and with no pattern names.
+
+    ``frames`` is ignored where there is no sequence: it is not known how many will come.
+    """
+    if sequence is None:
+        return ImageNames(folder=folder, pattern=pattern, known=None)
+    if pattern is None:
+        known = {i: sequence.files[i].with_suffix(".png").name for i in frames}
+    else:
+        numbers = sequence.numbers or range(FIRST_NUMBER, FIRST_NUMBER + len(sequence.files))
+        known = {i: pattern.path(numbers[i]).name for i in frames}
+    return ImageNames(folder=folder, pattern=pattern, known=known)
+
+
+def check_images(images: ImageNames, sequence: ImageSequence | None, *, overwrite: bool) -> None:
+    """Raise where the images must not or cannot be written; nothing is left behind.
+
+    Raises:
+        UsageError: a name is too long, or they would replace the input's own.
+        OutputError: one exists, the folder's own folder is missing, or it is read-only.
+    """
+    names = [images.name(0)] if images.known is None else list(images.known.values())
+    check_name(images.folder / max(names, key=lambda name: len(os.fsencode(name))))
+    with explained(images.folder):
+        if images.folder.exists():
+            _check_existing(images, sequence, overwrite)
+        elif not images.folder.absolute().parent.is_dir():
+            raise OutputError(
+                f"the folder {shown(images.folder.parent)} does not exist",
+                "make it first, with mkdir -p",
+            )
+        with PartFolder(images.folder, images.label):
+            pass
+
+
+def _check_existing(images: ImageNames, sequence: ImageSequence | None, overwrite: bool) -> None:
+    if not images.folder.is_dir():
+        raise OutputError(f"{shown(images.folder)} is a file, not a folder")
+    existing = _existing(images)
+    own = {(s.st_dev, s.st_ino) for s in map(os.stat, sequence.files if sequence else ())}
+    for path in existing:
+        status = path.stat()
+        if (status.st_dev, status.st_ino) in own:
+            raise UsageError(
+                f"{shown(path)} is one of the input's own images, which would be destroyed",
+                "choose another folder",
+            )
+    if existing and not overwrite:
+        more = f", and so do {len(existing) - 1} more of these images" if existing[1:] else ""
+        raise OutputError(
+            f"{shown(existing[0])} exists{more}", "-y replaces them; or choose another folder"
+        )
+
+
+def _existing(images: ImageNames) -> list[Path]:
+    """Files that have the name of an image of this run, or might have."""
+    if images.known is not None:
+        present = set(os.listdir(images.folder))
+        return [images.folder / name for name in images.known.values() if name in present]
+    assert images.pattern is not None
+    return list(images.pattern.existing().values())
+
+
+# Writing -----------------------------------------------------------------------------------------
+
+
+class SequenceWriter:
+    """Frames as images; the same interface as ``Writer``, without times and other streams.
+
+    Args:
+        source: what the tags, and where there are no known names the times are taken from.
+    """
+
+    def __init__(
+        self,
+        images: ImageNames,
+        *,
+        source: VideoInfo,
+        width: int,
+        height: int,
+        sample_aspect_ratio: Fraction,
+        encoding: Encoding,
+        overwrite: bool = False,
+        warn: Warn = log.warning,
+    ) -> None:
+        self.bytes_written = 0
+        self._images = images
+        self._source = source
+        self._size = (width, height)
+        self._aspect = sample_aspect_ratio
+        self._encoding = encoding
+        self._overwrite = overwrite
+        self._warn = warn
+        self._pace = Pace(source.frame_rate or FALLBACK_RATE)
+        self._sizes: dict[str, int] = {}
+        self._pending: deque[Future[tuple[str, int]]] = deque()
+        self._workers = min(os.cpu_count() or 1, MAX_WORKERS)
+        self._cleanup = ExitStack()
+
+    def __enter__(self) -> Self:
+        context = new_context(self._encoding, *self._size)
+        open_encoder(context, self._encoding)
+        with ExitStack() as cleanup, self._explained():
+            part = PartFolder(self._images.folder, self._images.label)
+            self._part = cleanup.enter_context(part)
+            self._pool = ThreadPoolExecutor(self._workers, "animesr-images")
+            cleanup.callback(self._pool.shutdown, cancel_futures=True)
+            self._cleanup = cleanup.pop_all()
+        return self
+
+    def write(self, planes: Sequence[Tensor], pts: int, duration: int) -> None:
+        """Hand over one picture; ``pts`` is in the source's time base."""
+        index = self._pace.count if self._images.known is None else pts
+        self._pace.add(seconds(pts, self._source.time_base))
+        while len(self._pending) > self._workers:
+            self._settle()
+        name = self._images.name(index)
+        self._pending.append(self._pool.submit(self._save, name, tuple(planes)))
+
+    def _settle(self) -> None:
+        """Wait for the oldest image in work."""
+        with self._explained():
+            name, size = self._pending.popleft().result()
+        self._sizes[name] = size
+        self.bytes_written += size
+
+    def _save(self, name: str, planes: tuple[Tensor, ...]) -> tuple[str, int]:
+        """In a thread of the pool: one image, from its planes to a file that holds them."""
+        content = self._encoded(planes)
+        path = self._part.path / name
+        with path.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        _verify(path, planes)
+        return name, len(content)
+
+    def _encoded(self, planes: tuple[Tensor, ...]) -> bytes:
+        context = new_context(self._encoding, *self._size)
+        context.sample_aspect_ratio = self._aspect
+        frame = filled_frame(planes, self._encoding.frame_format)
+        frame.color_primaries = self._source.tags.primaries
+        frame.color_trc = self._source.tags.transfer
+        return b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)])
+
+    def finish(self) -> None:
+        """Write what is left, count the files and give them their names.
+
+        Raises:
+            DiskFullError, OutputError: they could not be written, or not renamed.
+            VerificationError: one is not what was handed in.
+        """
+        while self._pending:
+            self._settle()
+        found = {entry.name: entry.stat().st_size for entry in os.scandir(self._part.path)}
+        if found != self._sizes:
+            raise VerificationError(
+                f"{len(self._sizes)} images were written, and the folder holds {len(found)}, or "
+                "others"
+            )
+        self._part.publish(self._sizes, overwrite=self._overwrite)
+        if self._images.known is None:
+            self._tell_what_is_lost()
+
+    def _tell_what_is_lost(self) -> None:
+        if self._pace.strays:
+            self._warn(self._pace.remark("images"))
+        assert self._images.pattern is not None
+        last = FIRST_NUMBER + self._pace.count - 1
+        older = [path for number, path in self._images.pattern.existing().items() if number > last]
+        if older:
+            self._warn(
+                f"{len(older)} older images of this pattern follow the new ones, from "
+                f"{shown(older[0])} on"
+            )
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._cleanup.close()
+
+    def _explained(self) -> AbstractContextManager[None]:
+        return explained(self._images.folder, self._missing_bytes)
+
+    def _missing_bytes(self) -> int:
+        """How much more room all images need, judged by those that are written."""
+        done = len(self._sizes)
+        if self._images.known is None or not done:
+            return 0
+        likely = self.bytes_written // done * (len(self._images.known) - done)
+        return likely - shutil.disk_usage(self._part.path.parent).free
+
+
+def _verify(path: Path, planes: tuple[Tensor, ...]) -> None:
+    """PNG is lossless: every sample must be there again."""
+    try:
+        _, picture = decode_image(path.read_bytes())
+    except DECODING_ERRORS as error:
+        raise VerificationError(f"the image {shown(path.name)} cannot be decoded") from error
+    converter = Converter(picture.width, picture.height, native_format(picture.format.name))
+    converted = converter.convert(picture)
+    alpha = alpha_of(converted)
+    found = planes_of(converted)
+    if alpha is not None and len(planes) > len(found):
+        found = (*found, alpha)
+    if len(found) != len(planes) or not all(map(np.array_equal, found, planes)):
+        raise VerificationError(f"the image {shown(path.name)} is not what was written")

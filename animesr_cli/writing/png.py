@@ -1,0 +1,58 @@
+"""One picture as the bytes of a PNG file, and back. Knows no files, pages or colours' meaning.
+
+The encoder is FFmpeg's. Samples that are sRGB, or a standard video's, carry no colour tag, as
+everybody takes them for sRGB; others (HDR) are named by code points in a cICP chunk.
+Source: PNG, third edition, https://www.w3.org/TR/png-3/, 11.3.2.6 (cICP).
+"""
+
+from __future__ import annotations
+
+import base64
+from fractions import Fraction
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from animesr_cli.reading.image_reader import decode_image
+from animesr_cli.video.pixel_formats import filled_frame, planes_of
+from animesr_cli.writing.encoders import Encoding, new_context, open_encoder
+
+PIXEL_FORMATS: Final = {torch.uint8: "rgb24", torch.uint16: "rgb48be"}
+OPTIONS: Final = {"pred": "paeth", "compression_level": "3"}
+"""Half the size of no filter; level 6 takes four times as long for 7 % less."""
+
+
+def encode_png(rgb: Tensor, *, primaries: int = 2, transfer: int = 2) -> bytes:
+    """(3, H, W) samples of uint8 or uint16, red first, as a PNG file.
+
+    Args:
+        primaries, transfer: code points of ITU-T H.273; 2 (unspecified) writes no tag.
+    """
+    encoding = Encoding(
+        codec="png",
+        pix_fmt=PIXEL_FORMATS[rgb.dtype],
+        options=OPTIONS,
+        format_name="png",
+        lossless=True,
+    )
+    _, height, width = rgb.shape
+    context = new_context(encoding, width, height)
+    context.sample_aspect_ratio = Fraction(1)
+    open_encoder(context, encoding)
+    frame = filled_frame(rgb.cpu().unbind(), encoding.frame_format)
+    frame.color_primaries, frame.color_trc = primaries, transfer
+    return b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)])
+
+
+def decode_png(content: bytes) -> Tensor:
+    """The (3, H, W) samples of what ``encode_png`` made."""
+    _, picture = decode_image(content)
+    depth_16 = picture.format.name == "rgb48be"
+    picture = picture.reformat(format="rgb48le") if depth_16 else picture
+    return torch.stack([torch.from_numpy(plane.copy()) for plane in planes_of(picture)])
+
+
+def data_uri(png: bytes) -> str:
+    """A PNG file as text that a page can hold."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

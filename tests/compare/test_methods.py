@@ -1,0 +1,83 @@
+"""What can be compared, by its name."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from animesr_cli.compare.methods import load_candidates
+from animesr_cli.errors import UsageError, WeightsError
+from animesr_cli.model.resample import RESAMPLERS
+from animesr_cli.reading.reader import Reader
+from animesr_cli.settings import UpscaleSettings
+from media import write_video
+
+CPU = UpscaleSettings(device="cpu", precision="fp32")
+
+
+def never(text: str) -> None:
+    raise AssertionError(text)
+
+
+def test_names_are_short_where_they_tell_apart(tmp_path: Path, zero_checkpoint: Path) -> None:
+    """File names without folders; with them where two files are called the same."""
+    other = tmp_path / zero_checkpoint.name
+    shutil.copy(zero_checkpoint, other)
+    alone = load_candidates([str(other), "bicubic"], CPU, warn=never)
+    assert [each.name for each in alone] == ["zero.safetensors", "bicubic"]
+    both = load_candidates([str(other), str(zero_checkpoint)], CPU, warn=never)
+    assert [each.name for each in both] == [str(other), str(zero_checkpoint)]
+
+
+def test_a_file_may_be_called_like_a_resampler(
+    tmp_path: Path, zero_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its path reaches it; the bare name stays the resampler's."""
+    shutil.copy(zero_checkpoint, tmp_path / "bicubic")
+    shutil.copy(zero_checkpoint, tmp_path / "bicubic.safetensors")
+    monkeypatch.chdir(tmp_path)
+    kinds = {
+        each.name: each.kind
+        for each in load_candidates(["bicubic", "./bicubic.safetensors"], CPU, warn=never)
+    }
+    assert kinds == {"bicubic": "resampler", "bicubic.safetensors": "network"}
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("bicubc", "did you mean bicubic?"), ("nothing", "nearest, bilinear")]
+)
+def test_an_unknown_name_is_told_the_known_ones(name: str, hint: str) -> None:
+    """Models and resamplers, and the one that was probably meant."""
+    with pytest.raises(UsageError, match=f"no model is called '{name}'") as caught:
+        load_candidates(["base", name], CPU, warn=never)
+    assert hint in (caught.value.hint or "")
+    assert "base" in (caught.value.hint or "")
+
+
+def test_the_same_twice_is_refused() -> None:
+    """It would be beside itself."""
+    with pytest.raises(UsageError, match="lanczos is named twice"):
+        load_candidates(["lanczos", "base", "lanczos"], CPU, warn=never)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """Before anything is computed."""
+    with pytest.raises(WeightsError, match=r"gone\.safetensors does not exist"):
+        load_candidates(["bicubic", str(tmp_path / "gone.safetensors")], CPU, warn=never)
+
+
+def test_every_candidate_gives_one_picture_a_frame(tmp_path: Path, zero_checkpoint: Path) -> None:
+    """In order, of the size that is asked for; a network of zeros is bilinear enlargement."""
+    path = write_video(tmp_path / "in.mkv", frames=4, width=24, height=16, exact=True)
+    found = {}
+    for candidate in load_candidates([str(zero_checkpoint), *RESAMPLERS], CPU, warn=never):
+        with Reader(path) as reader:
+            frames = [(frame, number == 2) for number, frame in enumerate(reader)]
+        pictures = list(candidate.pictures(iter(frames), reader.info, (64, 96), warn=never))
+        assert [tuple(each.shape) for each in pictures] == [(3, 64, 96)] * 4
+        found[candidate.name] = torch.stack(pictures)
+    torch.testing.assert_close(found["zero.safetensors"], found["bilinear"])
+    assert (found["bicubic"] - found["lanczos"]).abs().max() > 0.01

@@ -1,0 +1,125 @@
+"""Computing a unit: where it begins again, and what is carried over a border."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors import SafetensorError
+
+from animesr_cli.jobs.chunk_worker import read_state, state_bytes, stretches
+from animesr_cli.jobs.chunks import Cutter, Segment, Unit
+from animesr_cli.model.engine import Carried, Compute, Engine, upscale_frames
+from animesr_cli.model.msrb import RecurrentUpscaler
+
+CPU = torch.device("cpu")
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[Unit, set[int], set[int]]:
+    """A unit, joined from several, which of its segments are finished, and which have a state."""
+    cuts = draw(st.lists(st.booleans(), min_size=1, max_size=30))
+    cutter = Cutter(draw(st.integers(1, 5)))
+    units = [*(unit for is_cut in cuts for unit in cutter.push(is_cut)), *cutter.finish()]
+    unit = units[0]
+    for following in units[1:]:
+        unit = unit.joined(following)
+    firsts = [segment.first for segment in unit.segments]
+    subsets = st.sets(st.sampled_from(firsts))
+    return unit, draw(subsets), draw(subsets)
+
+
+@given(case=cases())
+def test_what_is_missing_is_computed_once_from_where_it_can_begin(
+    case: tuple[Unit, set[int], set[int]],
+) -> None:
+    """Exactly the unfinished segments become files; each stretch begins fresh or with a state."""
+    unit, finished, states = case
+    found = stretches(unit, lambda s: s.first in finished, lambda s: s.first in states)
+    wanted = [first for stretch in found for first in stretch.wanted]
+    assert sorted(wanted) == [s.first for s in unit.segments if s.first not in finished]
+    assert len(set(wanted)) == len(wanted)
+    assert all(before.end < after.first for before, after in pairwise(found))
+    for stretch in found:
+        begin = stretch.segments[0]
+        assert not begin.continues or begin.first in states
+        assert stretch.segments[-1].first in stretch.wanted
+        assert all(a.end == b.first for a, b in pairwise(stretch.segments))
+
+
+def test_a_state_saves_the_frames_before_it() -> None:
+    """Without one a shot begins again; with one its last segment is computed alone."""
+    unit = Unit((Segment(0, 2), Segment(2, 2, True), Segment(4, 2, True)), ())
+    missing = {4}
+    begins = {
+        kept: stretches(unit, lambda s: s.first not in missing, partial(is_kept, kept))[0]
+        for kept in (4, 2, None)
+    }
+    assert [stretch.first for stretch in begins.values()] == [4, 2, 0]
+
+
+def is_kept(kept: int | None, segment: Segment) -> bool:
+    return segment.first == kept
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("last", [True, False])
+def test_a_state_comes_back_to_the_bit(dtype: torch.dtype, last: bool, tmp_path: Path) -> None:
+    """Values, types, and how they lie in memory."""
+    layout = torch.channels_last if last else torch.contiguous_format
+    carried = Carried(
+        torch.rand(1, 3, 16, 24).to(dtype), torch.rand(1, 4, 4, 6).to(dtype, memory_format=layout)
+    )
+    path = tmp_path / "state"
+    path.write_bytes(state_bytes(carried))
+    for before, after in zip(carried, read_state(path), strict=True):
+        assert torch.equal(before, after)
+        assert (before.dtype, before.stride()) == (after.dtype, after.stride())
+
+
+def test_a_damaged_state_is_noticed(tmp_path: Path) -> None:
+    """It is not read as another one."""
+    path = tmp_path / "state"
+    data = state_bytes(Carried(torch.rand(1, 3, 4, 4), torch.rand(1, 4, 1, 1)))
+    for content in (b"", data[:40], data[:-3]):
+        path.write_bytes(content)
+        with pytest.raises((SafetensorError, ValueError)):
+            read_state(path)
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("border", [1, 3, 6])
+def test_a_shot_goes_on_behind_a_border_as_if_there_were_none(
+    border: int, precision: torch.dtype
+) -> None:
+    """What one engine leaves, on its way through a file, another takes over: equal to the bit."""
+    torch.manual_seed(3)
+    net = RecurrentUpscaler(4, (1, 1, 1))
+    frames = [torch.rand(3, 20, 28) for _ in range(7)]
+    compute = Compute(CPU, precision, "")
+
+    def engine() -> Engine:
+        return Engine(net, 20, 28, compute)
+
+    whole = list(upscale_frames(engine(), ((frame, False) for frame in frames)))
+    first = engine()
+    results = upscale_frames(first, ((frame, False) for frame in frames))
+    before = [next(results) for _ in range(border)]
+    second = engine()
+    second.carry(Carried(*(tensor.clone() for tensor in first.carried)))
+    rest = ((frame, False) for frame in frames[border:])
+    after = list(upscale_frames(second, rest, frames[border - 1]))
+    assert all(map(torch.equal, [*before, *after], whole))
+
+
+def test_a_state_of_another_size_is_refused() -> None:
+    """It cannot be of this clip."""
+    net = RecurrentUpscaler(4, (1, 1, 1))
+    compute = Compute(CPU, torch.float32, "")
+    with pytest.raises(ValueError, match="does not fit"):
+        Engine(net, 20, 28, compute).carry(Engine(net, 24, 28, compute).carried)

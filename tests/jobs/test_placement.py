@@ -1,0 +1,123 @@
+"""Who computes: what the options and the machine come to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import media
+from animesr_cli.errors import UsageError
+from animesr_cli.jobs import placement as seating
+from animesr_cli.jobs.placement import choose_seating, own_threads, threads_of
+from animesr_cli.model.engine import Compute
+from animesr_cli.settings import UpscaleSettings
+from animesr_cli.upscaling.plan import Plan, make_plan
+from animesr_cli.workers.local import ProcessExecutor
+from animesr_cli.workers.protocol import Seat
+from animesr_cli.workers.scheduler import InlineExecutor
+
+
+@pytest.fixture
+def planned(tmp_path: Path, zero_checkpoint: Path) -> Callable[..., Plan]:
+    """The plan of a small clip with some settings."""
+    source = media.write_video(tmp_path / "in.mkv")
+
+    def plan(**changes: Any) -> Plan:
+        settings = UpscaleSettings(model=str(zero_checkpoint), **changes)
+        return make_plan(source, tmp_path / "out.mkv", settings, warn=pytest.fail)
+
+    return plan
+
+
+class FakeCluster:
+    """What is asked of a ``RayExecutor`` before it runs."""
+
+    def __init__(self, address: str, *, device: str, workers: int | None, warn: object) -> None:
+        self.asked = address, device, workers
+        self.device = "cpu" if device == "cpu" else "cuda"
+        self.workers = 5
+
+
+def test_a_cpu_has_one_worker_of_this_process(planned: Callable[..., Plan]) -> None:
+    """Unless more are asked for."""
+    plan = planned(device="cpu")
+    seats, same = choose_seating(plan, pytest.fail)
+    assert isinstance(seats.executor(None), InlineExecutor)
+    assert seats.is_single
+    assert threads_of(seats, same) == torch.get_num_threads()
+    assert same.estimated_seconds == plan.estimated_seconds
+
+
+def test_workers_share_the_threads(
+    planned: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two on four threads have two each; a resumed run gives them what they had."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
+    seats, plan = choose_seating(planned(device="cpu", workers=2), pytest.fail)
+    assert (len(seats.seats), threads_of(seats, plan)) == (2, 2)
+    executor = seats.executor(1)
+    assert isinstance(executor, ProcessExecutor)
+    assert executor.workers == 2
+
+
+def test_several_gpus_have_a_worker_each(
+    planned: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By themselves where no GPU is named; threads do not matter there, and the time is shared."""
+    plan = planned()
+    cuda = Compute(torch.device("cuda"), torch.float16, "")
+    plan = Plan(**vars(plan) | {"compute": cuda, "estimated_seconds": 60.0})
+
+    def seats_for(workers: int | None, device: str) -> list[Seat]:
+        assert (workers, device) in ((None, "cuda"), (None, "auto"))
+        return [Seat(f"cuda:{number}", f"cuda:{number}") for number in range(3)]
+
+    monkeypatch.setattr(seating, "seats_for", seats_for)
+    seats, plan = choose_seating(plan, pytest.fail)
+    assert [seat.device for seat in seats.seats] == ["cuda:0", "cuda:1", "cuda:2"]
+    assert threads_of(seats, plan) is None
+    assert plan.estimated_seconds == 20
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "expected"),
+    [("auto", "auto", ("cuda", "fp16")), ("cuda", "bf16", ("cuda", "bf16")),
+     ("cpu", "fp32", ("cpu", "fp32"))],
+)  # fmt: skip
+def test_a_cluster_settles_device_and_precision(
+    device: str, precision: str, expected: tuple[str, str], planned: Callable[..., Plan],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """This machine need have no GPU: what its cluster has counts, and each worker picks tiles."""
+    monkeypatch.setattr("animesr_cli.workers.ray_cluster.RayExecutor", FakeCluster)
+    plan = planned(cluster="head:6379", device=device, precision=precision, workers=3)
+    seats, plan = choose_seating(plan, pytest.fail)
+    assert (plan.compute.device.type, plan.compute.precision) == expected
+    assert plan.tile == 0
+    assert threads_of(seats, plan) == (1 if expected[0] == "cpu" else None)
+    assert seats.executor(None) is seats.cluster
+    assert isinstance(seats.cluster, FakeCluster)
+    assert seats.cluster.asked == ("head:6379", device, 3)
+
+
+def test_a_precision_that_a_cluster_does_not_have_is_refused(
+    planned: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on this machine."""
+    monkeypatch.setattr("animesr_cli.workers.ray_cluster.RayExecutor", FakeCluster)
+    with pytest.raises(UsageError, match="fp16 needs a GPU"):
+        choose_seating(planned(cluster="a:1", device="cpu", precision="fp16"), pytest.fail)
+
+
+def test_own_threads_are_given_back() -> None:
+    """A resumed run computes with the number it was begun with; the caller's own is as before."""
+    before = torch.get_num_threads()
+    with own_threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
+    with own_threads(None):
+        assert torch.get_num_threads() == before

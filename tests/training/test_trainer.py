@@ -1,0 +1,237 @@
+"""What a batch changes: gradients, precision, averages, and a state that loses nothing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from animesr_cli.errors import UsageError, WeightsError
+from animesr_cli.model.msrb import RecurrentUpscaler
+from animesr_cli.settings import LOSSES, FinetuneSettings, LossWeights
+from animesr_cli.training import discriminator
+from animesr_cli.training.state import SavedState
+from animesr_cli.training.trainer import DivergedError, Trainer, learning_rate
+from animesr_cli.training.windows import Batch
+
+CPU = torch.device("cpu")
+TINY = FinetuneSettings(patch=8, frames=2, batch=2, lr=1e-3, judged=0)
+GAN = replace(TINY, stage="gan", patch=24, batch=1)
+
+
+@pytest.fixture(autouse=True)
+def narrow_discriminator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real one has 8 million parameters, which take seconds to begin with."""
+    monkeypatch.setattr(discriminator, "WIDTHS", (3, 4, 4, 4, 4, 1))
+
+
+def trainer_of(settings: FinetuneSettings = TINY, dtype: torch.dtype = torch.float32) -> Trainer:
+    torch.manual_seed(3)
+    network = RecurrentUpscaler(num_feat=4, num_block=(1, 1, 1))
+    return Trainer(network, settings, device=CPU, dtype=dtype)
+
+
+def batch_of(settings: FinetuneSettings = TINY, iteration: int = 0) -> Batch:
+    rng = torch.Generator().manual_seed(iteration)
+    side, shape = settings.patch, (settings.batch, settings.frames, 3)
+    hr = torch.rand((*shape, 4 * side, 4 * side), generator=rng)
+    lr = torch.nn.functional.avg_pool3d(hr.flatten(0, 1), (1, 4, 4)).view(*shape, side, side)
+    return Batch(iteration=iteration, windows=(), lr=lr, hr=hr, waited_seconds=0)
+
+
+def weights_of(trainer: Trainer) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in trainer.network.state_dict().items()}
+
+
+# ---- the learning rate ---------------------------------------------------------------------------
+
+
+def test_a_constant_rate() -> None:
+    """It is what it is, from the first iteration to the last."""
+    assert {learning_rate(TINY, iteration) for iteration in (0, 7, 10**6)} == {1e-3}
+
+
+def test_cosine_with_warmup() -> None:
+    """It rises over the first iterations, is highest then, and ends at a hundredth."""
+    settings = replace(TINY, schedule="cosine", warmup=10, iterations=110)
+    rates = [learning_rate(settings, iteration) for iteration in range(111)]
+    assert rates[0] == pytest.approx(1e-4)
+    assert rates[10] == max(rates) == 1e-3
+    assert rates[60] == pytest.approx(1e-3 * (0.01 + 0.99 / 2))
+    assert rates[110] == pytest.approx(1e-5)
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+# ---- one iteration -------------------------------------------------------------------------------
+
+
+def test_it_learns() -> None:
+    """A batch that comes again and again costs less and less."""
+    trainer, batch = trainer_of(), batch_of()
+    losses = [trainer.step(batch)["l1"] for _ in range(15)]
+    assert losses[-1] < 0.97 * losses[0]
+    assert trainer.iteration == 15
+
+
+def test_half_precision_learns_the_same() -> None:
+    """In bf16 the losses are those of fp32 to a hundredth, and weights and moments are fp32."""
+    full, half = trainer_of(), trainer_of(dtype=torch.bfloat16)
+    for iteration in range(4):
+        batch = batch_of(iteration=iteration)
+        assert half.step(batch)["l1"] == pytest.approx(full.step(batch)["l1"], rel=1e-2)
+    assert {tensor.dtype for tensor in half.tensors().values()} == {torch.float32}
+
+
+def test_the_average_follows_slowly() -> None:
+    """The result is the decaying average of the weights, and it is what validation runs with."""
+    trainer = trainer_of(replace(TINY, ema=0.9))
+    start = weights_of(trainer)
+    trainer.step(batch_of())
+    for name, weight in trainer.network.named_parameters():
+        expected = 0.9 * start[name] + 0.1 * weight.detach()
+        torch.testing.assert_close(trainer.average[name], expected)
+    network = RecurrentUpscaler(num_feat=4, num_block=(1, 1, 1))
+    network.load_state_dict(trainer.average, strict=True)
+    clip = batch_of().lr
+    with torch.no_grad():
+        torch.testing.assert_close(trainer.upscale(clip), network(clip), rtol=0, atol=1e-6)
+
+
+def test_long_gradients_are_cut() -> None:
+    """The norm that is told is the whole one; what is learned is that of the limit."""
+    trainer = trainer_of(replace(TINY, clip=1e-3))
+    assert trainer.step(batch_of())["gradient_norm"] > 1e-3
+    gradients = [p.grad for p in trainer.network.parameters() if p.grad is not None]
+    assert float(torch.nn.utils.get_total_norm(gradients)) == pytest.approx(1e-3, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", [name for name in LOSSES if name != "l1"])
+def test_each_loss_counts(name: str) -> None:
+    """A weight brings its loss into the sum, times the weight; 0 leaves it out."""
+    weights = LossWeights(**{loss: float(loss == "l1") for loss in LOSSES})
+    stage = GAN if name in ("perceptual", "gan", "matching") else TINY
+    settings = replace(stage, weights=replace(weights, **{name: 3.0}))
+    values = trainer_of(settings).step(batch_of(settings))
+    assert values["loss"] == pytest.approx(values["l1"] + 3 * values[name], rel=1e-5)
+    alone = replace(stage, weights=weights)
+    assert name not in trainer_of(alone).step(batch_of(alone))
+
+
+def test_the_truth_is_sharpened_for_net_only() -> None:
+    """Stage net has the unsharp mask on its ground truth, stage gan has not."""
+    sharpened, plain = trainer_of(), trainer_of(replace(TINY, usm=0.0))
+    assert sharpened.step(batch_of())["l1"] != plain.step(batch_of())["l1"]
+    l1_of_gan = {trainer_of(replace(GAN, usm=u)).step(batch_of(GAN))["l1"] for u in (0.0, 0.3)}
+    assert len(l1_of_gan) == 1
+
+
+def test_gan_teaches_both() -> None:
+    """In stage gan the network and the discriminator change, each by its own loss."""
+    trainer = trainer_of(GAN)
+    assert trainer.discriminator is not None
+    before = {name: p.detach().clone() for name, p in trainer.discriminator.named_parameters()}
+    start = weights_of(trainer)
+    values = trainer.step(batch_of(GAN))
+    assert {"l1", "perceptual", "gan", "discriminator"} <= values.keys()
+    after = dict(trainer.discriminator.named_parameters())
+    assert all(not torch.equal(before[name], after[name]) for name in before if "bias" not in name)
+    assert any(not torch.equal(start[name], weight) for name, weight in weights_of(trainer).items())
+
+
+def test_judged_frames_are_drawn_by_iteration() -> None:
+    """So many frames, other ones each time, the same ones for the same iteration."""
+    trainer = trainer_of(replace(GAN, judged=2))
+    drawn = [trainer._judged_frames(iteration, 7) for iteration in range(30)]
+    assert all(len(frames) == 2 for frames in drawn)
+    assert len({tuple(frames) for frames in drawn}) > 10
+    assert drawn == [trainer._judged_frames(iteration, 7) for iteration in range(30)]
+    assert trainer_of(GAN)._judged_frames(0, 7) == list(range(7))
+
+
+def test_frozen_parameters_stay() -> None:
+    """What a word freezes does not change, and everything else does."""
+    trainer = trainer_of(replace(TINY, freeze=("fusion", "body_s4")))
+    start = weights_of(trainer)
+    trainer.step(batch_of())
+    for name, weight in trainer.network.named_parameters():
+        frozen = "fusion" in name or "body_s4" in name
+        assert torch.equal(start[name], weight) == frozen, name
+
+
+@pytest.mark.parametrize(("words", "message"), [(("head",), "head"), (("recurrent",), "all")])
+def test_freezing_nothing_or_everything(words: tuple[str, ...], message: str) -> None:
+    """A word without a parameter, and words that leave nothing to train, are refused."""
+    with pytest.raises(UsageError, match=message):
+        trainer_of(replace(TINY, freeze=words))
+
+
+@pytest.mark.parametrize("fault", [math.nan, math.inf])
+def test_what_is_not_finite_changes_nothing(fault: float) -> None:
+    """A batch with a NaN in it raises, and weights, average and count are as before."""
+    trainer, batch = trainer_of(), batch_of()
+    trainer.step(batch)
+    before = {name: tensor.clone() for name, tensor in trainer.tensors().items()}
+    batch.hr[0, 0, 0, 0, 0] = fault
+    with pytest.raises(DivergedError):
+        trainer.step(replace(batch))
+    assert all(torch.equal(before[name], tensor) for name, tensor in trainer.tensors().items())
+    assert trainer.iteration == 1
+
+
+# ---- going on ------------------------------------------------------------------------------------
+
+
+def state_of(trainer: Trainer) -> SavedState:
+    """As it would come back from a file."""
+    tensors = {name: tensor.detach().clone() for name, tensor in trainer.tensors().items()}
+    return SavedState(tensors=tensors, iteration=trainer.iteration, identity={})
+
+
+@pytest.mark.parametrize("settings", [TINY, replace(TINY, freeze=("fusion",)), GAN])
+def test_going_on_is_as_if_nothing_happened(settings: FinetuneSettings) -> None:
+    """After a restart from the state every loss equals the uninterrupted run's, bit for bit."""
+    whole = trainer_of(settings)
+    expected = [whole.step(batch_of(settings, number)) for number in range(4)]
+    first = trainer_of(settings)
+    found = [first.step(batch_of(settings, number)) for number in range(2)]
+    second = trainer_of(settings)
+    second.restore(state_of(first), Path("state.safetensors"))
+    found += [second.step(batch_of(settings, number)) for number in (2, 3)]
+    assert found == expected
+
+
+def test_a_new_run_takes_over_the_moments(tmp_path: Path) -> None:
+    """Begun with another run's state, the next step is the one that run would have made."""
+    first, second = trainer_of(), trainer_of()
+    for number in range(3):
+        first.step(batch_of(TINY, number))
+    second.begin_with(state_of(first), tmp_path)
+    assert second.iteration == 0
+    assert second.step(batch_of(TINY, 3)) == first.step(batch_of(TINY, 3))
+    assert (first.iteration, second.iteration) == (4, 1)
+    again = trainer_of()
+    again.restore(state_of(second), tmp_path)
+    assert again.step(batch_of(TINY, 4)) == first.step(batch_of(TINY, 4))
+
+
+def test_a_state_before_the_first_iteration(tmp_path: Path) -> None:
+    """A run that was stopped before it learned anything goes on from its start."""
+    first, second = trainer_of(), trainer_of()
+    second.restore(state_of(first), tmp_path)
+    assert second.step(batch_of()) == first.step(batch_of())
+
+
+@pytest.mark.parametrize("missing", ["network.", "average.", "network.exp_avg_sq"])
+def test_a_state_that_lacks_something(missing: str) -> None:
+    """It is refused with the name of what it lacks."""
+    trainer = trainer_of()
+    trainer.step(batch_of())
+    state = state_of(trainer)
+    kept: dict[str, Any] = {n: t for n, t in state.tensors.items() if not n.startswith(missing)}
+    with pytest.raises(WeightsError, match="does not fit the network"):
+        trainer_of().restore(replace(state, tensors=kept), Path("state.safetensors"))

@@ -1,0 +1,85 @@
+"""The checkpoints of this repository: whole, small, in the catalogue, and better than bicubic."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from pathlib import Path
+
+import draw_clip
+import pytest
+import torch
+from safetensors import safe_open
+
+import measure
+from animesr_cli import upscale
+from animesr_cli.metrics.evaluate import luma_of, psnr, squared_error
+from animesr_cli.model.checkpoint import CATALOGUE, Checkpoint
+
+WEIGHTS = Path(__file__).parents[2] / "weights"
+SHIPPED = [checkpoint for checkpoint in CATALOGUE if checkpoint.shipped]
+LARGEST_BYTES = 4_000_000
+LARGEST_STATE_BYTES = 16 << 20
+LARGEST_STATES_BYTES = 20_000_000
+LEAST_GAIN_DB = 1.5
+"""Of `base` over bicubic, on the repository's own clip."""
+
+of_each = pytest.mark.parametrize("checkpoint", SHIPPED, ids=lambda each: each.name)
+
+
+def states() -> list[Path]:
+    return sorted(WEIGHTS.glob("training-state-*.safetensors"))
+
+
+def test_the_folder_holds_what_the_catalogue_names() -> None:
+    """Every file of weights is in the catalogue or a training state, and none is missing."""
+    files = {path.name for path in WEIGHTS.glob("*.safetensors")}
+    assert files - {path.name for path in states()} == {each.filename for each in SHIPPED}
+
+
+@of_each
+def test_the_hash_is_the_catalogue_s(checkpoint: Checkpoint) -> None:
+    """Size and sha256 of each shipped file are those that the program checks before it loads."""
+    content = (WEIGHTS / checkpoint.filename).read_bytes()
+    assert len(content) == checkpoint.size_bytes
+    assert len(content) < LARGEST_BYTES
+    assert hashlib.sha256(content).hexdigest() == checkpoint.sha256
+
+
+@of_each
+def test_it_says_what_it_is(checkpoint: Checkpoint) -> None:
+    """Half precision, with its licence and how it was trained, and no folder of any machine."""
+    with safe_open(WEIGHTS / checkpoint.filename, framework="pt") as file:
+        metadata = file.metadata() or {}
+        types = {file.get_tensor(name).dtype for name in file.keys()}  # noqa: SIM118
+    assert types == {torch.float16}
+    assert metadata["licence"] == checkpoint.licence == "Apache-2.0"
+    assert metadata["training"]
+    assert not [text for text in metadata.values() if "/home/" in text or "/tmp/" in text]
+
+
+def test_training_states_stay_small() -> None:
+    """What is needed to go on fits a repository."""
+    sizes = [path.stat().st_size for path in states()]
+    assert all(size < LARGEST_STATE_BYTES for size in sizes)
+    assert sum(sizes) < LARGEST_STATES_BYTES
+
+
+def mean_psnr(pictures: list[torch.Tensor], lumas: list[torch.Tensor]) -> float:
+    """PSNR-Y of a clip in dB, from the mean of its squared errors."""
+    errors = [squared_error(own, hr) for own, hr in zip(pictures, lumas, strict=True)]
+    return psnr(math.fsum(errors) / len(errors)) or math.inf
+
+
+@pytest.mark.slow
+def test_base_beats_bicubic_on_the_own_clip(own_clip: Path, tmp_path: Path) -> None:
+    """Through the whole command, by 1.5 dB against the drawings that the clip was made of."""
+    draw_clip.write_hr(tmp_path / "hr.mkv")
+    upscale(own_clip, tmp_path / "sr.mkv", codec="ffv1")
+    cpu = torch.device("cpu")
+    lumas = measure.read_luma(tmp_path / "hr.mkv", None, cpu)
+    base = mean_psnr(measure.read_luma(tmp_path / "sr.mkv", None, cpu), lumas)
+    enlarged = measure.enlarge_bicubic(list(measure.read_rgb(own_clip, None, cpu)))
+    luma = [luma_of(tuple(measure.rounded(each)), measure.RGB_8_BIT) for each in enlarged]
+    bicubic = mean_psnr(luma, lumas)
+    assert base >= bicubic + LEAST_GAIN_DB, f"base {base:.2f} dB, bicubic {bicubic:.2f} dB"
