@@ -6,10 +6,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import av
-import draw_clip
 import numpy as np
 
 import cartoon
+import draw_clip
 
 
 def decoded_luma(path: Path) -> list[cartoon.Bytes]:

@@ -1,7 +1,7 @@
 """Writes the repository's own clip: the drawings of cartoon.py as a file, with sound and text.
 
-    python tests/support/draw_clip.py tests/clip.mp4      the clip that is committed: small, and compressed
-    python tests/support/draw_clip.py --hr clean.mkv      the same drawings at four times the size, lossless
+    python tests/support/draw_clip.py tests/clip.mp4   the committed clip: small, compressed
+    python tests/support/draw_clip.py --hr clean.mkv   the same at four times the size, lossless
 
 Needs NumPy and PyAV only; knows nothing of animesr_cli.
 """

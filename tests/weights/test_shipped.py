@@ -6,11 +6,11 @@ import hashlib
 import math
 from pathlib import Path
 
-import draw_clip
 import pytest
 import torch
 from safetensors import safe_open
 
+import draw_clip
 import measure
 from animesr_cli import upscale
 from animesr_cli.metrics.evaluate import luma_of, psnr, squared_error
