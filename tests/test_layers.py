@@ -101,6 +101,7 @@ ROOMS: dict[str, set[str]] = {
         "reading",
         "writing",
         "degradation",
+        "metrics",
         "training",
     },
     "cli": {

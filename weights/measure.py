@@ -38,7 +38,8 @@ from animesr_cli.degradation import video as degrade_video
 from animesr_cli.degradation.lbo import LoadedOperator, load_operator
 from animesr_cli.degradation.operators import DegradationPlan
 from animesr_cli.errors import AnimesrError, UsageError
-from animesr_cli.metrics.evaluate import Meter, Scores, luma_of
+from animesr_cli.metrics.measures import Scores
+from animesr_cli.metrics.scoring import Meter, luma_of
 from animesr_cli.model.checkpoint import load_checkpoint, load_network
 from animesr_cli.model.engine import Compute, Engine, choose_compute, upscale_frames
 from animesr_cli.model.msrb import SCALE

@@ -25,6 +25,7 @@ from rich.text import Text
 from rich.traceback import Traceback
 
 from animesr_cli.errors import AnimesrError
+from animesr_cli.metrics.measures import MEASURES, Measure
 from animesr_cli.video.timestamps import format_speed, format_time
 
 if TYPE_CHECKING:
@@ -535,23 +536,6 @@ def show_segment_figures(figures: SegmentFigures, *, as_json: bool) -> None:
     return None
 
 
-MEASURES: Final = {  # of ``evaluate.Scores``: title, where there is no value, what is best
-    "psnr_y": ("PSNR-Y, dB", "identical", "high"),
-    "ssim_y": ("SSIM-Y", "-", "1"),
-    "ms_ssim": ("MS-SSIM", "-", "1"),
-    "gmsd": ("GMSD", "-", "0"),
-    "gradient_ratio": ("gradient energy, SR/HR", "-", "1"),
-    "flicker": ("flicker, codes", "-", "0"),
-    "edge_f1": ("edge F1", "-", "1"),
-    "overshoot": ("overshoot, codes", "-", "0"),
-    "flat_noise": ("flat-area noise, codes", "-", "0"),
-}
-
-
-def _score(name: str, value: float | None) -> str:
-    return MEASURES[name][1] if value is None else f"{value:.{3 if name == 'psnr_y' else 4}f}"
-
-
 def show_evaluation(evaluation: Evaluation, *, as_json: bool, per_frame: bool) -> None:
     """The scores of a clip, with the frames that are at the ends; or of each frame as well."""
     pairs = [(each, asdict(each.scores)) for each in evaluation.frames]
@@ -563,35 +547,35 @@ def show_evaluation(evaluation: Evaluation, *, as_json: bool, per_frame: bool) -
             (
                 str(each.index),
                 f"{each.seconds:.3f}",
-                *(_score(name, value) for name, value in row.items()),
+                *(MEASURES[name].text(value) for name, value in row.items()),
             )
             for each, row in pairs
         ]
-        show_table(("frame", "seconds", *(title for title, _, _ in MEASURES.values())), rows)
+        headings = [measure.heading for measure in MEASURES.values()]
+        show_table(("frame", "seconds", *headings), rows)
         out.print()
     border = f" without a border of {evaluation.crop}" if evaluation.crop else ""
     return show_table(
         ("", "clip", "lowest", "frame", "highest", "frame", "best"),
-        [_score_row(evaluation, name) for name in MEASURES],
+        [_score_row(evaluation, measure) for measure in MEASURES.values()],
         title=f"{evaluation.sr.name} beside {evaluation.hr.name}: {len(pairs)} frames, "
         f"{evaluation.width}x{evaluation.height}{border}",
     )
 
 
-def _score_row(evaluation: Evaluation, name: str) -> tuple[str, ...]:
-    title, _, best = MEASURES[name]
+def _score_row(evaluation: Evaluation, measure: Measure) -> tuple[str, ...]:
     values = [
         (value, str(each.index))
         for each in evaluation.frames
-        if (value := getattr(each.scores, name)) is not None
+        if (value := getattr(each.scores, measure.name)) is not None
     ]
-    clip = _score(name, getattr(evaluation.clip, name))
+    clip = measure.text(getattr(evaluation.clip, measure.name))
     if not values:
-        return (title, clip, "", "", "", "", best)
+        return (measure.heading, clip, "", "", "", "", measure.best)
     # min and max give the first of equals.
     lowest, highest = min(values, key=itemgetter(0)), max(values, key=itemgetter(0))
-    ends = [text for value, index in (lowest, highest) for text in (_score(name, value), index)]
-    return (title, clip, *ends, best)
+    ends = [cell for value, index in (lowest, highest) for cell in (measure.text(value), index)]
+    return (measure.heading, clip, *ends, measure.best)
 
 
 class FrameCounter:
@@ -660,11 +644,6 @@ class TrainingCounter(FrameCounter):
         self.tell(line, progress.iteration, progress.iterations)
 
 
-TRAINING_SCORES: Final = {
-    "psnr_y": ".2f", "ssim_y": ".4f", "gradient_ratio": ".3f", "flicker": ".3f", "edge_f1": ".4f",
-}  # fmt: skip
-
-
 def show_finetuned(result: FinetuneResult, *, as_json: bool, quiet: bool) -> None:
     """Where the result is, and what it gained on the held-out part."""
     columns = {"bicubic": result.bicubic, "before": result.before, "after": result.after}
@@ -683,8 +662,8 @@ def show_finetuned(result: FinetuneResult, *, as_json: bool, quiet: bool) -> Non
         sys.stdout.write(json.dumps(told, indent=2) + "\n")
     elif not quiet:
         rows = [
-            [name, *(format(scores[name], shape) for scores in columns.values())]
-            for name, shape in TRAINING_SCORES.items()
+            [measure.heading, *(measure.text(scores[name]) for scores in columns.values())]
+            for name, measure in MEASURES.items()
             if all(name in scores for scores in columns.values())
         ]
         show_table(["held-out part", *columns], rows)
@@ -704,7 +683,7 @@ def show_comparison(result: CompareResult, *, as_json: bool, quiet: bool) -> Non
         return None
     columns = ["", "frames/s", "whole clip"]
     if report.reference:
-        columns += [title for title, _, _ in MEASURES.values()]
+        columns += [measure.heading for measure in MEASURES.values()]
     count = len(report.moments)
     show_table(
         columns,
@@ -727,6 +706,8 @@ def _compared(entry: Entry, *, measured: bool) -> tuple[str, ...]:
     fps, whole = entry.frames_per_second, entry.clip_seconds
     speed = "" if fps is None else format_speed(fps)
     time = "" if fps is None else "unknown" if whole is None else format_time(whole)
-    scores = asdict(entry.mean) if entry.mean else dict.fromkeys(MEASURES)
-    cells = [_score(name, scores[name]) if entry.mean else "" for name in MEASURES]
+    cells = [
+        measure.text(getattr(entry.mean, measure.name)) if entry.mean else ""
+        for measure in MEASURES.values()
+    ]
     return (entry.name, speed, time, *(cells if measured else ()))

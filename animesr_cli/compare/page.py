@@ -11,24 +11,11 @@ from typing import Final
 
 from animesr_cli.compare.report import REFERENCE, Entry, Report
 from animesr_cli.compare.viewer import BODY, SCRIPT, STYLE
-from animesr_cli.metrics.evaluate import Scores
+from animesr_cli.metrics.measures import MEASURES, Measure, Scores
 from animesr_cli.pages.html import document, json_text, text
 from animesr_cli.video.containers import shown
 from animesr_cli.video.timestamps import format_clock, format_speed, format_time
 from animesr_cli.writing.png import data_uri
-
-MEASURES: Final = (
-    ("psnr_y", "PSNR-Y", "dB", 2, "high"),
-    ("ssim_y", "SSIM-Y", "", 4, "one"),
-    ("ms_ssim", "MS-SSIM", "", 4, "one"),
-    ("gmsd", "GMSD", "", 4, "zero"),
-    ("gradient_ratio", "Gradient", "of HR", 3, "one"),
-    ("flicker", "Flicker", "codes", 3, "zero"),
-    ("edge_f1", "Edge F1", "", 3, "one"),
-    ("overshoot", "Overshoot", "codes", 3, "zero"),
-    ("flat_noise", "Flat noise", "codes", 3, "zero"),
-)
-"""Of ``evaluate.Scores``: name, title, unit, digits, what is best."""
 
 # ---- parts ---------------------------------------------------------------------------------------
 
@@ -63,34 +50,30 @@ def _heading(title: str, unit: str = "") -> str:
     return f"<th scope=col>{title}" + (f"<small>{unit}</small>" if unit else "") + "</th>"
 
 
-def _best(name: str, best: str, rows: Sequence[Scores | None]) -> float | None:
-    """The value that comes nearest to what is best, where several are compared."""
-    values = [value for row in rows if row and (value := getattr(row, name)) is not None]
-    if len(values) < 2:
-        return None
-    distance = {"high": lambda v: -v, "one": lambda v: abs(v - 1), "zero": abs}[best]
-    nearest: float = min(values, key=distance)
-    return nearest
-
-
 def _body(report: Report, scope: str, rows: Sequence[Scores | None]) -> str:
     """The rows of one table: of all pictures, or of one."""
-    best = {name: _best(name, way, rows) for name, _, _, _, way in MEASURES}
+    best = {name: _best(measure, rows) for name, measure in MEASURES.items()}
     lines = []
     for entry, scores in zip(report.entries, rows, strict=True):
         cells = [f"<th scope=row>{text(entry.name)}<small>{_described(entry)}</small></th>"]
         cells += [f"<td>{cell}</td>" for cell in _speeds(entry)]
-        for name, _, _, digits, _ in MEASURES if report.reference else ():
+        for name, measure in MEASURES.items() if report.reference else ():
             value = None if scores is None else getattr(scores, name)
             if value is None:
-                word = "identical" if name == "psnr_y" and scores else "&ndash;"
-                cells.append(f'<td class="none">{word}</td>')
+                word = measure.undefined if scores else "-"
+                cells.append(f'<td class="none">{word.replace("-", "&ndash;")}</td>')
             else:
                 mark = ' class="best"' if value == best[name] else ""
-                cells.append(f"<td{mark}>{value:.{digits}f}</td>")
+                cells.append(f"<td{mark}>{measure.text(value)}</td>")
         lines.append(f"<tr>{''.join(cells)}</tr>")
     hidden = "" if scope == "mean" else " hidden"
     return f'<tbody data-scope="{scope}"{hidden}>{"".join(lines)}</tbody>'
+
+
+def _best(measure: Measure, rows: Sequence[Scores | None]) -> float | None:
+    """The value to be marked, where several are compared."""
+    values = [value for row in rows if row and (value := getattr(row, measure.name)) is not None]
+    return measure.nearest(values) if len(values) > 1 else None
 
 
 def _described(entry: Entry) -> str:
@@ -109,7 +92,7 @@ def _speeds(entry: Entry) -> tuple[str, str]:
 def _tables(report: Report) -> str:
     headings = [_heading("Result"), _heading("Speed", "frames/s"), _heading("Whole clip", "h:m:s")]
     if report.reference:
-        headings += [_heading(title, unit) for _, title, unit, _, _ in MEASURES]
+        headings += [_heading(each.title, each.unit) for each in MEASURES.values()]
     bodies = [_body(report, "mean", [entry.mean for entry in report.entries])]
     if report.reference:
         bodies += [

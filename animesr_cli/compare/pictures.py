@@ -30,14 +30,9 @@ from animesr_cli.compare.frame_choice import Clip, Run, choose_moments, nearest_
 from animesr_cli.compare.methods import Candidate, load_candidates
 from animesr_cli.compare.report import REFERENCE, Entry, Layout, Looked, Moment, Picture, Report
 from animesr_cli.errors import UsageError
-from animesr_cli.metrics.evaluate import (
-    MS_SSIM_SIDE_PX,
-    SMALLEST_SIDE_PX,
-    Meter,
-    Scores,
-    is_part,
-    luma_of,
-)
+from animesr_cli.metrics.evaluate import is_part
+from animesr_cli.metrics.measures import Scores
+from animesr_cli.metrics.scoring import MS_SSIM_SIDE_PX, SMALLEST_SIDE_PX, Meter, luma_of
 from animesr_cli.model.engine import choose_compute
 from animesr_cli.reading.image_reader import SequenceReader
 from animesr_cli.reading.probe import VideoInfo

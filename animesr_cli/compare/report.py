@@ -12,7 +12,7 @@ from typing import Final
 
 from torch import Tensor
 
-from animesr_cli.metrics.evaluate import Scores
+from animesr_cli.metrics.measures import Scores
 
 REFERENCE: Final = "reference"
 """Name and kind of what the others are measured against."""

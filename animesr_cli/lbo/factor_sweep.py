@@ -30,6 +30,7 @@ from torch.nn import functional
 
 from animesr_cli.errors import InputError
 from animesr_cli.lbo.excerpts import Excerpt, read_excerpts
+from animesr_cli.metrics.scoring import sobel
 from animesr_cli.model.checkpoint import LoadedCheckpoint, load_checkpoint
 from animesr_cli.model.engine import Compute, Engine, choose_compute, upscale_frames
 from animesr_cli.model.msrb import RecurrentUpscaler
@@ -149,21 +150,13 @@ def luma(frames: Tensor) -> Tensor:
     return (red * kr + green * kg + blue * kb) * CODES
 
 
-def slopes(picture: Tensor) -> Tensor:
-    """(H, W) -> (H, W): the Sobel gradient in codes a pixel; the border is replicated."""
-    padded = functional.pad(picture[None, None], (1, 1, 1, 1), mode="replicate")[0, 0]
-    rows = padded[:-2] + padded[2:] + 2 * padded[1:-1]
-    columns = padded[:, :-2] + padded[:, 2:] + 2 * padded[:, 1:-1]
-    return torch.hypot(rows[:, 2:] - rows[:, :-2], columns[2:] - columns[:-2]) / 8
-
-
 def part_scores(frame: Tensor, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
     """Of each place that a part can have in an LR frame: its shares of edges and of quiet pixels,
     and its detail.
 
     Returns three maps; index (i, j) stands for the part at (8 i, 8 j).
     """
-    found = slopes(luma(frame))
+    found = sobel(luma(frame))
     maps = [(found > EDGE_CODES).float(), (found < QUIET_CODES).float()]
     maps.append(found.clamp(max=STRONG_CODES))
     means = functional.avg_pool2d(torch.stack(maps), (height, width), stride=PLACE_STEP_PX)
@@ -175,7 +168,7 @@ def structure(picture: Tensor) -> Tensor:
     reach = SMOOTHING_PX // 2
     padded = functional.pad(picture[None, None], (reach,) * 4, mode="replicate")
     smooth = functional.avg_pool2d(padded, SMOOTHING_PX, stride=1)
-    return highest(slopes(smooth[0, 0]), reach)
+    return highest(sobel(smooth[0, 0]), reach)
 
 
 def highest(picture: Tensor, reach: int) -> Tensor:
@@ -343,18 +336,18 @@ def statistics(lr: Tensor, hr: Tensor, factor: float) -> FactorStatistics:
     plain = luma(resized(lr[None], *hr.shape[-2:])[0])
     level = structure(seen)
     flat = _doubled(level <= torch.quantile(level.flatten(), FLAT_SHARE)) > 0
-    edges = slopes(seen) > EDGE_CODES
+    edges = sobel(seen) > EDGE_CODES
     beside = _doubled(highest(edges.float(), BESIDE_PX)) > 0
     high = _doubled(highest(seen, RANGE_PX // 2))
     low = -_doubled(highest(-seen, RANGE_PX // 2))
     excess = (made - high).clamp_(min=0) + (low - made).clamp_(min=0)
     at_lines = _doubled(edges) > 0
     steep, plain_steep = (
-        highest(slopes(picture), LINE_REACH_PX)[at_lines].mean() for picture in (made, plain)
+        highest(sobel(picture), LINE_REACH_PX)[at_lines].mean() for picture in (made, plain)
     )
     return FactorStatistics(
         factor=factor,
-        flat_energy=float(slopes(made).square()[flat].mean()),
+        flat_energy=float(sobel(made).square()[flat].mean()),
         overshoot=float(excess[beside].mean()),
         sharpness=float(steep / plain_steep),
     )

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from animesr_cli.atomic_files import explained
 from animesr_cli.degradation.operators import SCALE
+from animesr_cli.metrics.measures import L1, MEASURES, Measure
 from animesr_cli.pages.html import document, text
 from animesr_cli.training.state import PICTURES_FOLDER, REPORT_FILE, write_file
 from animesr_cli.training.validation import HeldOut
@@ -29,19 +30,7 @@ MARGIN: Final = (52, 8, 10, 24)
 MOST_POINTS: Final = 400
 """Of a curve; what is more is averaged."""
 
-SCORES: Final[Mapping[str, tuple[str, str, str]]] = {
-    # name: (shown as, format, what is best)
-    "psnr_y": ("PSNR-Y, dB", ".2f", "high"),
-    "ssim_y": ("SSIM-Y", ".4f", "high"),
-    "ms_ssim": ("MS-SSIM", ".4f", "high"),
-    "gmsd": ("GMSD", ".4f", "low"),
-    "gradient_ratio": ("gradient energy, ground truth = 1", ".3f", "one"),
-    "flicker": ("flicker, codes", ".3f", "low"),
-    "edge_f1": ("edge F1", ".4f", "high"),
-    "overshoot": ("overshoot, codes", ".3f", "low"),
-    "flat_noise": ("flat-area noise, codes", ".3f", "low"),
-    "l1": ("L1 to the ground truth", ".5f", "low"),
-}
+SCORES: Final = {**MEASURES, L1.name: L1}
 VALIDATION_CURVES: Final = ("psnr_y", "ssim_y", "gradient_ratio", "flicker")
 TRAINING_CURVES: Final[Mapping[str, str]] = {
     "l1": "L1", "perceptual": "perceptual", "gan": "adversarial", "discriminator": "discriminator",
@@ -148,7 +137,7 @@ def _validation_curves(report: Report) -> str:
         points = [(iteration, scores[name]) for iteration, scores in found if name in scores]
         known = (("before", report.before.scores), ("bicubic", report.bicubic.scores))
         levels = {label: scores[name] for label, scores in known if name in scores}
-        figures.append(_figure(SCORES[name][0], curve(SCORES[name][0], points, levels)))
+        figures.append(_figure(SCORES[name].heading, curve(SCORES[name].heading, points, levels)))
     return "".join(figures)
 
 
@@ -163,29 +152,22 @@ def _training_curves(report: Report) -> str:
 # ---- scores --------------------------------------------------------------------------------------
 
 
-def _distance(value: float, best: str) -> float:
-    """How far from the best, the less the better."""
-    return {"high": -value, "low": value, "one": abs(math.log(max(value, 1e-9)))}[best]
-
-
 def _table(report: Report) -> str:
     columns = {"bicubic": report.bicubic, "before": report.before, "now": report.after}
     rows = []
-    for name, (title, shape, best) in SCORES.items():
+    for name, measure in SCORES.items():
         values = [column.scores.get(name) for column in columns.values()]
-        known = [value for value in values if value is not None]
-        if not known:
-            continue
-        nearest = min(known, key=lambda value: _distance(value, best))
-        cells = "".join(_cell(value, shape, value == nearest) for value in values)
-        rows.append(f"<tr><th>{text(title)}</th>{cells}</tr>")
+        nearest = measure.nearest(values)
+        if nearest is not None:
+            cells = "".join(_cell(measure, value, value == nearest) for value in values)
+            rows.append(f"<tr><th>{text(measure.heading)}</th>{cells}</tr>")
     head = "".join(f"<th>{name}</th>" for name in columns)
     return f"<table><tr><th></th>{head}</tr>{''.join(rows)}</table>"
 
 
-def _cell(value: float | None, shape: str, best: bool) -> str:
-    told = "" if value is None else format(value, shape)
-    return f'<td class="best">{told}</td>' if best else f"<td>{told}</td>"
+def _cell(measure: Measure, value: float | None, best: bool) -> str:
+    shown = "" if value is None else measure.text(value)
+    return f'<td class="best">{shown}</td>' if best else f"<td>{shown}</td>"
 
 
 # ---- pictures ------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from animesr_cli.degradation.lbo import LoadedOperator
 from animesr_cli.degradation.operators import SCALE, SIZE_MULTIPLE, DegradationSettings, sample_plan
-from animesr_cli.metrics.evaluate import Meter, luma_of
+from animesr_cli.metrics.scoring import Meter, luma_of
 from animesr_cli.training.corpus import Shot
 from animesr_cli.training.windows import degraded
 from animesr_cli.video.colour import ColourSpec, PixelLayout

@@ -11,7 +11,7 @@ import torch
 
 from animesr_cli.compare.page import compare_page
 from animesr_cli.compare.report import REFERENCE, Entry, Layout, Looked, Report
-from animesr_cli.metrics.evaluate import Scores
+from animesr_cli.metrics.measures import Scores
 from animesr_cli.writing.png import decode_png, encode_png
 from browser import Browser, Page, chromium
 

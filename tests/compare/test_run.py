@@ -17,8 +17,8 @@ from animesr_cli import upscale
 from animesr_cli.compare.report import Layout
 from animesr_cli.compare.run import compare, default_page
 from animesr_cli.errors import UsageError
-from animesr_cli.metrics import evaluate as evaluate_room
 from animesr_cli.metrics.evaluate import evaluate
+from animesr_cli.metrics.measures import MEASURES
 from animesr_cli.model.resample import enlarge
 from animesr_cli.reading.reader import Reader
 from animesr_cli.settings import CompareSettings, UpscaleSettings
@@ -261,7 +261,7 @@ def test_measurements_are_those_of_evaluate(tmp_path: Path, pair: tuple[Path, Pa
         ours, theirs = moment.scores[0], whole.frames[number].scores
         assert ours is not None
         assert moment.scores[1] is None
-        for name in evaluate_room.MEASURES:
+        for name in MEASURES:
             # The reference is rounded to 8-bit RGB, as it is shown; evaluate leaves it as coded.
             assert getattr(ours, name) == pytest.approx(getattr(theirs, name), rel=0.02), name
     mean = result.report.entries[0].mean

@@ -11,7 +11,7 @@ import torch
 from animesr_cli.compare.report import Entry, Layout, Looked, Moment, Picture, Report
 from animesr_cli.compare.sheet import WINDOW, busiest, draw_sheet, row_of, small
 from animesr_cli.compare.split_screen import edges, make_overlay
-from animesr_cli.metrics.evaluate import Scores
+from animesr_cli.metrics.measures import Scores
 
 
 def layout(width: int, height: int, aspect: str = "1") -> Layout:

@@ -24,10 +24,10 @@ from animesr_cli.lbo.factor_sweep import (
     ranked,
     rescaled_size,
     resized,
-    slopes,
     statistics,
     sweep,
 )
+from animesr_cli.metrics.scoring import sobel
 from animesr_cli.reading.probe import probe
 from pictures import drawing, write_rgb
 
@@ -128,7 +128,7 @@ def test_patches_lie_where_there_are_lines(tmp_path: Path) -> None:
     assert [each.seconds for each in patches] == sorted({each.seconds for each in patches})
     for each in patches:
         assert each.lr.shape == (3, 96, 96)
-        assert slopes(each.lr.float().mean(0)).gt(8).float().mean() > 0.02
+        assert sobel(each.lr.float().mean(0)).gt(8).float().mean() > 0.02
 
 
 def test_patches_are_apart(tmp_path: Path) -> None:

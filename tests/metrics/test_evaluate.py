@@ -21,11 +21,11 @@ from torchmetrics.functional.image import (
     structural_similarity_index_measure,
 )
 
-from animesr_cli.cli import console
 from animesr_cli.errors import UsageError
-from animesr_cli.metrics import evaluate
-from animesr_cli.metrics.evaluate import MEASURES, Meter, Scores, luma_of
+from animesr_cli.metrics import evaluate, scoring
 from animesr_cli.metrics.evaluate import evaluate as score_videos
+from animesr_cli.metrics.measures import MEASURES, Scores
+from animesr_cli.metrics.scoring import Meter, luma_of
 from animesr_cli.video.colour import ColourSpec, PixelLayout, from_rgb
 from command import animesr
 from media import corrupt_blocks, frame_planes, picture, plane_samples, write_video
@@ -162,7 +162,7 @@ def test_gmsd_is_that_of_its_authors(pair: str) -> None:
     """GMSD equals the paper's steps done one pixel at a time in float64, also with odd sides."""
     sr, hr = (luma[-81:, -95:] for luma in PAIRS[pair]())
     reference = reference_gmsd(sr.double().numpy(), hr.double().numpy())
-    assert evaluate.gmsd(sr, hr) == pytest.approx(reference, abs=1e-5)
+    assert scoring.gmsd(sr, hr) == pytest.approx(reference, abs=1e-5)
     assert reference > 1e-3  # the pair does differ
 
 
@@ -181,8 +181,8 @@ def test_overshoot_and_flat_noise_pixel_by_pixel() -> None:
         excess.append(max(x[i, j] - near.max(), 0) + max(near.min() - x[i, j], 0))
         if near.size == 25 and np.ptp(near) < 2:
             variances.append(window(x, i, j).var())
-    assert evaluate.overshoot(sr, hr) == pytest.approx(np.mean(excess), rel=1e-4)
-    assert evaluate.flat_noise(sr, hr) == pytest.approx(np.sqrt(np.mean(variances)), rel=1e-4)
+    assert scoring.overshoot(sr, hr) == pytest.approx(np.mean(excess), rel=1e-4)
+    assert scoring.flat_noise(sr, hr) == pytest.approx(np.sqrt(np.mean(variances)), rel=1e-4)
     assert 100 < len(variances) < y.size - 400  # flat here and there
     assert np.mean(excess) > 0.1
 
@@ -206,7 +206,7 @@ def test_gradient_energy_tells_soft_from_sharp() -> None:
     assert Meter().add(luma * 0.5, luma).gradient_ratio == pytest.approx(0.25)
     assert (Meter().add(soft(luma), luma).gradient_ratio or 9) < 0.5
     assert Meter().add(luma, luma * 0 + 99).gradient_ratio is None
-    assert evaluate.gradient_energy(torch.tensor([[0.0, 3.0], [0.0, 1.0]])) == 9 + 1 + 0 + 4
+    assert scoring.gradient_energy(torch.tensor([[0.0, 3.0], [0.0, 1.0]])) == 9 + 1 + 0 + 4
 
 
 def test_flicker_is_change_that_hr_does_not_have() -> None:
@@ -240,13 +240,13 @@ def step(column: int, codes: float) -> Tensor:
 )
 def test_edges_are_found_and_not_invented(sr: Tensor, f1: float) -> None:
     """F1 is 1 for the same edge moved by one pixel, and falls for lost, moved and extra edges."""
-    assert evaluate.edge_f1(sr, step(30, 40)) == pytest.approx(f1)
+    assert scoring.edge_f1(sr, step(30, 40)) == pytest.approx(f1)
 
 
 def test_edges_where_there_are_none() -> None:
     """Two flat pictures have no F1; inventing an edge in a flat one is 0."""
-    assert evaluate.edge_f1(step(30, 15), step(20, 15)) is None
-    assert evaluate.edge_f1(step(30, 40), step(30, 0)) == 0
+    assert scoring.edge_f1(step(30, 15), step(20, 15)) is None
+    assert scoring.edge_f1(step(30, 40), step(30, 0)) == 0
 
 
 def test_flat_noise_sees_noise_and_nothing_else() -> None:
@@ -255,11 +255,11 @@ def test_flat_noise_sees_noise_and_nothing_else() -> None:
     checks = (
         torch.tensor([1.0, -1.0]).repeat(60)[:60] * torch.tensor([1.0, -1.0]).repeat(20)[:, None]
     )
-    assert evaluate.flat_noise(hr + checks, hr) == pytest.approx((1 - 1 / 625) ** 0.5)
-    assert evaluate.flat_noise(step(30, 55) - 9, hr) == pytest.approx(0, abs=1e-3)
+    assert scoring.flat_noise(hr + checks, hr) == pytest.approx((1 - 1 / 625) ** 0.5)
+    assert scoring.flat_noise(step(30, 55) - 9, hr) == pytest.approx(0, abs=1e-3)
     slope = torch.arange(60.0).expand(40, 60)
-    assert evaluate.flat_noise(slope * 0.4, slope * 0.4) == pytest.approx(0.4 * 2**0.5)
-    assert evaluate.flat_noise(slope * 0.5, slope * 0.5) is None  # a range of 2 codes is not flat
+    assert scoring.flat_noise(slope * 0.4, slope * 0.4) == pytest.approx(0.4 * 2**0.5)
+    assert scoring.flat_noise(slope * 0.5, slope * 0.5) is None  # a range of 2 codes is not flat
 
 
 def test_small_pictures_have_no_ms_ssim() -> None:
@@ -279,7 +279,7 @@ def test_the_clip_is_of_all_frames() -> None:
     errors = [float((sr - hr).double().square().mean()) for sr, hr in pictures]
     assert frames[0].psnr_y is None
     assert clip.psnr_y == pytest.approx(10 * np.log10(255**2 / np.mean(errors)))
-    energies = [[evaluate.gradient_energy(luma) for luma in pair] for pair in pictures]
+    energies = [[scoring.gradient_energy(luma) for luma in pair] for pair in pictures]
     assert clip.gradient_ratio == pytest.approx(np.divide(*np.sum(energies, axis=0)))
     assert clip.ssim_y == pytest.approx(np.mean([each.ssim_y for each in frames]))
     assert clip.flicker == pytest.approx(np.mean([each.flicker for each in frames[1:]]))
@@ -455,11 +455,10 @@ def test_the_command_prints_a_table(tmp_path: Path) -> None:
     outcome = animesr("evaluate", sr, hr)
     assert outcome.exit_code == 0
     assert "sr.mkv beside hr.mkv: 4 frames, 64x48" in outcome.stdout
-    assert set(console.MEASURES) == set(MEASURES)
     rows = outcome.stdout.splitlines()
-    for title, _, best in console.MEASURES.values():
-        (row,) = [row for row in rows if row.startswith(title)]
-        assert row.split()[-1] == best
+    for measure in MEASURES.values():
+        (row,) = [row for row in rows if row.startswith(measure.heading)]
+        assert row.split()[-1] == measure.best
     each = animesr("evaluate", sr, hr, "--per-frame")
     numbers = [row.split()[0] for row in each.stdout.splitlines()[1:5]]
     assert numbers == ["0", "1", "2", "3"]
@@ -495,4 +494,4 @@ def test_the_command_refuses_what_cannot_be_compared(tmp_path: Path) -> None:
 
 def test_scores_are_plain_values() -> None:
     """The measures that are promised are the fields, in the order of the table."""
-    assert tuple(Scores.__dataclass_fields__) == tuple(console.MEASURES) == MEASURES
+    assert tuple(Scores.__dataclass_fields__) == tuple(MEASURES)

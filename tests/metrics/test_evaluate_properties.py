@@ -13,7 +13,9 @@ from torch import Tensor
 
 from animesr_cli import upscale
 from animesr_cli.errors import InputError, UsageError
-from animesr_cli.metrics.evaluate import MEASURES, Meter, Scores, evaluate, flicker
+from animesr_cli.metrics.evaluate import evaluate
+from animesr_cli.metrics.measures import MEASURES, Scores
+from animesr_cli.metrics.scoring import Meter, flicker
 from animesr_cli.reading.reader import Reader
 from animesr_cli.writing.png import encode_png
 from media import write_video
@@ -37,7 +39,7 @@ def scored(sr: Tensor, hr: Tensor) -> Scores:
     return Meter().add(sr, hr)
 
 
-def assert_same(one: Scores, other: Scores, names: tuple[str, ...] = MEASURES) -> None:
+def assert_same(one: Scores, other: Scores, names: tuple[str, ...] = tuple(MEASURES)) -> None:
     for name in names:
         found, expected = getattr(one, name), getattr(other, name)
         assert (found is None) == (expected is None), name

@@ -89,7 +89,7 @@ def test_everything_is_there(tune: Any, tmp_path: Path, random_checkpoint: Path)
         not torch.equal(start.state_dict[name], value) for name, value in trained.state_dict.items()
     )
     assert [entry["iteration"] for entry in log_of(out) if "loss" in entry] == [1, 2, 3, 4]
-    assert "psnr_y" in outcome.stdout
+    assert "PSNR-Y, dB" in outcome.stdout
     assert str(out / "model.safetensors") in outcome.stderr
 
 

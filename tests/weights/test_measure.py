@@ -20,7 +20,8 @@ import tables
 from animesr_cli.degradation.operators import plan_from_json, sample_plan
 from animesr_cli.degradation.video import degrade_video
 from animesr_cli.errors import UsageError
-from animesr_cli.metrics.evaluate import Scores, evaluate
+from animesr_cli.metrics.evaluate import evaluate
+from animesr_cli.metrics.measures import Scores
 from media import write_video
 from sheet import PART_HEIGHT_PX, PART_WIDTH_PX, ZOOM, Scene, busiest_part, draw_sheet
 

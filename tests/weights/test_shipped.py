@@ -13,7 +13,7 @@ from safetensors import safe_open
 import draw_clip
 import measure
 from animesr_cli import upscale
-from animesr_cli.metrics.evaluate import luma_of, psnr, squared_error
+from animesr_cli.metrics.scoring import luma_of, psnr, squared_error
 from animesr_cli.model.checkpoint import CATALOGUE, Checkpoint
 
 WEIGHTS = Path(__file__).parents[2] / "weights"

@@ -1,0 +1,39 @@
+"""The table of measures: one name, one unit and one rule of what is best for each."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from animesr_cli.metrics.measures import L1, MEASURES, Scores
+
+
+def test_the_table_has_every_score_in_order() -> None:
+    """A score without a row would be shown nowhere."""
+    assert list(MEASURES) == [field.name for field in fields(Scores)]
+    assert L1.name not in MEASURES
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "best"),
+    [
+        ("psnr_y", (30.0, 31.0, None), 31.0),
+        ("gmsd", (0.2, 0.1), 0.1),
+        ("gradient_ratio", (0.5, 1.9), 1.9),  # twice as steep is nearer than half
+        ("gradient_ratio", (0.0, 3.0), 3.0),
+        ("ssim_y", (None, None), None),
+    ],
+)
+def test_the_best_value(name: str, values: tuple[float | None, ...], best: float | None) -> None:
+    """High, zero or one, each by its own rule; what is not defined is never the best."""
+    assert MEASURES[name].nearest(values) == best
+
+
+def test_values_are_shown_alike() -> None:
+    """The digits and the word for what is not defined belong to the measure."""
+    assert MEASURES["psnr_y"].text(31.416) == "31.42"
+    assert MEASURES["psnr_y"].text(None) == "identical"
+    assert MEASURES["flicker"].text(None) == "-"
+    assert MEASURES["flicker"].heading == "flicker, codes"
+    assert MEASURES["ssim_y"].heading == "SSIM-Y"
