@@ -42,6 +42,12 @@ def clips() -> Path:
 
 
 @pytest.fixture(scope="session")
+def faults() -> Path:
+    """A folder of small files that went wrong once, from outside (ANIMESR_TEST_FAULTS)."""
+    return folder_from("ANIMESR_TEST_FAULTS")
+
+
+@pytest.fixture(scope="session")
 def golden() -> Path:
     """A folder of tensors that the authors' own code computed (ANIMESR_TEST_GOLDEN)."""
     return folder_from("ANIMESR_TEST_GOLDEN")

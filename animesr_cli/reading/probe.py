@@ -25,8 +25,9 @@ from animesr_cli.settings import MAX_PIXELS
 from animesr_cli.video import colour, containers
 from animesr_cli.video.colour import ColourSpec
 from animesr_cli.video.containers import shown
-from animesr_cli.video.hdr import CURVES, HdrMetadata, check_base_layer, read_hdr, side_data
+from animesr_cli.video.hdr import CURVES, HdrMetadata, check_base_layer, read_hdr
 from animesr_cli.video.pixel_formats import layout_of, native_format
+from animesr_cli.video.side_data import SideData
 from animesr_cli.video.timestamps import ContinuousClock, ticks
 
 logger = logging.getLogger(__name__)
@@ -272,7 +273,8 @@ def _describe(
     matrix: str | None,
 ) -> VideoInfo:
     assert stream.time_base  # choose_stream made sure
-    hdr = read_hdr(frame, _colour_tags(stream.codec_context, frame).transfer, stream)
+    side_data = SideData(frame)
+    hdr = read_hdr(side_data, _colour_tags(stream.codec_context, frame).transfer, stream)
     check_base_layer(hdr, shown(path))
     tags, spec, note = describe_colour(stream.codec_context, frame, matrix)
     flags = container.format.flags
@@ -286,7 +288,7 @@ def _describe(
         pix_fmt=frame.format.name,
         sample_aspect_ratio=Fraction(stream.sample_aspect_ratio or 1),
         rotation=frame.rotation % 360,
-        display_matrix=_display_matrix(frame),
+        display_matrix=_display_matrix(frame, side_data),
         time_base=Fraction(stream.time_base),
         frame_rate=_frame_rate(stream, flags),
         duration_seconds=_announced_duration(container, stream),
@@ -353,8 +355,8 @@ def colour_spec(
     return spec, "gray" if layout.family == "gray" else note
 
 
-def _display_matrix(frame: av.VideoFrame) -> tuple[int, ...] | None:
-    data = side_data(frame, "DISPLAYMATRIX")
+def _display_matrix(frame: av.VideoFrame, side_data: SideData) -> tuple[int, ...] | None:
+    data = side_data.get("DISPLAYMATRIX")
     if data is None:
         return _turned_by(frame.rotation) if frame.rotation else None
     return tuple(int(value) for value in np.frombuffer(data, dtype=np.int32))

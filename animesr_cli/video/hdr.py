@@ -19,13 +19,14 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Final, Literal, TypeAlias, cast
+from typing import Final, Literal, TypeAlias
 
 import av
 from av.container import OutputContainer
 
 from animesr_cli.errors import InputError, UsageError
 from animesr_cli.video.containers import open_made, open_output
+from animesr_cli.video.side_data import SideData
 
 log = logging.getLogger(__name__)
 
@@ -110,36 +111,25 @@ _LIGHT: Final = struct.Struct("=2I")
 
 
 def read_hdr(
-    frame: av.VideoFrame, transfer: int, stream: av.VideoStream | None = None
+    side_data: SideData, transfer: int, stream: av.VideoStream | None = None
 ) -> HdrMetadata | None:
     """What the first picture of a video, its transfer tag and its container say; None: nothing."""
     dolby_vision = None
     if stream is not None and stream.codec_context.codec.canonical_name in DOLBY_VISION_CODECS:
         dolby_vision = _recorded_profile(stream)
     if dolby_vision is None:
-        dolby_vision = _profile_of_rpu(side_data(frame, "DOVI_RPU_BUFFER"))
+        dolby_vision = _profile_of_rpu(side_data.get("DOVI_RPU_BUFFER"))
     curve = CURVES.get(transfer)
     if curve is None and dolby_vision is None:
         return None
     return HdrMetadata(
         curve=curve,
-        mastering=_mastering(side_data(frame, "MASTERING_DISPLAY_METADATA")),
-        light=_light(side_data(frame, "CONTENT_LIGHT_LEVEL")),
+        mastering=_mastering(side_data.get("MASTERING_DISPLAY_METADATA")),
+        light=_light(side_data.get("CONTENT_LIGHT_LEVEL")),
         dolby_vision=dolby_vision[0] if dolby_vision else None,
         base_layer=dolby_vision not in NO_BASE_LAYER,
-        hdr10_plus=side_data(frame, "DYNAMIC_HDR_PLUS") is not None,
+        hdr10_plus=side_data.get("DYNAMIC_HDR_PLUS") is not None,
     )
-
-
-def side_data(frame: av.VideoFrame, name: str) -> bytes | None:
-    """FFmpeg's struct of that name on a picture; None: it has none."""
-    try:
-        return bytes(cast(Any, frame.side_data)[name])
-    except KeyError:
-        return None
-    except ValueError as error:  # PyAV shows none at all where it does not know one of the kinds
-        log.info("the side data of a picture cannot be read: %s", error)
-        return None
 
 
 def _mastering(data: bytes | None) -> MasteringDisplay | None:

@@ -21,6 +21,7 @@ from animesr_cli.reading.y4m import OUTPUT_FORMATS
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.video import hdr
 from animesr_cli.video.hdr import ContentLight, HdrMetadata, MasteringDisplay
+from animesr_cli.video.side_data import SideData
 from animesr_cli.writing.encoders import (
     choose_encoding,
     choose_image_encoding,
@@ -492,7 +493,7 @@ def test_the_pictures_say_it_too(
         packets = [packet for packet in container.demux(stream) if packet.size]
     assert isinstance(bare, av.VideoCodecContext)
     frames = [frame for packet in packets for frame in bare.decode(packet)] + bare.decode(None)
-    read = hdr.read_hdr(frames[0], PQ)
+    read = hdr.read_hdr(SideData(frames[0]), PQ)
     assert read is not None
     assert near(read.mastering)
     assert read.light == LIGHT

@@ -1,0 +1,52 @@
+"""What FFmpeg attaches to a decoded picture beside its samples, read without crashing.
+
+PyAV 18 frees the dictionary of a side data entry twice as soon as the entry has been looked at. Of
+all kinds only an ICC profile carries one (its name, in PNG), and PyAV looks at every entry to show
+a single one, so the profile is taken off a reference of the picture first.
+
+Source: FFmpeg, libavutil/frame.h and libavfilter/f_sidedata.c.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, cast
+
+import av
+import av.filter
+
+log = logging.getLogger(__name__)
+
+
+class SideData:
+    """The side data of one picture, by FFmpeg's names such as ``DISPLAYMATRIX``."""
+
+    def __init__(self, frame: av.VideoFrame) -> None:
+        # Kept alive by this object: the entries are views of the picture's memory.
+        self._frame = _without_profile(frame)
+
+    def get(self, name: str) -> bytes | None:
+        """FFmpeg's struct of that name; None: the picture has none."""
+        try:
+            return bytes(cast(Any, self._frame.side_data)[name])
+        except KeyError:
+            return None
+        except ValueError as error:  # PyAV shows none at all where it does not know one of them
+            log.info("the side data of a picture cannot be read: %s", error)
+            return None
+
+
+def _without_profile(frame: av.VideoFrame) -> av.VideoFrame:
+    """The same picture in the same memory, less its ICC profile."""
+    graph = av.filter.Graph()
+    source = graph.add(
+        "buffer",
+        f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}:time_base=1/1",
+    )
+    graph.link_nodes(
+        source, graph.add("sidedata", "mode=delete:type=ICC_PROFILE"), graph.add("buffersink")
+    ).configure()
+    graph.vpush(frame)
+    stripped = graph.vpull()
+    assert isinstance(stripped, av.VideoFrame)
+    return stripped
