@@ -18,10 +18,10 @@ from animesr_cli.jobs.job import LongRun
 from animesr_cli.jobs.manifest import journal_folder, left_behind
 from animesr_cli.reading.y4m import PIPE
 from animesr_cli.settings import MAX_PIXELS, SEGMENT_FRAMES, Precision, UpscaleSettings
+from animesr_cli.text import shown
 from animesr_cli.upscaling.pipeline import Observer, Progress, UpscaleResult, Upscaling
 from animesr_cli.upscaling.plan import LoadedNetwork, Plan, make_plan
 from animesr_cli.upscaling.targets import default_output, images_of
-from animesr_cli.video.containers import shown
 from animesr_cli.video.timestamps import parse_rate, parse_time
 from animesr_cli.writing.concat import segment_format
 

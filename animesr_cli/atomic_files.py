@@ -21,7 +21,7 @@ from typing import Any, Final, Self
 import av
 
 from animesr_cli.errors import AnimesrError, DiskFullError, OutputError, UsageError
-from animesr_cli.video.containers import shown
+from animesr_cli.text import shown
 
 if sys.platform != "win32":
     import fcntl

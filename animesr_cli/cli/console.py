@@ -26,6 +26,7 @@ from rich.traceback import Traceback
 
 from animesr_cli.errors import AnimesrError
 from animesr_cli.metrics.measures import MEASURES, Measure
+from animesr_cli.text import shown, visible
 from animesr_cli.video.timestamps import format_speed, format_time
 
 if TYPE_CHECKING:
@@ -66,11 +67,6 @@ class Output(Console):
 
 err: Final = Output(stderr=True, highlight=False, soft_wrap=True)
 out: Final = Output(highlight=False, soft_wrap=True)
-
-
-def visible(text: str) -> str:
-    """Control characters of file names and tags as escapes: only we steer the terminal."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 class LogLines(logging.Handler):
@@ -304,8 +300,6 @@ class BatchDisplay:
         self._run = None
 
     def on_batch(self, batch: Batch) -> None:
-        from animesr_cli.video.containers import shown
-
         self._items = batch.items
         places = {"folder": str(batch.folder), "output": str(batch.output)}
         passed_over = {"others": batch.others, "earlier": batch.earlier}
@@ -322,8 +316,6 @@ class BatchDisplay:
             _show_note(f"passed over, as outputs by their names: {batch.earlier}")
 
     def begin(self, item: Item) -> RunDisplay:
-        from animesr_cli.video.containers import shown
-
         if not self._quiet:
             number = self._items.index(item) + 1
             err.print(Text(f"[{number}/{len(self._items)}] {shown(item.name)}", style="bold"))
@@ -343,8 +335,6 @@ class BatchDisplay:
             emit("skipped", {"file": str(item.source), "output": str(item.output)})
 
     def _show_failure(self, item: Item, error: AnimesrError) -> None:
-        from animesr_cli.video.containers import shown
-
         if self._debug:
             err.print(Traceback.from_exception(type(error), error, error.__traceback__))
         if self._json:
@@ -357,8 +347,6 @@ class BatchDisplay:
 
     def on_result(self, result: BatchResult, exit_code: int) -> None:
         """Each file that was worked on or left, and how many were finished before."""
-        from animesr_cli.video.containers import shown
-
         if self._json:
             counts = {state.name.lower(): count for state, count in result.counts.items()}
             emit("summary", counts | {"seconds": result.seconds, "exit_code": exit_code})

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from animesr_cli.cli import console
+from animesr_cli.text import visible
 from animesr_cli.video.timestamps import format_time
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class LearnDisplay(console.FrameCounter):
 
     def on_note(self, text: str) -> None:
         if not self._quiet:
-            console.err.print(console.visible(text), markup=False)
+            console.err.print(visible(text), markup=False)
 
     def on_warning(self, message: str) -> None:
         if self._json:

@@ -13,7 +13,7 @@ from animesr_cli.compare.report import REFERENCE, Entry, Report
 from animesr_cli.compare.viewer import BODY, SCRIPT, STYLE
 from animesr_cli.metrics.measures import MEASURES, Measure, Scores
 from animesr_cli.pages.html import document, json_text, text
-from animesr_cli.video.containers import shown
+from animesr_cli.text import shown
 from animesr_cli.video.timestamps import format_clock, format_speed, format_time
 from animesr_cli.writing.png import data_uri
 

@@ -39,6 +39,7 @@ from animesr_cli.reading.probe import VideoInfo
 from animesr_cli.reading.reader import Reader
 from animesr_cli.reading.y4m import PIPE
 from animesr_cli.settings import NETWORK_SCALE, CompareSettings, UpscaleSettings
+from animesr_cli.text import shown
 from animesr_cli.upscaling.plan import (
     check_settings,
     choose_deinterlacer,
@@ -47,7 +48,6 @@ from animesr_cli.upscaling.plan import (
 )
 from animesr_cli.upscaling.targets import images_of, look_at
 from animesr_cli.video.colour import ColourSpec, PixelLayout, from_rgb, to_rgb
-from animesr_cli.video.containers import shown
 from animesr_cli.video.hdr import is_hdr
 from animesr_cli.writing.encoders import Encoding
 

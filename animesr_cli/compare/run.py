@@ -23,9 +23,9 @@ from animesr_cli.compare.split_screen import write_split_screen
 from animesr_cli.errors import UsageError
 from animesr_cli.reading.y4m import PIPE
 from animesr_cli.settings import CompareSettings, UpscaleSettings
+from animesr_cli.text import shown
 from animesr_cli.upscaling.plan import Plan, make_plan
 from animesr_cli.upscaling.targets import choose_target, images_of
-from animesr_cli.video.containers import shown
 from animesr_cli.writing.png import encode_png
 
 log = logging.getLogger(__name__)

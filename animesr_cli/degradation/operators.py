@@ -17,10 +17,10 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from fractions import Fraction
-from typing import Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 import av
 import numpy as np
@@ -30,6 +30,7 @@ from av.video.codeccontext import VideoCodecContext
 from torch import Tensor
 from torch.nn import functional
 
+from animesr_cli.bounded import LARGEST_INT, Range, UnfitError, fitted, parse_json
 from animesr_cli.degradation.lbo import LoadedOperator
 from animesr_cli.errors import UsageError
 from animesr_cli.video.colour import ColourSpec, Matrix, PixelLayout, from_rgb, to_rgb
@@ -82,26 +83,29 @@ class DegradationSettings:
     """With their probabilities."""
 
 
+SigmaPx = Annotated[float, Range(0.01, 100)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class DegradationPlan:
-    """Everything that is done to one clip."""
+    """Everything that is done to one clip; also the schema of a plan's file."""
 
     kernel: Kernel
-    sigma_x_px: float
+    sigma_x_px: SigmaPx
     """Along the kernel's own first axis; of HR pixels."""
-    sigma_y_px: float
-    angle_degrees: float
+    sigma_y_px: SigmaPx
+    angle_degrees: Annotated[float, Range(-360, 360)]
     """From the picture's x axis to the kernel's own, clockwise as the picture is seen."""
     noise: Noise
-    noise_sigma: float
+    noise_sigma: Annotated[float, Range(0, CODES)]
     """In 8-bit codes."""
-    noise_seed: int
+    noise_seed: Annotated[int, Range(0, LARGEST_INT)]
     down: tuple[Down, Down]
     lbo: str | None
     """The sha256 of the operator's file; None where neither stage employs one."""
     lbo_file: str | None
     """Where that file was."""
-    crf: int
+    crf: Annotated[int, Range(0, LARGEST_CRF)]
     profile: Profile
 
     def __str__(self) -> str:
@@ -167,73 +171,26 @@ def _sample_profile(rng: random.Random, settings: DegradationSettings) -> Profil
 
 # ---- plans as JSON -------------------------------------------------------------------------------
 
-_CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
-    "kernel": get_args(Kernel),
-    "noise": get_args(Noise),
-    "profile": get_args(Profile),
-}
-_RANGES: Final[Mapping[str, tuple[float, float]]] = {
-    "sigma_x_px": (0.01, 100),
-    "sigma_y_px": (0.01, 100),
-    "angle_degrees": (-360, 360),
-    "noise_sigma": (0, CODES),
-    "noise_seed": (0, 2**63 - 1),
-    "crf": (0, LARGEST_CRF),
-}
-_WHOLE: Final = ("noise_seed", "crf")
-
 
 def plan_to_json(plan: DegradationPlan) -> str:
     """The plan as text; every number comes back as it was."""
     return json.dumps(asdict(plan), indent=2) + "\n"
 
 
-def plan_from_json(text: str) -> DegradationPlan:
+def plan_from_json(text: str | bytes) -> DegradationPlan:
     """Read a plan.
 
     Raises:
         UsageError: it is no plan, or asks for what does not exist.
     """
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"the plan is no JSON: {error}") from error
-    names = {field.name for field in fields(DegradationPlan)}
-    if not isinstance(found, dict) or set(found) != names:
-        keys = set(found) if isinstance(found, dict) else set()
-        wrong = [f"has no {name}" for name in sorted(names - keys)]
-        wrong += [f"has an unknown {name!r}" for name in sorted(keys - names)]
-        raise UsageError(f"the plan {wrong[0]}", "plans are written by animesr degrade")
-    for name, value in found.items():
-        if not _is_valid(name, value):
-            raise UsageError(f"the plan's {name} cannot be {json.dumps(value)}", _allowed(name))
-    if ("lbo" in found["down"]) != (found["lbo"] is not None):
+        plan = fitted(DegradationPlan, parse_json(text), exact=True)
+    except UnfitError as error:
+        hint = "plans are written by animesr degrade"
+        raise UsageError(f"this is not the plan of a degradation: {error}", hint) from error
+    if ("lbo" in plan.down) != (plan.lbo is not None):
         raise UsageError("the plan's down and lbo do not agree")
-    return DegradationPlan(**{**found, "down": tuple(found["down"])})
-
-
-def _is_valid(name: str, value: Any) -> bool:
-    if name in _CHOICES:
-        return value in _CHOICES[name]
-    if name in _RANGES:
-        low, high = _RANGES[name]
-        kinds = (int,) if name in _WHOLE else (int, float)
-        return type(value) in kinds and low <= value <= high
-    if name == "down":
-        return isinstance(value, list) and len(value) == 2 and set(map(str, value)) <= _DOWNS
-    return value is None or isinstance(value, str)
-
-
-_DOWNS: Final = frozenset(get_args(Down))
-
-
-def _allowed(name: str) -> str | None:
-    if name in _CHOICES:
-        return f"one of {', '.join(_CHOICES[name])}"
-    if name in _RANGES:
-        low, high = _RANGES[name]
-        return f"{'a whole number' if name in _WHOLE else 'a number'} from {low:g} to {high:g}"
-    return f"two of {', '.join(get_args(Down))}" if name == "down" else None
+    return plan
 
 
 # ---- Blur ----------------------------------------------------------------------------------------

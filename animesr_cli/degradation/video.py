@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from animesr_cli.atomic_files import PartFile, check_name, check_place, explained
+from animesr_cli.bounded import MEBIBYTE, UnfitError, read_bytes
 from animesr_cli.degradation.lbo import LoadedOperator, load_operator
 from animesr_cli.degradation.operators import (
     CODEC,
@@ -40,8 +41,9 @@ from animesr_cli.errors import InputError, UsageError
 from animesr_cli.model.engine import choose_compute
 from animesr_cli.reading.probe import VideoInfo, probe
 from animesr_cli.reading.reader import Frame, Reader
+from animesr_cli.text import shown
 from animesr_cli.video.colour import ColourSpec, from_rgb, to_rgb
-from animesr_cli.video.containers import check_readable, shown
+from animesr_cli.video.containers import check_readable
 from animesr_cli.writing.encoders import FORMATS, holds
 from animesr_cli.writing.writer import Writer, check_output
 
@@ -53,7 +55,6 @@ PLAN_SUFFIX: Final = ".plan.json"
 PART_PIXELS: Final = 1 << 21
 """HR pixels that are degraded at a time; the operators need up to 200 bytes of memory for each."""
 SEED_BITS: Final = 32
-LARGEST_PLAN_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,12 +141,12 @@ def _cropped_size(info: VideoInfo, warn: Warn) -> tuple[int, int]:
 
 def read_plan(path: Path) -> DegradationPlan:
     """Read a plan from its file."""
-    with check_readable(path).open("rb") as file:
-        content = file.read(LARGEST_PLAN_BYTES)
     try:
-        return plan_from_json(content.decode())
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{shown(path)} is no plan: it is no UTF-8 text") from error
+        return plan_from_json(read_bytes(check_readable(path), most_bytes=MEBIBYTE))
+    except UnfitError as error:
+        raise UsageError(f"{shown(path)} is no plan: {error}") from error
+    except OSError as error:
+        raise InputError(f"{shown(path)} cannot be read: {error.strerror}") from error
     except UsageError as error:
         raise UsageError(f"{shown(path)}: {error.message}", error.hint) from error
 

@@ -41,6 +41,7 @@ from animesr_cli.jobs.manifest import Record, read_record, write_record
 from animesr_cli.jobs.range_reader import RUN_IN_FRAMES, RangeReader
 from animesr_cli.model.engine import Carried, choose_compute
 from animesr_cli.reading.reader import Frame, Reader
+from animesr_cli.text import shown
 from animesr_cli.threads import Crew
 from animesr_cli.upscaling.pipeline import (
     DECODED_FRAMES,
@@ -51,7 +52,7 @@ from animesr_cli.upscaling.pipeline import (
     open_reader,
 )
 from animesr_cli.upscaling.plan import Plan
-from animesr_cli.video.containers import check_readable, shown
+from animesr_cli.video.containers import check_readable
 from animesr_cli.workers.protocol import Seat
 from animesr_cli.writing.concat import packet_times, reorder_depth
 from animesr_cli.writing.encoders import Encoding

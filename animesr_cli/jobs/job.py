@@ -47,6 +47,7 @@ from animesr_cli.jobs.manifest import (
 from animesr_cli.jobs.placement import Seating, choose_seating, own_threads, threads_of
 from animesr_cli.jobs.scan import FirstPass, units_of
 from animesr_cli.reading.reader import origin_of
+from animesr_cli.text import shown
 from animesr_cli.upscaling.pipeline import (
     Observer,
     Progress,
@@ -55,7 +56,6 @@ from animesr_cli.upscaling.pipeline import (
     open_writer,
 )
 from animesr_cli.upscaling.plan import Plan
-from animesr_cli.video.containers import shown
 from animesr_cli.video.timestamps import format_time
 from animesr_cli.workers.scheduler import (
     Advanced,

@@ -28,7 +28,7 @@ from typing import Any, Final
 from animesr_cli.atomic_files import NO_FOLLOW, explained, locked, shortened
 from animesr_cli.errors import OutputError, UsageError
 from animesr_cli.jobs.kept_files import StoredFile, operation, remove, write_file
-from animesr_cli.video.containers import shown
+from animesr_cli.text import shown
 
 log = logging.getLogger(__name__)
 

@@ -36,7 +36,7 @@ from animesr_cli.model.engine import Compute, Engine, choose_compute, upscale_fr
 from animesr_cli.model.msrb import RecurrentUpscaler
 from animesr_cli.reading.probe import VideoInfo, probe
 from animesr_cli.settings import LboSettings
-from animesr_cli.video.containers import shown
+from animesr_cli.text import shown
 
 log = logging.getLogger(__name__)
 

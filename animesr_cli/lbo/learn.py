@@ -32,6 +32,7 @@ from animesr_cli.lbo.trainer import LboTrainer, area, operate
 from animesr_cli.model.checkpoint import sha256_of
 from animesr_cli.reading.probe import probe
 from animesr_cli.settings import LBO_PRESETS, LboSettings
+from animesr_cli.text import shown
 from animesr_cli.training.state import (
     SavedState,
     check_same,
@@ -40,7 +41,6 @@ from animesr_cli.training.state import (
     write_state,
     write_tensors,
 )
-from animesr_cli.video.containers import shown
 
 log = logging.getLogger(__name__)
 

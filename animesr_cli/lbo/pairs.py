@@ -29,7 +29,7 @@ from animesr_cli.lbo.factor_sweep import (
 )
 from animesr_cli.reading.probe import VideoInfo
 from animesr_cli.settings import LboSettings
-from animesr_cli.video.containers import shown
+from animesr_cli.text import shown
 
 log = logging.getLogger(__name__)
 

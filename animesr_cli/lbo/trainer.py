@@ -20,6 +20,7 @@ from torch.nn import functional
 from animesr_cli.degradation.lbo import SCALE, LearnableOperator
 from animesr_cli.errors import WeightsError
 from animesr_cli.settings import LboSettings, Stage
+from animesr_cli.text import shown
 from animesr_cli.training.discriminator import (
     PatchDiscriminator,
     discriminator_loss,
@@ -27,7 +28,6 @@ from animesr_cli.training.discriminator import (
 )
 from animesr_cli.training.losses import perceptual_loss
 from animesr_cli.training.state import SavedState
-from animesr_cli.video.containers import shown
 
 BETAS: Final = (0.9, 0.99)
 ADAM_STATE: Final = ("step", "exp_avg", "exp_avg_sq")

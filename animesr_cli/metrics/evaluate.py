@@ -23,7 +23,7 @@ from animesr_cli.metrics.scoring import MS_SSIM_SIDE_PX, SMALLEST_SIDE_PX, Meter
 from animesr_cli.reading.image_reader import SequenceReader, find_sequence, probe_sequence
 from animesr_cli.reading.probe import VideoInfo, probe
 from animesr_cli.reading.reader import Frame, Reader
-from animesr_cli.video.containers import shown
+from animesr_cli.text import shown
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import html
 import json
 from typing import Any, Final
 
-from animesr_cli.video.containers import shown
+from animesr_cli.text import shown
 
 POLICY: Final = (
     "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"

@@ -28,8 +28,8 @@ from animesr_cli.reading.probe import (
     demux,
     stream_duration,
 )
+from animesr_cli.text import shown
 from animesr_cli.video import containers
-from animesr_cli.video.containers import shown
 from animesr_cli.video.timestamps import ContinuousClock, LossTracker, ticks
 
 logger = logging.getLogger(__name__)

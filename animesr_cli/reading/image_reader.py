@@ -30,8 +30,9 @@ from animesr_cli.errors import InputError, UsageError
 from animesr_cli.reading.probe import DECODING_ERRORS, VideoInfo, describe_colour, probe
 from animesr_cli.reading.reader import Frame, tensor_of
 from animesr_cli.settings import MAX_PIXELS
+from animesr_cli.text import shown
 from animesr_cli.video.colour import ColourSpec, from_rgb, to_rgb
-from animesr_cli.video.containers import IMAGE_SUFFIXES, shown
+from animesr_cli.video.containers import IMAGE_SUFFIXES
 from animesr_cli.video.pixel_formats import Converter, alpha_of, layout_of, native_format, planes_of
 from animesr_cli.video.timestamps import format_time
 

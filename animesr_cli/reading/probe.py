@@ -22,9 +22,9 @@ from av.video.codeccontext import VideoCodecContext
 
 from animesr_cli.errors import InputError, UsageError
 from animesr_cli.settings import MAX_PIXELS
+from animesr_cli.text import shown
 from animesr_cli.video import colour, containers
 from animesr_cli.video.colour import ColourSpec
-from animesr_cli.video.containers import shown
 from animesr_cli.video.hdr import CURVES, HdrMetadata, check_base_layer, read_hdr
 from animesr_cli.video.pixel_formats import layout_of, native_format
 from animesr_cli.video.side_data import SideData

@@ -25,7 +25,7 @@ from animesr_cli.errors import InputError, UsageError
 from animesr_cli.reading.decoder import Decoded, Decoder
 from animesr_cli.reading.deinterlace import Deinterlacer
 from animesr_cli.reading.probe import ColourTags, StreamInfo, VideoInfo, probe
-from animesr_cli.video.containers import shown
+from animesr_cli.text import shown
 from animesr_cli.video.pixel_formats import Converter, alpha_of, native_format, planes_of
 from animesr_cli.video.timestamps import Stamped, TimestampRepair, format_time, ticks
 

@@ -33,8 +33,9 @@ from animesr_cli.reading.image_reader import (
 )
 from animesr_cli.reading.probe import VideoInfo, probe
 from animesr_cli.reading.reader import Frame, Reader
+from animesr_cli.text import shown
 from animesr_cli.video.colour import ColourSpec, to_rgb
-from animesr_cli.video.containers import IMAGE_SUFFIXES, shown
+from animesr_cli.video.containers import IMAGE_SUFFIXES
 from animesr_cli.video.scenes import SceneDetector
 
 log = logging.getLogger(__name__)

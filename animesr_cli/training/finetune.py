@@ -29,6 +29,7 @@ from animesr_cli.model.checkpoint import load_checkpoint, network_size, sha256_o
 from animesr_cli.model.engine import choose_compute, free_memory
 from animesr_cli.model.msrb import RecurrentUpscaler
 from animesr_cli.settings import LOSSES, LOSSES_OF_GAN, SCRATCH, FinetuneRun, FinetuneSettings
+from animesr_cli.text import shown
 from animesr_cli.training.corpus import Shot, Source, load_sources, shots_of, workers_pool
 from animesr_cli.training.discriminator import smallest_picture_px
 from animesr_cli.training.distributed import any_of_us, joined, own_device, rank, world_size
@@ -45,7 +46,6 @@ from animesr_cli.training.state import (
 from animesr_cli.training.trainer import DISCRIMINATORS, DivergedError, Trainer
 from animesr_cli.training.validation import fixed_windows, hold_out
 from animesr_cli.training.windows import Batch, Batches, WindowSampler, usable_shots
-from animesr_cli.video.containers import shown
 
 log = logging.getLogger(__name__)
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Final
 
 from animesr_cli.atomic_files import explained
-from animesr_cli.training.state import write_file
+from animesr_cli.bounded import MEBIBYTE, Range, UnfitError, fitted, parse_json, read_bytes
+from animesr_cli.errors import OutputError
+from animesr_cli.text import shown
+from animesr_cli.training.state import LARGEST_ITERATION, write_file
+
+LARGEST_LOG_BYTES: Final = 256 * MEBIBYTE
 
 Entry = dict[str, Any]
 
@@ -27,7 +33,13 @@ class TrainingLog:
         if not writes:
             return
         if iteration and path.exists():
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            try:
+                text = read_bytes(path, most_bytes=LARGEST_LOG_BYTES)
+            except (OSError, UnfitError) as error:
+                raise OutputError(
+                    f"the log {shown(path)} cannot be read: {error}", "move it away and run again"
+                ) from error
+            lines = text.decode(errors="replace").splitlines()
             found = [entry for line in lines if (entry := _parsed(line)) is not None]
             self.entries = [entry for entry in found if entry["iteration"] <= iteration]
         write_file(path, "".join(map(_line, self.entries)).encode())
@@ -46,10 +58,17 @@ def _line(entry: Entry) -> str:
 
 
 def _parsed(line: str) -> Entry | None:
-    """None: the line was cut off."""
+    """None: the line was cut off, or is no entry."""
     try:
-        entry = json.loads(line)
-    except ValueError:
+        values = parse_json(line)
+        fitted(_Iteration, values)
+        return fitted(dict[str, float | dict[str, float]], values) | {
+            "iteration": values["iteration"]
+        }
+    except UnfitError:
         return None
-    known = isinstance(entry, dict) and isinstance(entry.get("iteration"), int)
-    return entry if known else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Iteration:
+    iteration: Annotated[int, Range(0, LARGEST_ITERATION)]

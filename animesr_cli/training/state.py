@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,8 +19,9 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from animesr_cli.atomic_files import PartFile, explained
+from animesr_cli.bounded import Range, UnfitError, check_regular, fitted, parse_json
 from animesr_cli.errors import UsageError, WeightsError
-from animesr_cli.video.containers import shown
+from animesr_cli.text import shown
 
 STATE_FILE: Final = "state.safetensors"
 MODEL_FILE: Final = "model.safetensors"
@@ -29,6 +30,8 @@ LOG_FILE: Final = "log.jsonl"
 REPORT_FILE: Final = "report.html"
 PICTURES_FOLDER: Final = "validation"
 
+LARGEST_ITERATION: Final = 10**12
+LARGEST_SECONDS: Final = 10**12
 LISTED: Final = 5
 """Differences that a message names."""
 _METADATA: Final = "animesr_training"
@@ -49,6 +52,15 @@ class SavedState:
     """What must be the same for a run to go on: settings, material, operators, start."""
     seconds: float = 0.0
     """Of training so far."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Header:
+    """What stands in a state's metadata."""
+
+    iteration: Annotated[int, Range(0, LARGEST_ITERATION)]
+    identity: dict[str, Any]
+    seconds: Annotated[float, Range(0, LARGEST_SECONDS)] = 0.0
 
 
 # ---- files ---------------------------------------------------------------------------------------
@@ -86,9 +98,10 @@ def write_state(
 def is_state(path: Path) -> bool:
     """Whether a file says that it is a training state."""
     try:
+        check_regular(path)
         with safe_open(path, framework="pt") as file:
             return _METADATA in (file.metadata() or {})
-    except (SafetensorError, OSError):
+    except (SafetensorError, OSError, UnfitError):
         return False
 
 
@@ -102,15 +115,11 @@ def read_state(path: Path) -> SavedState | None:
     if not path.exists():
         return None
     try:
+        check_regular(path)
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            told = json.loads((file.metadata() or {})[_METADATA])
-        saved = SavedState(
-            tensors=tensors,
-            iteration=int(told["iteration"]),
-            identity=dict(told["identity"]),
-            seconds=float(told.get("seconds", 0.0)),
-        )
+            told = fitted(_Header, parse_json((file.metadata() or {})[_METADATA]))
+        saved = SavedState(tensors=tensors, **vars(told))
     except (SafetensorError, OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
         why = f"{type(error).__name__}: {error}".splitlines()[0]
         raise WeightsError(

@@ -26,8 +26,9 @@ from animesr_cli.reading.image_reader import (
 from animesr_cli.reading.probe import VideoInfo, probe
 from animesr_cli.reading.y4m import PIPE, check_pipe_output, probe_pipe
 from animesr_cli.settings import UpscaleSettings
+from animesr_cli.text import shown
 from animesr_cli.video.colour import MATRIX_TITLES
-from animesr_cli.video.containers import IMAGE_SUFFIXES, shown
+from animesr_cli.video.containers import IMAGE_SUFFIXES
 from animesr_cli.writing.encoders import format_of
 from animesr_cli.writing.image_writer import ImageNames, check_images, image_names
 from animesr_cli.writing.writer import check_output

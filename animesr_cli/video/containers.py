@@ -21,6 +21,7 @@ import av.container
 
 from animesr_cli.errors import InputError, UsageError
 from animesr_cli.settings import MAX_PIXELS
+from animesr_cli.text import shown
 
 # Demuxers that read one self-contained file with moving pictures. Left out on purpose: hls, concat,
 # dash, sdp, rtp, rtsp, sap, webm_dash_manifest, image2 and whatever else opens a second name found
@@ -60,12 +61,6 @@ _STILL_NEAR: Final = 0.6
 
 
 # Names -------------------------------------------------------------------------------------------
-
-
-def shown(path: Path | str) -> str:
-    """A file name for people: control characters and bytes that are no UTF-8 are escaped."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def check_readable(path: Path | str) -> Path:

@@ -17,7 +17,8 @@ import av
 
 from animesr_cli.errors import VerificationError
 from animesr_cli.reading.probe import codec_name, demux
-from animesr_cli.video.containers import open_input, shown
+from animesr_cli.text import shown
+from animesr_cli.video.containers import open_input
 from animesr_cli.video.timestamps import ticks
 from animesr_cli.writing.encoders import Encoding, holds
 from animesr_cli.writing.writer import Writer

@@ -27,7 +27,7 @@ from animesr_cli.atomic_files import check_name, explained
 from animesr_cli.errors import OutputError, UsageError, VerificationError
 from animesr_cli.reading.image_reader import ImageSequence, Pattern, decode_image
 from animesr_cli.reading.probe import DECODING_ERRORS, VideoInfo
-from animesr_cli.video.containers import shown
+from animesr_cli.text import shown
 from animesr_cli.video.pixel_formats import (
     Converter,
     alpha_of,

@@ -18,7 +18,7 @@ from typing import Final, Self
 
 from animesr_cli.atomic_files import NO_FOLLOW, flush_folder, leads_to, locked, part_of
 from animesr_cli.errors import OutputError
-from animesr_cli.video.containers import shown
+from animesr_cli.text import shown
 
 ONLY_FOLDERS: Final = getattr(os, "O_DIRECTORY", 0)
 REPLACED: Final = ".replaced"

@@ -30,8 +30,9 @@ from torch import Tensor
 from animesr_cli.atomic_files import PartFile, check_name, check_place, explained
 from animesr_cli.errors import UsageError
 from animesr_cli.reading.probe import VideoInfo
+from animesr_cli.text import shown
 from animesr_cli.video.colour import ColourSpec
-from animesr_cli.video.containers import open_output, shown
+from animesr_cli.video.containers import open_output
 from animesr_cli.video.hdr import add_described_stream, container_keeps, is_replaced
 from animesr_cli.video.pixel_formats import filled_frame
 from animesr_cli.video.timestamps import seconds, ticks

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +14,7 @@ from safetensors.torch import save_file
 
 from animesr_cli.errors import OutputError, UsageError, WeightsError
 from animesr_cli.training.log import TrainingLog
-from animesr_cli.training.state import check_same, read_state, write_state
+from animesr_cli.training.state import check_same, is_state, read_state, write_state
 from media import truncate
 
 SETTINGS = {"lr": 2e-4, "weights": {"l1": 1.0}}
@@ -67,6 +69,33 @@ def test_a_failed_save_keeps_the_last_state(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == before
     assert [each.name for each in tmp_path.iterdir()] == ["state.safetensors"]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"iteration": "x"}, {"iteration": -1}, {"iteration": 10**30}, {"seconds": -1},
+        {"seconds": 1e999}, {"identity": 7}, {"identity": None},
+    ],
+)  # fmt: skip
+def test_impossible_values_of_a_state_are_refused(tmp_path: Path, header: dict[str, Any]) -> None:
+    """A header of wrong types or beyond all ranges is damage, not a bug."""
+    path = tmp_path / "state.safetensors"
+    told = {"iteration": 1, "seconds": 1.0, "identity": {}} | header
+    save_file({"a": torch.zeros(1)}, path, {"animesr_training": json.dumps(told)})
+    with pytest.raises(WeightsError, match="is damaged"):
+        read_state(path)
+
+
+def test_a_pipe_in_place_of_a_state_or_log_is_not_waited_for(tmp_path: Path) -> None:
+    """Each is refused in a sentence."""
+    os.mkfifo(tmp_path / "state.safetensors")
+    os.mkfifo(tmp_path / "log.jsonl")
+    assert not is_state(tmp_path / "state.safetensors")
+    with pytest.raises(WeightsError, match="a pipe"):
+        read_state(tmp_path / "state.safetensors")
+    with pytest.raises(OutputError, match="a pipe"):
+        TrainingLog(tmp_path / "log.jsonl", 7)
 
 
 # ---- the same run? -------------------------------------------------------------------------------
@@ -145,3 +174,18 @@ def test_other_processes_write_nothing(tmp_path: Path) -> None:
     """Of several processes one writes the log."""
     TrainingLog(tmp_path / "log.jsonl", 0, writes=False).add({"iteration": 1})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_lines_of_a_log_that_are_no_entries_are_dropped(tmp_path: Path) -> None:
+    """Impossible values and other objects do not reach the report's curves."""
+    path = tmp_path / "log.jsonl"
+    lines = [
+        '{"iteration": 1, "loss": 0.5}', '{"iteration": 1, "loss": "x"}', "[1]", "7",
+        '{"iteration": -1}', '{"iteration": 1e3}', '{"iteration": 2, "validation": {"psnr": 3}}',
+        '{"iteration": 2, "validation": {"psnr": []}}', '{"iteration": 2, "loss": NaN}', "[" * 9999,
+    ]  # fmt: skip
+    path.write_text("\n".join(lines))
+    assert TrainingLog(path, 5).entries == [
+        {"iteration": 1, "loss": 0.5},
+        {"iteration": 2, "validation": {"psnr": 3}},
+    ]

@@ -14,7 +14,7 @@ from av.format import formats_available
 
 import media
 from animesr_cli.errors import InputError, UsageError
-from animesr_cli.video.containers import INPUT_FORMATS, open_input, shown
+from animesr_cli.video.containers import INPUT_FORMATS, open_input
 
 
 @pytest.fixture(scope="module")
@@ -147,13 +147,6 @@ def test_a_name_that_is_too_long_is_refused(tmp_path: Path) -> None:
     """No file can have it: a usage error."""
     with pytest.raises(UsageError, match="too long"):
         open_input(tmp_path / ("x" * 300))
-
-
-def test_shown_names_are_one_printable_line() -> None:
-    """Names in messages hold no control characters and can always be encoded."""
-    text = shown(os.fsdecode(b"a\nb\x1b[1m\xff.mkv"))
-    assert text.isprintable()
-    assert text.encode() == b"a\\nb\\x1b[1m\\xff.mkv"
 
 
 # What is not there -------------------------------------------------------------------------------

@@ -1,0 +1,20 @@
+"""Texts from outside, made fit to be printed: only the tool itself steers the terminal."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def visible(text: str) -> str:
+    """The text with everything escaped that is not printable: ESC, line ends, U+202E and the like.
+
+    Surrogates, which stand for bytes that are no text, become escapes as well, so that any
+    encoding can write the result.
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def shown(path: Path | str) -> str:
+    """A file name for people: control characters and bytes that are no UTF-8 are escaped."""
+    return visible(os.fsencode(path).decode("utf-8", "backslashreplace"))
