@@ -3,7 +3,8 @@
 A moment is a time; what is shown is the frame that a player shows then. A recurrent network draws
 it from the frames before it in its shot, and from the one behind it: ``read_run`` reads these.
 ``choose_moments`` finds moments that are spread over the clip, in different shots, bright enough to
-see something and with more detail than their neighbours. It knows neither networks nor pages.
+see something and with more detail than their neighbours; ``busiest_part`` finds the seconds in
+which most goes on.
 """
 
 from __future__ import annotations
@@ -305,3 +306,52 @@ def _shots(probes: Sequence[Probe], depth: int) -> list[int]:
         detector.is_cut(before.luma, depth)
         numbers.append(numbers[-1] + detector.is_cut(after.luma, depth))
     return numbers[: len(probes)]
+
+
+# ---- which part ----------------------------------------------------------------------------------
+
+PARTS: Final = 24
+"""Places that are looked at for the busiest part of a clip."""
+
+
+def busiest_part(
+    clip: Clip,
+    seconds: Fraction,
+    *,
+    start: Fraction | None = None,
+    end: Fraction | None = None,
+    on_probe: Callable[[], None] = lambda: None,
+) -> tuple[Fraction, Fraction]:
+    """Start and end of so many seconds with much detail that moves, between two times.
+
+    Two consecutive frames in the middle of each of some even parts are looked at. The whole is
+    returned where it is no longer than that, and its beginning where nobody knows its length.
+    """
+    first, length = start or Fraction(0), clip.info.duration_seconds
+    last = length if end is None else min(end, length or end)
+    if last is None or last - first <= seconds:
+        return first, first + seconds if last is None else last
+    room = last - first - seconds
+    starts = [first + room * Fraction(place, PARTS - 1) for place in range(PARTS)]
+    best, most = first, -1.0
+    for begin in starts:
+        try:
+            with clip.open(start=begin + seconds / 2) as reader:
+                busy = _busyness(clip, list(itertools.islice(reader, 2)))
+        except UsageError:  # it is shorter than it says
+            break
+        on_probe()
+        if busy > most:
+            best, most = begin, busy
+    return best, best + seconds
+
+
+def _busyness(clip: Clip, frames: Sequence[Frame]) -> float:
+    """Detail and, up to as much again, how far it changes from one frame to the next."""
+    probes = [_probe(clip, frame) for frame in frames]
+    if not probes[0].shows_something:
+        return 0.0
+    depth = clip.info.colour.layout.depth
+    lumas = [frame.planes[0].to(torch.float32).div_(1 << depth) for frame in frames]
+    change = float((lumas[-1] - lumas[0]).abs().mean())
+    return probes[0].detail + min(change, probes[0].detail)

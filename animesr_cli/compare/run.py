@@ -58,10 +58,10 @@ class CompareResult:
 # ---- names ---------------------------------------------------------------------------------------
 
 
-def default_page(source: Path) -> Path:
+def default_page(source: Path, what: str = "compare") -> Path:
     """``CLIP_compare.html`` beside the clip."""
     name = source.stem if source.suffix and not source.is_dir() else source.name
-    return source.with_name(f"{name.replace('%', '')}_compare.html")
+    return source.with_name(f"{name.replace('%', '')}_{what}.html")
 
 
 def _check_page(page: Path, source: Path, overwrite: bool) -> Path:
@@ -152,6 +152,7 @@ def compare(
     video: Path | None = None,
     warn: Warn = log.warning,
     on_progress: OnProgress = lambda line, done, total: None,
+    on_page: Callable[[Path], None] = lambda page: None,
 ) -> CompareResult:
     """Enlarge some frames of a clip in several ways, and write them side by side.
 
@@ -162,6 +163,7 @@ def compare(
         reference: the clip at full quality, to be measured against.
         video: a split-screen clip, too.
         on_progress: is told a line for people, how far that is, and of how many.
+        on_page: is told the page once it is complete, before the video is begun.
 
     Raises:
         AnimesrError: what cannot work is refused before the first frame.
@@ -189,6 +191,7 @@ def compare(
             f"the page has {len(written) / 1e6:.0f} MB, which browsers open slowly; fewer pictures "
             "or a smaller --height make it smaller"
         )
+    on_page(page)
     frames = 0
     if plan is not None:
         frames = write_split_screen(plan, comparison, on_progress=_counted("video", on_progress))

@@ -1,0 +1,95 @@
+"""A first look at what a clip would become: its three busiest seconds, beside plain enlargement.
+
+The page is there first, with a few pictures of these seconds; the split-screen clip of all of them
+follows.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+from animesr_cli.compare.frame_choice import busiest_part
+from animesr_cli.compare.pictures import open_clip
+from animesr_cli.compare.run import CompareResult, OnProgress, compare, default_page
+from animesr_cli.errors import UsageError
+from animesr_cli.pages.browser import open_in_browser
+from animesr_cli.settings import CompareSettings, UpscaleSettings
+
+log = logging.getLogger(__name__)
+
+Warn = Callable[[str], None]
+
+SECONDS: Final = 3
+PICTURES: Final = 3
+"""Evenly spread over these seconds."""
+RUN_UP: Final = 8
+"""Frames before each picture; more change it hardly (see pictures.py)."""
+BESIDE: Final = "bicubic"
+"""What everybody has, on the other side of the divider."""
+
+
+def preview(
+    clip: Path,
+    settings: UpscaleSettings,
+    *,
+    page: Path | None = None,
+    seconds: Fraction | int = SECONDS,
+    beside: str = BESIDE,
+    video: bool = True,
+    open_page: bool = True,
+    warn: Warn = log.warning,
+    on_progress: OnProgress = lambda line, done, total: None,
+) -> CompareResult:
+    """Upscale the busiest seconds of a clip and show them beside a plain enlargement.
+
+    Args:
+        settings: as for ``animesr upscale``: ``model``, size, device and the encoding of the video.
+            ``start`` and ``end`` are the part in which the busiest seconds are looked for.
+        page: an HTML file; its sheet and the video lie beside it. None: ``CLIP_preview.html``.
+        seconds: how long the part is.
+        beside: a network or resampler for the other side.
+        video: also write a split-screen clip of the whole part, with sound: ``.mkv`` for ``.html``.
+        open_page: open the page in the person's browser as soon as it is complete.
+
+    Raises:
+        AnimesrError: what cannot work is refused before the first frame.
+    """
+    if seconds <= 0:
+        raise UsageError("a preview of no length shows nothing", "leave --seconds out for 3")
+    page = page or default_page(clip, "preview")
+    quiet = open_clip(clip, settings, warn=lambda text: None)  # compare says what there is to say
+    start, end = busiest_part(
+        quiet,
+        Fraction(seconds),
+        start=settings.start,
+        end=settings.end,
+        on_probe=lambda: on_progress("looking for the busiest seconds", 0, None),
+    )
+    wishes = CompareSettings(
+        models=(settings.model, beside),
+        times=tuple(
+            start + (end - start) * Fraction(2 * place + 1, 2 * PICTURES)
+            for place in range(PICTURES)
+        ),
+        run_up=RUN_UP,
+    )
+
+    def show(written: Path) -> None:
+        if open_page:
+            open_in_browser(written)
+
+    return compare(
+        clip,
+        replace(settings, start=start, end=end),
+        wishes,
+        page=page,
+        video=page.with_suffix(".mkv") if video else None,
+        warn=warn,
+        on_progress=on_progress,
+        on_page=show,
+    )
