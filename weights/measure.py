@@ -1,18 +1,18 @@
-"""Measures checkpoints on clean clips that were degraded by fixed plans, beside bicubic.
+"""Measures networks on clean clips that were degraded by fixed plans, beside bicubic.
 
-    python weights/measure.py --validation CLIPS -n base -n new.safetensors --json figures.json
+    python weights/measure.py --validation CLIPS -n base -n peer.pth -n new.safetensors --json OUT
     python weights/measure.py --validation CLIPS -n new.safetensors --plans 1 --frames 8
-    python weights/measure.py --validation CLIPS -n base --sheet sheet.png
+    python weights/measure.py --validation CLIPS -n before=old.safetensors -n base --sheet OUT.png
 
-Every clip is degraded by its plans in plans/ (each can be replayed by `animesr degrade --plan`),
-enlarged by every candidate, and scored against the clean clip as `animesr evaluate` does it. A
-candidate's pictures are clamped and rounded to 8-bit RGB before, as an image file would hold them;
-no encoder comes between. Bicubic is that of the literature (Keys, a = -0.5), on RGB.
+Every clip is degraded by its plans in plans/ and plans-lbo/ (each can be replayed by `animesr
+degrade --plan`), enlarged by every candidate, and scored against the clean clip as `animesr
+evaluate` does it. A candidate's pictures are clamped and rounded to 8-bit RGB before, as an image
+file would hold them; no encoder comes between. Bicubic is that of the literature (Keys, a = -0.5).
 
-Degraded clips and scores are kept in a work folder under the hashes of what they depend on: a
-second checkpoint costs its own inference alone, and a run that was stopped goes on. Figures of one
-clip are those of `evaluate`; a mean is over all pairs of a clip and a plan. It does not know how
-checkpoints come about, nor what the figures are worth (tables.py).
+Degraded clips and scores are kept in a work folder under the hashes of what they depend on: one
+column more costs its own inference alone, and a run that was stopped goes on. A mean is over all
+pairs of a clip and a plan. What the figures must reach stands in tables.py; what only a long shot
+or a fine pattern shows is measured by stability.py.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import random
 import sys
 import time
@@ -40,29 +41,24 @@ from animesr_cli.degradation.operators import DegradationPlan
 from animesr_cli.errors import AnimesrError, UsageError
 from animesr_cli.metrics.measures import Scores
 from animesr_cli.metrics.scoring import Meter, luma_of
-from animesr_cli.model.checkpoint import load_checkpoint, load_network
-from animesr_cli.model.engine import Compute, Engine, choose_compute, upscale_frames
-from animesr_cli.model.msrb import SCALE
+from animesr_cli.model.engine import Compute, choose_compute
 from animesr_cli.reading.reader import Reader
-from animesr_cli.training.state import MODEL_FILE
 from animesr_cli.video.colour import ColourSpec, PixelLayout, to_rgb
+from candidates import Candidate, bicubic_candidate, network_candidate
 from sheet import Scene, draw_sheet
 from tables import markdown
 
 HERE: Final = Path(__file__).resolve().parent
-PLAN_FOLDER: Final = HERE / "plans"
+PLAN_FOLDERS: Final = (HERE / "plans", HERE / "plans-lbo")
+OPERATORS: Final = tuple(sorted(HERE.glob("lbo-*.safetensors")))
 WORK_FOLDER: Final = HERE.parent / "build" / "measure"
 PLANS_PER_CLIP: Final = 4
-BICUBIC: Final = "bicubic"
 RGB_8_BIT: Final = ColourSpec(layout=PixelLayout(family="rgb", depth=8))
 SHEET_SCENES: Final = 8
 SCORING: Final = "8-bit RGB, Keys' bicubic"
 """Is to be changed with what is scored; scores are kept under it."""
 PROBE_SIDE_PX: Final = 192
 PROBE_FRAMES: Final = 2
-
-Enlarge = Callable[[Sequence[Tensor]], Iterator[Tensor]]
-"""LR frames (3, H, W) of one shot -> frames (3, 4H, 4W), RGB in [0, 1], not clamped."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,18 +71,13 @@ class Sample:
     plan: Path
 
     @property
+    def kind(self) -> str:
+        """The folder of its plan: ``plans`` or ``plans-lbo``."""
+        return self.plan.parent.name
+
+    @property
     def name(self) -> str:
-        return f"{self.clip.stem}-{self.number}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """A way to enlarge."""
-
-    name: str
-    key: str
-    """Differs from that of every candidate with other pictures."""
-    enlarge: Enlarge
+        return f"{self.clip.stem}-{self.kind}-{self.number}"
 
 
 # ---- plans ---------------------------------------------------------------------------------------
@@ -96,64 +87,33 @@ def plan_path(clip: Path, number: int, folder: Path) -> Path:
     return folder / f"{clip.stem}-{number}.json"
 
 
-def draw_plans(clips: Sequence[Path], folder: Path, lbo: Sequence[Path]) -> None:
+def draw_plans(clips: Sequence[Path], folder: Path, plans: int, lbo: Sequence[Path]) -> None:
     """Write the plans of all clips, from the seeds 0, 1, 2 ... in the order of the clips' names.
 
-    Nothing is chosen: `animesr degrade --seed` draws the same plans from the same seeds.
+    Nothing is chosen: `animesr degrade --seed` draws the same plans from the same seeds. With
+    operators a generator draws until its plan employs one.
     """
     operators = [load_operator(path) for path in lbo]
     folder.mkdir(parents=True, exist_ok=True)
     for index, clip in enumerate(clips):
-        for number in range(1, PLANS_PER_CLIP + 1):
-            rng = random.Random(index * PLANS_PER_CLIP + number - 1)
+        for number in range(1, plans + 1):
+            rng = random.Random(index * plans + number - 1)
             plan = degrade.sample_plan(rng, operators=operators)
+            while operators and plan.lbo is None:
+                plan = degrade.sample_plan(rng, operators=operators)
             plan_path(clip, number, folder).write_text(degrade.plan_to_json(plan), encoding="utf-8")
 
 
 def samples_of(clips: Sequence[Path], plans: int, folder: Path) -> list[Sample]:
-    """Every clip with its first plans."""
+    """Every clip with its first plans of one folder, as many as there are."""
     samples = []
     for clip in clips:
-        for number in range(1, plans + 1):
-            plan = plan_path(clip, number, folder)
-            if not plan.is_file():
-                raise UsageError(f"{clip.name} has no plan {plan}", "--draw-plans draws them")
-            samples.append(Sample(clip=clip, number=number, plan=plan))
+        paths = [(number, plan_path(clip, number, folder)) for number in range(1, plans + 1)]
+        own = [Sample(clip=clip, number=n, plan=path) for n, path in paths if path.is_file()]
+        if not own:
+            raise UsageError(f"{clip.name} has no plan {paths[0][1]}", "--draw-plans draws them")
+        samples += own
     return samples
-
-
-# ---- candidates ----------------------------------------------------------------------------------
-
-
-def enlarge_bicubic(frames: Sequence[Tensor]) -> Iterator[Tensor]:
-    """Keys' cubic, a = -0.5: torch takes it where it antialiases, which changes nothing else."""
-    for frame in frames:
-        yield functional.interpolate(
-            frame[None], scale_factor=SCALE, mode="bicubic", antialias=True
-        )[0]
-
-
-def candidate_name(model: str | Path) -> str:
-    """A file's own name; what training wrote to a folder NET is NET-run."""
-    path = Path(model)
-    return f"{path.absolute().parent.name}-run" if path.name == MODEL_FILE else path.stem
-
-
-def network_candidate(model: str, compute: Compute) -> Candidate:
-    """A checkpoint, by its catalogue's name or its path."""
-    loaded = load_checkpoint(model)
-    network = load_network(model)
-
-    def enlarge(frames: Sequence[Tensor]) -> Iterator[Tensor]:
-        height, width = frames[0].shape[1:]
-        engine = Engine(network, height, width, compute)
-        return upscale_frames(engine, ((frame, False) for frame in frames))
-
-    return Candidate(
-        name=candidate_name(loaded.name if loaded.name == model else loaded.path),
-        key=f"{loaded.sha256} {compute.device.type} {compute.precision}",
-        enlarge=enlarge,
-    )
 
 
 # ---- what is kept --------------------------------------------------------------------------------
@@ -196,15 +156,18 @@ def degraded_clip(sample: Sample, work: Path, lbo: Sequence[Path]) -> Path:
     path = work / "degraded" / f"{sample.name}-{key[:16]}.mp4"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.stem}.{os.getpid()}.mp4")  # another run may make it too
         degrade_video.degrade_video(
             sample.clip,
-            path,
+            part,
             plan_path=sample.plan,
-            plan_output=path.with_suffix(".plan.json"),
+            plan_output=path.with_suffix(f".{os.getpid()}.json"),
             lbo=lbo,
             device="cpu",  # a GPU rounds differently, and x264 would make other clips of it
             overwrite=True,
         )
+        part.replace(path)
+        path.with_suffix(f".{os.getpid()}.json").unlink()
     return path
 
 
@@ -226,7 +189,7 @@ class ScoreStore:
         return Scores(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
 
     def write(self, path: Path, scores: Scores) -> None:
-        part = path.with_suffix(".part")
+        part = path.with_suffix(f".{os.getpid()}.part")
         part.write_text(json.dumps(asdict(scores)), encoding="utf-8")
         part.replace(path)
 
@@ -307,6 +270,7 @@ def measure(job: Job, say: Callable[[str], None]) -> list[dict[str, Any]]:
         rows.append(
             {
                 "clip": sample.clip.stem,
+                "kind": sample.kind,
                 "plan": sample.number,
                 "degradation": json.loads(sample.plan.read_text(encoding="utf-8")),
                 "scores": {name: asdict(of) for name, of in scores.items()},
@@ -329,7 +293,8 @@ def scene_of(clip: Path) -> str:
 @torch.inference_mode()
 def scenes_for_sheet(job: Job) -> list[Scene]:
     """The middle picture of the first clip of each scene, by its first plan."""
-    first = {scene_of(s.clip): s for s in reversed(job.samples) if s.number == 1}
+    kind = job.samples[0].kind
+    first = {scene_of(s.clip): s for s in reversed(job.samples) if (s.kind, s.number) == (kind, 1)}
     scenes = []
     for name in sorted(first)[:SHEET_SCENES]:
         sample = first[name]
@@ -350,15 +315,16 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure checkpoints beside bicubic.")
     add = parser.add_argument
     add("--validation", type=Path, required=True, metavar="DIR", help="clean clips, .mp4 or .mkv")
-    add("-n", "--model", action="append", default=[], help="a name or a path; repeatable")
-    add("--plan-folder", type=Path, default=PLAN_FOLDER, metavar="DIR")
-    add("--draw-plans", action="store_true", help="write the clips' plans first")
-    add("--lbo", type=Path, action="append", default=[], help="a learned operator; repeatable")
+    add("-n", "--model", action="append", default=[], help="[COLUMN=]NAME or PATH; repeatable")
+    add("--plan-folder", type=Path, action="append", metavar="DIR", help="[both]; repeatable")
+    add("--draw-plans", action="store_true", help="write the plans of the one folder first")
+    add("--lbo", type=Path, action="append", help="a learned operator [those of weights/]")
     add("--clips", type=int, metavar="N", help="only the first N clips")
-    add("--plans", type=int, default=PLANS_PER_CLIP, metavar="N", help="only the first N plans")
+    add("--plans", type=int, default=PLANS_PER_CLIP, metavar="N", help="at most N of each folder")
     add("--frames", type=int, metavar="N", help="only the first N frames of each clip")
     add("--device", default="cpu", help="auto, cpu, cuda ... (degrading stays on the CPU)")
     add("--precision", default="auto", help="auto, fp16, bf16, fp32")
+    add("--threads", type=int, metavar="N", help="of the CPU [all]")
     add("--work", type=Path, default=WORK_FOLDER, metavar="DIR", help="where results are kept")
     add("--json", type=Path, metavar="FILE", help="write every figure there")
     add("--sheet", type=Path, metavar="PNG", help="draw eight scenes: bicubic, models, truth")
@@ -369,22 +335,29 @@ def new_job(options: argparse.Namespace) -> Job:
     clips = sorted(p for p in options.validation.iterdir() if p.suffix in (".mp4", ".mkv"))
     if not clips:
         raise UsageError(f"{options.validation} holds no .mp4 or .mkv file")
+    folders = options.plan_folder or PLAN_FOLDERS
     if options.draw_plans:
-        draw_plans(clips, options.plan_folder, options.lbo)
+        if len(folders) != 1:
+            raise UsageError("plans are drawn into one folder", "name it with --plan-folder")
+        draw_plans(clips, folders[0], options.plans, options.lbo or [])
+    if options.threads:
+        torch.set_num_threads(options.threads)
     compute = choose_compute(options.device, options.precision)
-    bicubic = Candidate(
-        name=BICUBIC, key=f"{BICUBIC} {compute.device.type}", enlarge=enlarge_bicubic
-    )
-    candidates = [bicubic, *(network_candidate(model, compute) for model in options.model)]
+    networks = [network_candidate(model, compute) for model in options.model]
+    candidates = [bicubic_candidate(compute.device), *networks]
     names = [candidate.name for candidate in candidates]
     if twice := {name for name in names if names.count(name) > 1}:
         raise UsageError(f"two candidates are called {min(twice)}", "rename one of the files")
     return Job(
-        samples=samples_of(clips[: options.clips], options.plans, options.plan_folder),
+        samples=[
+            sample
+            for folder in folders
+            for sample in samples_of(clips[: options.clips], options.plans, folder)
+        ],
         candidates=candidates,
         frames=options.frames,
         work=options.work,
-        lbo=options.lbo,
+        lbo=options.lbo or OPERATORS,
         compute=compute,
     )
 

@@ -35,7 +35,7 @@ from animesr_cli.errors import AnimesrError, UsageError
 from animesr_cli.model.checkpoint import load_checkpoint
 from animesr_cli.settings import NETWORK_SCALE
 from animesr_cli.training.state import read_state, write_tensors
-from measure import candidate_name
+from candidates import candidate_name
 from tables import means
 
 LICENCE: Final = "Apache-2.0"

@@ -15,6 +15,7 @@ import measure
 from animesr_cli import upscale
 from animesr_cli.metrics.scoring import luma_of, psnr, squared_error
 from animesr_cli.model.checkpoint import CATALOGUE, Checkpoint
+from candidates import enlarge_bicubic
 
 WEIGHTS = Path(__file__).parents[2] / "weights"
 SHIPPED = [checkpoint for checkpoint in CATALOGUE if checkpoint.shipped]
@@ -79,7 +80,7 @@ def test_base_beats_bicubic_on_the_own_clip(own_clip: Path, tmp_path: Path) -> N
     cpu = torch.device("cpu")
     lumas = measure.read_luma(tmp_path / "hr.mkv", None, cpu)
     base = mean_psnr(measure.read_luma(tmp_path / "sr.mkv", None, cpu), lumas)
-    enlarged = measure.enlarge_bicubic(list(measure.read_rgb(own_clip, None, cpu)))
+    enlarged = enlarge_bicubic(list(measure.read_rgb(own_clip, None, cpu)))
     luma = [luma_of(tuple(measure.rounded(each)), measure.RGB_8_BIT) for each in enlarged]
     bicubic = mean_psnr(luma, lumas)
     assert base >= bicubic + LEAST_GAIN_DB, f"base {base:.2f} dB, bicubic {bicubic:.2f} dB"
