@@ -65,10 +65,10 @@ def zero_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
     from safetensors.torch import save_file
 
-    from animesr_cli.model.msrb import RecurrentUpscaler
+    from animesr_cli.model.msrb import MSRB
 
     path = tmp_path_factory.mktemp("weights") / "zero.safetensors"
-    state = RecurrentUpscaler(num_feat=4, num_block=(1, 1, 1)).state_dict()
+    state = MSRB(num_feat=4, num_block=(1, 1, 1)).state_dict()
     save_file({name: torch.zeros_like(tensor) for name, tensor in state.items()}, path)
     return path
 
@@ -79,11 +79,11 @@ def random_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
     from safetensors.torch import save_file
 
-    from animesr_cli.model.msrb import RecurrentUpscaler
+    from animesr_cli.model.msrb import MSRB
 
     torch.manual_seed(7)
     path = tmp_path_factory.mktemp("weights") / "random.safetensors"
-    save_file(RecurrentUpscaler(num_feat=4, num_block=(1, 1, 1)).state_dict(), path)
+    save_file(MSRB(num_feat=4, num_block=(1, 1, 1)).state_dict(), path)
     return path
 
 

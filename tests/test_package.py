@@ -17,6 +17,7 @@ import animesr_cli
 from animesr_cli.model.checkpoint import CATALOGUE
 
 ROOT = Path(__file__).parents[1]
+NOTICE = "NOTICE-realesr-animevideov3.txt"
 PUBLIC_NAMES = {"__version__", "load_network", "probe", "upscale"}
 
 
@@ -120,12 +121,12 @@ def wheel_files(wheel: Path) -> dict[str, int]:
 
 
 def test_the_wheel_holds_the_package_and_its_checkpoints(tmp_path: Path) -> None:
-    """The wheel is the package, its type marker and the shipped checkpoints, and nothing else."""
+    """The wheel is the package, its type marker, the shipped checkpoints and their notice."""
     package = ROOT / "animesr_cli"
     expected = {path.relative_to(ROOT).as_posix() for path in package.rglob("*.py")}
     expected |= {"animesr_cli/py.typed"}
     shipped = [checkpoint.filename for checkpoint in CATALOGUE if checkpoint.shipped]
-    expected |= {f"animesr_cli/weights/{name}" for name in shipped}
+    expected |= {f"animesr_cli/weights/{name}" for name in (*shipped, NOTICE)}
     found = wheel_files(build(tmp_path, ROOT, "wheel"))
     assert set(found) == expected
     for name in shipped:

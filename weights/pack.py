@@ -3,7 +3,7 @@
     python weights/pack.py run/model.safetensors weights/base.safetensors --figures figures.json
     python weights/pack.py one.safetensors weights/base.safetensors --toward other.safetensors
     python weights/pack.py operator.safetensors weights/lbo-dvd.safetensors
-    python weights/pack.py run/state.safetensors weights/training-state-base-sharp.safetensors
+    python weights/pack.py run/state.safetensors weights/training-state-base.safetensors
 
 A network may be blended with one that was trained on from it: from the one's character to the
 other's without steps (network interpolation, https://arxiv.org/abs/1809.00219, section 3.4).
@@ -33,7 +33,6 @@ from torch import Tensor
 from animesr_cli.degradation.lbo import load_operator
 from animesr_cli.errors import AnimesrError, UsageError
 from animesr_cli.model.checkpoint import load_checkpoint
-from animesr_cli.settings import NETWORK_SCALE
 from animesr_cli.training.state import read_state, write_tensors
 from candidates import candidate_name
 from tables import means
@@ -109,7 +108,7 @@ def figures_of(file: Path, candidate: str) -> dict[str, float]:
 
 
 def metadata_of(
-    source: Path, name: str, figures: Mapping[str, float], credit: str
+    source: Path, name: str, figures: Mapping[str, float], credit: str, licence: str
 ) -> dict[str, str]:
     """What a packed model says of itself."""
     history = without_folders(history_of(source))
@@ -117,7 +116,7 @@ def metadata_of(
     told: dict[str, Any] = {
         "format": "pt",
         "name": name,
-        "licence": LICENCE,
+        "licence": licence,
         "credits": credit,
         "training": history,
     }
@@ -160,7 +159,8 @@ def model_tensors(source: Path) -> tuple[Tensors, dict[str, Any]]:
     if any(name.startswith("main.") for name in names):
         return dict(load_operator(source).network.state_dict()), {}
     loaded = load_checkpoint(source)
-    size = {"num_feat": loaded.num_feat, "num_block": loaded.num_block, "netscale": NETWORK_SCALE}
+    network = loaded.network
+    size = {"architecture": network.architecture, "scale": network.scale, **network.config}
     return loaded.state_dict, size
 
 
@@ -191,10 +191,11 @@ def pack_model(
     figures: Mapping[str, float],
     credit: str = CREDITS,
     blend: Blend | None = None,
+    licence: str = LICENCE,
 ) -> str:
     """Write a checkpoint; its row of the catalogue."""
     tensors, size = model_tensors(source)
-    metadata = metadata_of(source, output.stem, figures, credit)
+    metadata = metadata_of(source, output.stem, figures, credit, licence)
     if blend is not None:
         tensors = blended(tensors, model_tensors(blend.toward)[0], blend.share)
         told = {"share": blend.share, "training": without_folders(history_of(blend.toward))}
@@ -203,7 +204,7 @@ def pack_model(
         metadata["network"] = json.dumps(size)
     write_tensors(output, halved(tensors), metadata)
     check_size(output, LARGEST_MODEL_BYTES)
-    return catalogue_row(output)
+    return catalogue_row(output, licence)
 
 
 def pack_state(source: Path, output: Path) -> str:
@@ -217,7 +218,7 @@ def pack_state(source: Path, output: Path) -> str:
     return f"{output.name}: iteration {state.iteration}, {output.stat().st_size} bytes"
 
 
-def catalogue_row(file: Path) -> str:
+def catalogue_row(file: Path, licence: str) -> str:
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     return (
         "    Checkpoint(\n"
@@ -225,7 +226,7 @@ def catalogue_row(file: Path) -> str:
         f'        filename="{file.name}",\n'
         f'        sha256="{digest}",\n'
         f"        size_bytes={file.stat().st_size:_},\n"
-        f'        licence="{LICENCE}",\n'
+        f'        licence="{licence}",\n'
         "    ),"
     )
 
@@ -237,6 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--figures", type=Path, metavar="JSON", help="what measure.py wrote")
     parser.add_argument("--candidate", help="its name there, if it is not that of the source")
     parser.add_argument("--credits", default=CREDITS, help="the works that it was trained on")
+    parser.add_argument("--licence", default=LICENCE, help=f"[{LICENCE}]")
     parser.add_argument("--toward", type=Path, help="a network that was trained on from it")
     parser.add_argument("--share", type=float, default=0.5, help="of the way there [0.5]")
     options = parser.parse_args(arguments)
@@ -250,7 +252,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             figures = figures_of(
                 options.figures, options.candidate or candidate_name(options.source)
             )
-        print(pack_model(options.source, options.output, figures, options.credits, blend))
+        print(
+            pack_model(
+                options.source,
+                options.output,
+                figures,
+                options.credits,
+                blend,
+                options.licence,
+            )
+        )
     except AnimesrError as error:
         sys.exit(f"{error.message}; {error.hint}" if error.hint else error.message)
 

@@ -16,7 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from animesr_cli.errors import WeightsError
-from animesr_cli.model.checkpoint import MAX_FEATURES, check_tensors, load_tensors
+from animesr_cli.model.checkpoint import load_tensors
+from animesr_cli.model.network import MAX_FEATURES
+from animesr_cli.model.recognise import check_tensors
 
 SCALE = 2
 """HR pixels per LR pixel, in each direction."""

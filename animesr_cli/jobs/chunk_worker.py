@@ -39,7 +39,8 @@ from animesr_cli.jobs.kept_files import (
 )
 from animesr_cli.jobs.manifest import Record, read_record, write_record
 from animesr_cli.jobs.range_reader import RUN_IN_FRAMES, RangeReader
-from animesr_cli.model.engine import Carried, choose_compute
+from animesr_cli.model.engine import choose_compute
+from animesr_cli.model.network import Carried
 from animesr_cli.reading.reader import Frame, Reader
 from animesr_cli.text import shown
 from animesr_cli.threads import Crew
@@ -95,8 +96,8 @@ def state_path(folder: Path, first: int) -> Path:
 
 
 def state_bytes(carried: Carried) -> bytes:
-    """Both tensors, and how they lie in memory: convolutions may go by it."""
-    tensors = {name: tensor.detach().cpu() for name, tensor in carried._asdict().items()}
+    """All tensors, and how they lie in memory: convolutions may go by it."""
+    tensors = {str(index): tensor.detach().cpu() for index, tensor in enumerate(carried)}
     last = {
         name: str(tensor.is_contiguous(memory_format=torch.channels_last))
         for name, tensor in tensors.items()
@@ -110,7 +111,8 @@ def read_state(path: Path) -> Carried:
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
         last = json.loads(file.read(size))["__metadata__"]
-    return Carried(*(_laid(tensors[name], last[name] == "True") for name in Carried._fields))
+    names = sorted(tensors, key=int)
+    return tuple(_laid(tensors[name], last[name] == "True") for name in names)
 
 
 def _laid(tensor: Tensor, channels_last: bool) -> Tensor:

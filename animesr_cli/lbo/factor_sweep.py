@@ -33,7 +33,7 @@ from animesr_cli.lbo.excerpts import Excerpt, read_excerpts
 from animesr_cli.metrics.scoring import sobel
 from animesr_cli.model.checkpoint import LoadedCheckpoint, load_checkpoint
 from animesr_cli.model.engine import Compute, Engine, choose_compute, upscale_frames
-from animesr_cli.model.msrb import RecurrentUpscaler
+from animesr_cli.model.network import Network
 from animesr_cli.reading.probe import VideoInfo, probe
 from animesr_cli.settings import LboSettings
 from animesr_cli.text import shown
@@ -69,7 +69,7 @@ def rescaled_size(height: int, width: int, factor: float) -> tuple[int, int]:
 class PseudoHr:
     """Makes HR frames of a clip's own LR frames."""
 
-    network: RecurrentUpscaler
+    network: Network
     compute: Compute
     warn: Warn = log.warning
 
@@ -90,10 +90,7 @@ def open_network(
     """What makes pseudo HR, and the checkpoint that it is."""
     compute = choose_compute(device, precision)
     loaded = load_checkpoint(model, warn=warn)
-    with torch.device("meta"):
-        network = RecurrentUpscaler(loaded.num_feat, loaded.num_block)
-    network.load_state_dict(loaded.state_dict, strict=True, assign=True)
-    return PseudoHr(network=network, compute=compute, warn=warn), loaded
+    return PseudoHr(network=loaded.build(), compute=compute, warn=warn), loaded
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ both mirrors below carry the same bytes.
 
 from __future__ import annotations
 
+import copy
 import difflib
 import hashlib
 import io
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from animesr_cli.model.msrb import RecurrentUpscaler
+    from animesr_cli.model.network import Network
 
 logger = logging.getLogger(__name__)
 Warn = Callable[[str], None]
@@ -49,8 +50,6 @@ Warn = Callable[[str], None]
 SUFFIXES = (".safetensors", ".pth", ".pt")
 URL_TIMEOUT_SECONDS = 30.0
 CHUNK_BYTES = 1 << 18
-MAX_FEATURES = 1024
-"""Sixteen times the released network; a file that claims more is not one of ours."""
 STORAGE_ERRNOS = frozenset({ENOSPC, EDQUOT, EFBIG, EROFS, EACCES, EPERM, ENOTDIR, EEXIST})
 """What the system answers where a file cannot be kept: full, over quota, read-only, no folder."""
 
@@ -91,16 +90,9 @@ CATALOGUE: tuple[Checkpoint, ...] = (
     Checkpoint(
         name="base",
         filename="base.safetensors",
-        sha256="a74207d10a01f5bcc5baeaf603a448a6ec7d21f770b197bf9c554dedf78da2fd",
-        size_bytes=3_019_032,
-        licence="Apache-2.0",
-    ),
-    Checkpoint(
-        name="base-sharp",
-        filename="base-sharp.safetensors",
-        sha256="d73b924a6181ec9ce698b61cbef5d61ac9eb7f5ed2af9ed2ea5d66eb1c523947",
-        size_bytes=3_007_920,
-        licence="Apache-2.0",
+        sha256="4e69aac1df6714e923629d86b7f881ae4d8a25c70ba76102b090ec36781a2024",
+        size_bytes=2_002_512,
+        licence="Apache-2.0 AND BSD-3-Clause",
     ),
     Checkpoint(
         name="basicop",
@@ -155,6 +147,10 @@ CATALOGUE: tuple[Checkpoint, ...] = (
 )
 
 
+RETIRED: Mapping[str, str] = {"base-sharp": "base, which is sharper and does not overdo it"}
+"""Names that the catalogue once had, and what to use instead."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Status:
     """What `animesr models` says about one checkpoint."""
@@ -175,17 +171,23 @@ class Status:
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedCheckpoint:
-    """A checkpoint that fits ``RecurrentUpscaler(num_feat, num_block)`` with ``strict=True``."""
+    """The weights of a network, whole and checked."""
 
     name: str
     """The catalogue's name, or the file's."""
     path: Path
     sha256: str
-    num_feat: int
-    num_block: tuple[int, int, int]
-    """Residual blocks at full, half and quarter resolution."""
+    network: Network
+    """Of the right kind and size, on the meta device: it has no weights."""
     state_dict: dict[str, Tensor]
-    """fp32, on the CPU, all finite."""
+    """fp32, on the CPU, all finite; by the names of ``network``."""
+
+    def build(self) -> Network:
+        """A network of its own with these weights, fp32, on the CPU, in evaluation mode."""
+        network = copy.deepcopy(self.network)  # without drawing random weights first
+        own = {name: tensor.clone() for name, tensor in self.state_dict.items()}
+        network.load_state_dict(own, strict=True, assign=True)
+        return network.eval()
 
 
 # ---- Names and places ----
@@ -196,6 +198,8 @@ def find(name: str) -> Checkpoint:
     names = [checkpoint.name for checkpoint in CATALOGUE]
     if name in names:
         return CATALOGUE[names.index(name)]
+    if name in RETIRED:
+        raise UsageError(f"the model {name} is retired", f"use {RETIRED[name]}")
     close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.4)
     nearest = f"did you mean {close[0]}? " if close else ""
     raise UsageError(
@@ -566,56 +570,6 @@ def _unwrap(content: object, path: Path) -> dict[str, Tensor]:
     return dict(content)
 
 
-def network_size(tensors: Mapping[str, Tensor], path: Path) -> tuple[int, tuple[int, int, int]]:
-    """Features and blocks per scale, as far as names and the first convolution tell."""
-    first = "recurrent_cell.conv_s1_first.0.weight"
-    if first not in tensors:
-        learned = any(key.startswith("main.") for key in tensors)
-        raise WeightsError(
-            f"{path} is not of this network: it has no tensor {first}, but {min(tensors)}",
-            "it looks like a learned operator (LBO), which --lbo takes" if learned else None,
-        )
-    shape = tuple(tensors[first].shape)
-    if len(shape) != 4 or not 1 <= shape[0] <= MAX_FEATURES:
-        raise WeightsError(f"{path} is not of this network: {first} has the shape {shape}")
-
-    def blocks(scale: int) -> int:
-        pattern = re.compile(rf"recurrent_cell\.body_s{scale}_first\.(\d+)\.")
-        # One at least, so that a file without any is told which tensor it lacks.
-        return max(1, len({found[1] for key in tensors if (found := pattern.match(key))}))
-
-    num_block = (blocks(1), blocks(2), blocks(4))
-    if not num_block[0] >= num_block[1] >= num_block[2]:
-        raise WeightsError(f"{path} has {num_block} blocks: coarser scales cannot have more")
-    return shape[0], num_block
-
-
-def check_tensors(
-    tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path, network: str
-) -> None:
-    """Name the first tensor that is missing, of another shape, or not the network's."""
-    for key, wanted in expected.items():
-        if key not in tensors:
-            raise WeightsError(f"{path} is not of {network}: it has no tensor {key}")
-        shape, fits = tuple(tensors[key].shape), tuple(wanted.shape)
-        if shape != fits:
-            raise WeightsError(f"{path} is not of {network}: {key} is {shape}, not {fits}")
-    if unknown := sorted(set(tensors) - set(expected)):
-        raise WeightsError(f"{path} is not of {network}: it has a tensor {unknown[0]}")
-
-
-def _check_shapes(
-    tensors: Mapping[str, Tensor], num_feat: int, num_block: tuple[int, int, int], path: Path
-) -> None:
-    import torch
-
-    from animesr_cli.model.msrb import RecurrentUpscaler
-
-    with torch.device("meta"):
-        expected = RecurrentUpscaler(num_feat, num_block).state_dict()
-    check_tensors(tensors, expected, path, "this network")
-
-
 def _to_float32(key: str, tensor: Tensor, path: Path) -> Tensor:
     """An fp32 copy of its own on the CPU, of any floating-point type, all finite."""
     import torch
@@ -662,6 +616,8 @@ def load_checkpoint(
     progress: bool = True,
 ) -> LoadedCheckpoint:
     """Find, verify and read a checkpoint; what is verified is what is read, byte by byte."""
+    from animesr_cli.model.recognise import recognise
+
     path = locate(name_or_path, download=download, warn=warn, progress=progress)
     data = _read(path)
     sha256 = hashlib.sha256(data).hexdigest()
@@ -670,15 +626,12 @@ def load_checkpoint(
         name = str(name_or_path)
         if sha256 != find(name).sha256:
             raise WeightsError(f"{path} changed while it was read", "try again")
-    tensors = _tensors_of(data, path)
-    num_feat, num_block = network_size(tensors, path)
-    _check_shapes(tensors, num_feat, num_block, path)
+    network, tensors = recognise(_tensors_of(data, path), path)
     return LoadedCheckpoint(
         name=name,
         path=path,
         sha256=sha256,
-        num_feat=num_feat,
-        num_block=num_block,
+        network=network,
         state_dict={key: _to_float32(key, tensor, path) for key, tensor in tensors.items()},
     )
 
@@ -687,7 +640,7 @@ def load_network(
     name_or_path: str | Path,
     device: str | torch.device = "cpu",
     dtype: torch.dtype | None = None,
-) -> RecurrentUpscaler:
+) -> Network:
     """The network of a checkpoint, ready to run.
 
     Args:
@@ -697,16 +650,9 @@ def load_network(
 
     Returns:
         A module in evaluation mode: ``net(clip)`` maps (N, T, 3, H, W) RGB in [0, 1] to
-        (N, T, 3, 4H, 4W), not clamped.
+        (N, T, 3, sH, sW), not clamped; s is ``net.scale``.
     """
-    import torch
-
-    from animesr_cli.model.msrb import RecurrentUpscaler
-
-    loaded = load_checkpoint(name_or_path)
-    with torch.device("meta"):  # without drawing random weights first
-        network = RecurrentUpscaler(loaded.num_feat, loaded.num_block)
-    network.load_state_dict(loaded.state_dict, strict=True, assign=True)
+    network = load_checkpoint(name_or_path).build()
     try:
         return network.to(device=device, dtype=dtype).eval()
     except (RuntimeError, AssertionError) as error:  # AssertionError: torch without CUDA

@@ -1,9 +1,9 @@
-"""Recurrent inference over tiles. Knows devices, precision and memory; nothing of files or time.
+"""Inference over tiles, frame after frame. Knows devices, precision and memory; nothing of files.
 
-The hidden state and the super-resolved feedback are kept for the whole frame. A tile is computed
-from crops of them that are larger by the network's receptive field (`network.halo`), so that any
-tiling gives the result of the whole frame, and a frame can be computed again (with smaller tiles,
-or in fp32) until it succeeds: nothing is overwritten before then.
+What a network carries from frame to frame is kept for the whole frame. A tile is computed from
+crops of it that are larger by the network's receptive field (``Network.halo``), so that any tiling
+gives the result of the whole frame, and a frame can be computed again (with smaller tiles, or in
+fp32) until it succeeds: nothing is overwritten before then.
 """
 
 from __future__ import annotations
@@ -14,34 +14,17 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from animesr_cli.errors import DeviceError, UsageError
-from animesr_cli.model.msrb import SCALE, RecurrentUpscaler, halo, pad_to_multiple
-from animesr_cli.model.tiles import MIN_TILE, MULTIPLE, Region, grid
+from animesr_cli.model.network import Carried, Network, Window, pad_to_multiple
+from animesr_cli.model.tiles import MIN_TILE, Region, grid
 from animesr_cli.settings import PRECISIONS
 
 log = logging.getLogger(__name__)
 
-Window = tuple[Tensor, Tensor, Tensor]
-"""Frames t-1, t, t+1."""
-
-
-class Carried(NamedTuple):
-    """What one frame leaves for the next, for the padded frame."""
-
-    sr: Tensor
-    state: Tensor
-
-
-# Peak bytes per input pixel of one step, weights apart, measured as the growth of resident memory
-# over frames of 320x180 to 1280x720 (`animesr bench` prints the peak of whole runs).
-STEP_BYTES_PER_PIXEL = {torch.float32: 5000, torch.bfloat16: 2900, torch.float16: 2900}
-# State, feedback and result of the whole frame, which no tiling makes smaller.
-FRAME_BYTES_PER_PIXEL = 3 * 4 * 3 * SCALE**2 + 2 * 4 * 64
 # What is left to the decoder, the encoder and everybody else.
 FREE_MEMORY_SHARE = 0.6
 
@@ -142,38 +125,39 @@ def free_memory(device: torch.device) -> int | None:
         return None
 
 
-def choose_tile(height: int, width: int, margin: int, compute: Compute) -> int:
+def choose_tile(height: int, width: int, net: Network, compute: Compute) -> int:
     """The largest tile side that fits free memory; that of the padded frame if all of it does.
 
-    Raises DeviceError where what no tiling makes smaller does not fit: the state, the feedback and
-    the enlarged frame.
+    Raises DeviceError where what no tiling makes smaller does not fit: what is carried, the result
+    and the enlarged frame.
     """
     free = free_memory(compute.device)
-    whole = max(-(-max(height, width) // MULTIPLE) * MULTIPLE, MIN_TILE)
+    whole = max(-(-max(height, width) // net.multiple) * net.multiple, MIN_TILE)
     if free is None:
         return min(whole, 1024)
-    needed = height * width * FRAME_BYTES_PER_PIXEL
+    # What is carried in and out, and the result: all of the whole frame, whatever the tiles.
+    needed = height * width * (2 * net.carried_bytes_per_pixel + 4 * 3 * net.scale**2)
     if needed > free:
         raise DeviceError(
             f"a frame of {width}x{height} needs about {needed / 1e9:.0f} GB on {compute.device}, "
             f"and {free / 1e9:.0f} GB are free",
-            "the network works at four times the size; make the input smaller first",
+            f"the network works at {net.scale} times the size; make the input smaller first",
         )
     budget = free * FREE_MEMORY_SHARE - needed
-    pixels = budget / STEP_BYTES_PER_PIXEL[compute.dtype]
+    pixels = budget / net.bytes_per_pixel(compute.dtype)
     if height * width <= pixels:
         return whole
-    side = int(max(pixels, 0) ** 0.5) - 2 * margin
-    return max(side // MULTIPLE * MULTIPLE, MIN_TILE)
+    side = int(max(pixels, 0) ** 0.5) - 2 * net.halo
+    return max(side // net.multiple * net.multiple, MIN_TILE)
 
 
-def seconds_per_pixel(net: RecurrentUpscaler, compute: Compute, side: int) -> float:
+def seconds_per_pixel(net: Network, compute: Compute, side: int) -> float:
     """What one input pixel of one frame costs here, from the second of two trial steps."""
-    engine = Engine(net, side, side, compute, tile=max(side + MULTIPLE, MIN_TILE))
-    frame = torch.zeros(3, side, side, device=compute.device)
+    engine = Engine(net, side, side, compute, tile=max(side + net.multiple, MIN_TILE))
+    window = [torch.zeros(3, side, side, device=compute.device)] * (2 * net.radius + 1)
     for _ in range(2):
         start = time.perf_counter()
-        engine.step(frame, frame, frame)  # ends with a check of the values: no work is pending
+        engine.step(*window)  # ends with a check of the values: no work is pending
     return (time.perf_counter() - start) / side**2
 
 
@@ -182,7 +166,7 @@ def _is_out_of_memory(error: RuntimeError) -> bool:
 
 
 class Engine:
-    """One clip's recurrence: hand it windows of three frames in order, ``reset`` it at cuts.
+    """One clip's frames: hand it windows in order, ``reset`` it at cuts.
 
     Args:
         net: the network with fp32 weights; it is copied, converted and moved, never changed.
@@ -194,7 +178,7 @@ class Engine:
 
     def __init__(
         self,
-        net: RecurrentUpscaler,
+        net: Network,
         height: int,
         width: int,
         compute: Compute,
@@ -203,19 +187,18 @@ class Engine:
         warn: Callable[[str], None] = log.warning,
     ) -> None:
         self.compute = compute
+        self.radius = net.radius
         self._master = net
         self._net = self._converted(compute.dtype)
         self._warn = warn
         self._size = (height, width)
-        self._halo = halo(net.num_block)
-        self._frame = Region(0, 0, height + -height % MULTIPLE, width + -width % MULTIPLE)
+        self._frame = Region(0, 0, height + -height % net.multiple, width + -width % net.multiple)
         self.busy_seconds = 0.0
-        self.tile = tile or choose_tile(self._frame.height, self._frame.width, self._halo, compute)
-        self._sr: Tensor
-        self._state: Tensor
+        self.tile = tile or choose_tile(self._frame.height, self._frame.width, net, compute)
+        self._carried: Carried
         self.reset()
 
-    def _converted(self, dtype: torch.dtype) -> RecurrentUpscaler:
+    def _converted(self, dtype: torch.dtype) -> Network:
         net = copy.deepcopy(self._master).to(self.compute.device, dtype)
         for parameter in net.requires_grad_(False).eval().parameters():
             if parameter.dim() == 4:
@@ -229,47 +212,54 @@ class Engine:
         return torch.channels_last if half else torch.contiguous_format
 
     def reset(self) -> None:
-        """Forget the shot: the next frame begins with zero state and zero feedback."""
+        """Forget the shot: the next frame begins with what the network begins with."""
         frame = torch.zeros(1, 3, self._frame.height, self._frame.width)
-        self._sr, self._state = self._net.initial(frame.to(self.compute.device))
-        self._state = self._state.to(memory_format=self._memory_format)
+        initial = self._net.initial(frame.to(self.compute.device))
+        # Features lie as convolutions like them; pictures of the output's size stay as they are.
+        self._carried = tuple(
+            tensor.to(memory_format=self._memory_format) if self._factor(tensor) == 1 else tensor
+            for tensor in initial
+        )
+
+    def _factor(self, tensor: Tensor) -> int:
+        """How many times a frame's size a tensor's is."""
+        return tensor.shape[-2] // self._frame.height
 
     @property
     def carried(self) -> Carried:
         """What the next frame will be given; nothing changes it afterwards."""
-        return Carried(self._sr, self._state)
+        return self._carried
 
     def carry(self, carried: Carried) -> None:
         """Go on from there: what ``carried`` was after the frame before, on any device.
 
-        Raises ValueError where it is of another size.
+        Raises ValueError where it is of another number or size.
         """
-        for ours, theirs in zip((self._sr, self._state), carried, strict=True):
+        for ours, theirs in zip(self._carried, carried, strict=True):
             if ours.shape != theirs.shape:
                 raise ValueError(f"{tuple(theirs.shape)} does not fit {tuple(ours.shape)}")
         # Strides stay: convolutions may round otherwise where channels are not last any more.
-        self._sr, self._state = (each.to(self.compute.device) for each in carried)
+        self._carried = tuple(each.to(self.compute.device) for each in carried)
 
     @torch.inference_mode()
-    def step(self, prev: Tensor, cur: Tensor, nxt: Tensor) -> Tensor:
-        """Frames t-1, t, t+1, each (3, H, W) on the device -> frame t as (3, 4H, 4W) fp32.
+    def step(self, *window: Tensor) -> Tensor:
+        """Frames t - radius ... t + radius, each (3, H, W) on the device -> (3, sH, sW) fp32.
 
         Raises DeviceError when memory does not suffice for the smallest tile, or when even fp32
         gives NaN or Inf. The result is not clamped and must not be written to.
         """
         start = time.perf_counter()
-        window = (
-            pad_to_multiple(prev)[None], pad_to_multiple(cur)[None], pad_to_multiple(nxt)[None]
-        )  # fmt: skip
-        sr, state = self._compute(self._net, window)
-        if not _all_finite(sr, state):
-            sr, state = self._again_in_fp32(window)
-        self._sr, self._state = sr, state
+        multiple = self._net.multiple
+        batch: Window = tuple(pad_to_multiple(frame, multiple)[None] for frame in window)
+        sr, carried = self._compute(self._net, batch)
+        if not _all_finite(sr, *carried):
+            sr, carried = self._again_in_fp32(batch)
+        self._carried = carried
         self.busy_seconds += time.perf_counter() - start
-        height, width = self._size
-        return sr[0, :, : height * SCALE, : width * SCALE]
+        height, width = (size * self._net.scale for size in self._size)
+        return sr[0, :, :height, :width]
 
-    def _again_in_fp32(self, window: Window) -> tuple[Tensor, Tensor]:
+    def _again_in_fp32(self, window: Window) -> tuple[Tensor, Carried]:
         if self.compute.dtype == torch.float32:
             raise DeviceError(
                 "the network gave NaN or infinity",
@@ -279,15 +269,15 @@ class Engine:
             f"a frame came out as NaN or infinity in {self.compute.precision} and was computed "
             "again in fp32"
         )
-        sr, state = self._compute(self._converted(torch.float32), window)
-        if not _all_finite(sr, state):
+        sr, carried = self._compute(self._converted(torch.float32), window)
+        if not _all_finite(sr, *carried):
             raise DeviceError(
                 "the network gave NaN or infinity, in fp32 too",
                 "the checkpoint may be damaged: `animesr models` shows where it is",
             )
-        return sr, state
+        return sr, carried
 
-    def _compute(self, net: RecurrentUpscaler, window: Window) -> tuple[Tensor, Tensor]:
+    def _compute(self, net: Network, window: Window) -> tuple[Tensor, Carried]:
         """The whole frame, by tiles; smaller ones for as long as memory runs out."""
         while True:
             try:
@@ -304,33 +294,40 @@ class Engine:
                 f"out of memory on {self.compute.device}, even with tiles of {MIN_TILE} pixels",
                 "close other programs, or use --device cpu",
             )
-        self.tile = max(largest // 2 // MULTIPLE * MULTIPLE, MIN_TILE)
+        multiple = self._net.multiple
+        self.tile = max(largest // 2 // multiple * multiple, MIN_TILE)
         self._warn(f"out of memory on {self.compute.device}: going on with --tile {self.tile}")
         if self.compute.device.type == "cuda":
             torch.cuda.empty_cache()
 
     def _tiles(self) -> list[Region]:
-        return grid(self._frame.height, self._frame.width, self.tile)
+        return grid(self._frame.height, self._frame.width, self.tile, self._net.multiple)
 
-    def _by_tiles(self, net: RecurrentUpscaler, window: Window) -> tuple[Tensor, Tensor]:
+    def _by_tiles(self, net: Network, window: Window) -> tuple[Tensor, Carried]:
         tiles = self._tiles()
         if len(tiles) == 1:
-            return net.step(*window, self._sr, self._state)
-        sr, state = torch.empty_like(self._sr), torch.empty_like(self._state)
+            return net.step(window, self._carried)
+        height, width = self._frame.height * net.scale, self._frame.width * net.scale
+        sr = window[0].new_empty(1, 3, height, width, dtype=torch.float32)
+        carried: Carried | None = None
         for tile in tiles:
-            outer = tile.grown(self._halo, self._frame)
+            outer = tile.grown(net.halo, self._frame)
             inner = tile.within(outer)
-            prev, cur, nxt = (frame[outer.index] for frame in window)
-            tile_sr, tile_state = net.step(
-                prev,
-                cur,
-                nxt,
-                self._sr[outer.scaled(SCALE).index],
-                self._state[outer.index],
+            tile_sr, tile_carried = net.step(
+                tuple(frame[outer.index] for frame in window),
+                tuple(t[outer.scaled(self._factor(t)).index] for t in self._carried),
             )
-            sr[tile.scaled(SCALE).index] = tile_sr[inner.scaled(SCALE).index]
-            state[tile.index] = tile_state[inner.index]
-        return sr, state
+            sr[tile.scaled(net.scale).index] = tile_sr[inner.scaled(net.scale).index]
+            if carried is None:  # the frame itself may be part of it: then it is kept once
+                carried = tuple(
+                    sr if part is tile_sr else torch.empty_like(before)
+                    for before, part in zip(self._carried, tile_carried, strict=True)
+                )
+            for whole, part in zip(carried, tile_carried, strict=True):
+                if whole is not sr:
+                    factor = self._factor(whole)
+                    whole[tile.scaled(factor).index] = part[inner.scaled(factor).index]
+        return sr, carried or ()
 
 
 def _all_finite(*tensors: Tensor) -> bool:
@@ -345,10 +342,16 @@ def upscale_frames(
 ) -> Iterator[Tensor]:
     """Run (frame, begins a shot) pairs through the engine, one result per frame, in order.
 
-    Neither the sliding window nor the state reaches across a cut: the first and the last frame of
-    a shot stand in for their missing neighbours. To go on inside a shot, ``before`` is the frame
+    Neither the window nor what is carried reaches across a cut: the first and the last frame of a
+    shot stand in for their missing neighbours. To go on inside a shot, ``before`` is the frame
     before the first, and the engine carries what that one left.
     """
+    if not engine.radius:
+        for frame, cut in frames:
+            if cut:
+                engine.reset()
+            yield engine.step(frame)
+        return
     prev, cur = before, None
     for nxt, cut in frames:
         if cur is not None:

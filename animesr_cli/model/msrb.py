@@ -1,4 +1,4 @@
-"""The recurrent multi-scale network of AnimeSR, and nothing about video, tiles or files.
+"""MSRB: the recurrent multi-scale network of AnimeSR.
 
 Unidirectional and recurrent with a sliding window of three frames: for frame t the cell sees RGB
 frames t-1, t and t+1, its own super-resolved frame t-1 and its hidden state. Features live at full,
@@ -11,31 +11,32 @@ RGB in [0, 1], red first. Shapes: N batch, T time, F features, H x W low-resolut
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from animesr_cli.errors import WeightsError
+from animesr_cli.model.network import (
+    MAX_FEATURES,
+    Carried,
+    Network,
+    ResidualBlock,
+    Tensors,
+    Window,
+    numbered,
+    upsample,
+)
+
 SCALE = 4
 """Output pixels per input pixel, in each direction."""
-MULTIPLE = 4
-"""``step`` takes heights and widths divisible by this; ``forward`` pads."""
 IMAGE_CHANNELS = 3 * SCALE**2
 """Channels of one super-resolved frame before the pixel shuffle."""
 
 
-def pad_to_multiple(frames: Tensor) -> Tensor:
-    """Replicate the last row and column of (..., H, W) until both sizes are divisible by 4."""
-    height, width = frames.shape[-2:]
-    pad_h, pad_w = -height % MULTIPLE, -width % MULTIPLE
-    if not (pad_h or pad_w):
-        return frames
-    flat = frames.reshape(-1, 1, height, width)
-    padded = functional.pad(flat, (0, pad_w, 0, pad_h), mode="replicate")
-    return padded.reshape(*frames.shape[:-2], height + pad_h, width + pad_w)
-
-
-def halo(num_block: tuple[int, int, int]) -> int:
-    """Context, in pixels, that a tile needs on each side to give the whole frame's result.
+def reach(num_block: tuple[int, int, int]) -> int:
+    """Pixels on each side of a tile that its result depends on.
 
     Follows how far what is missing beyond an edge (at a multiple of 4) reaches into each scale, in
     the order of :class:`RecurrentCell`. A 3x3 convolution adds 1; a strided one maps a reach of r
@@ -55,28 +56,7 @@ def halo(num_block: tuple[int, int, int]) -> int:
         s1 = into_s1 + 2
         s2 = into_s2 + 2 if step >= start_s2 else s2
         s4 = s4 + 2 if step >= start_s4 else s4
-    reach = max(s1, 2 * s2 + 1, 4 * s4 + 2) + 2
-    return -(-reach // MULTIPLE) * MULTIPLE
-
-
-def upsample(features: Tensor, factor: int) -> Tensor:
-    """Bilinear, align_corners=False: the only upsampling in the network."""
-    return functional.interpolate(
-        features, scale_factor=factor, mode="bilinear", align_corners=False
-    )
-
-
-class ResidualBlock(nn.Module):
-    """x + conv(relu(conv(x))), 3x3, no normalisation."""
-
-    def __init__(self, num_feat: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(num_feat, num_feat, 3, padding=1)
-        self.conv2 = nn.Conv2d(num_feat, num_feat, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        residual: Tensor = self.conv2(functional.relu(self.conv1(x), inplace=True))
-        return x + residual
+    return max(s1, 2 * s2 + 1, 4 * s4 + 2) + 2
 
 
 def _conv_lrelu(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
@@ -134,65 +114,72 @@ class RecurrentCell(nn.Module):
         return fused
 
 
-class RecurrentUpscaler(nn.Module):
-    """The x4 network over a clip; 64 features and 5/3/2 blocks are the released size.
+class MSRB(Network):
+    """The x4 network of AnimeSR; 64 features and 5/3/2 blocks are the released size.
+
+    It carries the super-resolved frame, (N, 3, 4H, 4W) in fp32, and its hidden state, (N, F, H, W)
+    in the precision of the weights: zeros at the start of a shot.
 
     Args:
         num_feat: features at each scale, and channels of the hidden state.
         num_block: residual blocks at full, half and quarter resolution, in falling order.
     """
 
+    architecture = "MSRB"
+    scale = SCALE
+    multiple = 4  # two strided convolutions
+    radius = 1
+    recurrent = True
+
     def __init__(self, num_feat: int = 64, num_block: tuple[int, int, int] = (5, 3, 2)) -> None:
         super().__init__()
+        self.config = {"num_feat": num_feat, "num_block": num_block}
         self.num_feat = num_feat
         self.num_block = num_block
+        self.context = reach(num_block)
         self.recurrent_cell = RecurrentCell(num_feat, num_block)
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the weights, and so of the features and the state."""
-        return next(self.parameters()).dtype
-
-    def step(
-        self, prev: Tensor, cur: Tensor, nxt: Tensor, sr: Tensor, state: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Super-resolve one frame.
-
-        Args:
-            prev, cur, nxt: frames t-1, t, t+1, each (N, 3, H, W), H and W divisible by 4.
-            sr: the result for frame t-1, (N, 3, 4H, 4W); zeros at the start of a shot.
-            state: the hidden state, (N, F, H, W); zeros at the start of a shot.
-
-        Returns:
-            The super-resolved frame (N, 3, 4H, 4W), not clamped, and the new state. In half
-            precision the frame is fp32 all the same: an 8-bit mantissa cannot hold 10-bit codes,
-            so the network's residual is added to the bilinear base in fp32.
-        """
-        dtype = self.dtype
-        previous = functional.pixel_unshuffle(sr.to(dtype), SCALE)  # (N, 48, H, W)
-        rgb = torch.cat((prev, cur, nxt), dim=1).to(dtype)  # (N, 9, H, W)
-        fused = self.recurrent_cell(torch.cat((rgb, previous, state.to(dtype)), dim=1))
-        residual = functional.pixel_shuffle(fused[:, :IMAGE_CHANNELS], SCALE)
-        base = upsample(cur.to(torch.promote_types(cur.dtype, torch.float32)), SCALE)
-        return base.add_(residual), functional.leaky_relu(fused[:, IMAGE_CHANNELS:], 0.1)
-
-    def initial(self, frame: Tensor) -> tuple[Tensor, Tensor]:
+    def initial(self, frame: Tensor) -> Carried:
         """Zero SR feedback and state for a frame (N, 3, H, W)."""
         count, _, height, width = frame.shape
         sr = frame.new_zeros(count, 3, height * SCALE, width * SCALE, dtype=torch.float32)
         return sr, frame.new_zeros(count, self.num_feat, height, width, dtype=self.dtype)
 
-    def forward(self, clip: Tensor) -> Tensor:
-        """(N, T, 3, H, W) RGB in [0, 1] -> (N, T, 3, 4H, 4W), not clamped, of any size and length.
+    def step(self, window: Window, carried: Carried) -> tuple[Tensor, Carried]:
+        """Frames t-1, t, t+1 and (SR frame t-1, state) -> SR frame t, (SR frame t, state).
 
-        The first and last frame stand in for their missing neighbours.
+        In half precision the frame is fp32 all the same: an 8-bit mantissa cannot hold 10-bit
+        codes, so the network's residual is added to the bilinear base in fp32.
         """
-        height, width = clip.shape[-2:]
-        frames = pad_to_multiple(clip).unbind(dim=1)
-        sr, state = self.initial(frames[0])
-        results = []
-        for t, frame in enumerate(frames):
-            prev, nxt = frames[max(t - 1, 0)], frames[min(t + 1, len(frames) - 1)]
-            sr, state = self.step(prev, frame, nxt, sr, state)
-            results.append(sr[..., : height * SCALE, : width * SCALE])
-        return torch.stack(results, dim=1)
+        dtype, cur = self.dtype, window[1]
+        sr, state = carried
+        previous = functional.pixel_unshuffle(sr.to(dtype), SCALE)  # (N, 48, H, W)
+        rgb = torch.cat(window, dim=1).to(dtype)  # (N, 9, H, W)
+        fused = self.recurrent_cell(torch.cat((rgb, previous, state.to(dtype)), dim=1))
+        residual = functional.pixel_shuffle(fused[:, :IMAGE_CHANNELS], SCALE)
+        base = upsample(cur.to(torch.promote_types(cur.dtype, torch.float32)), SCALE)
+        sr = base.add_(residual)
+        return sr, (sr, functional.leaky_relu(fused[:, IMAGE_CHANNELS:], 0.1))
+
+    def bytes_per_pixel(self, dtype: torch.dtype) -> int:
+        """Measured as the growth of resident memory over frames of 320x180 to 1280x720."""
+        full = 5000 if dtype == torch.float32 else 2900
+        return full * max(self.num_feat, 64) // 64
+
+
+def msrb_of(tensors: Tensors, path: Path) -> tuple[MSRB, Tensors] | None:
+    """The network of the size that names and the first convolution tell; None: another one's."""
+    first = "recurrent_cell.conv_s1_first.0.weight"
+    if first not in tensors:
+        return None
+    shape = tuple(tensors[first].shape)
+    if len(shape) != 4 or not 1 <= shape[0] <= MAX_FEATURES:
+        raise WeightsError(f"{path} is not an MSRB: {first} has the shape {shape}")
+
+    # One block at least, so that a file without any is told which tensor it lacks.
+    s1, s2, s4 = (
+        max(1, numbered(tensors, rf"recurrent_cell\.body_s{scale}_first")) for scale in (1, 2, 4)
+    )
+    if not s1 >= s2 >= s4:
+        raise WeightsError(f"{path} has {s1, s2, s4} blocks: coarser scales cannot have more")
+    return MSRB(shape[0], (s1, s2, s4)), tensors

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from types import EllipsisType
 
-MULTIPLE = 4
-"""Tile edges are multiples of this, so that strided convolutions keep the whole frame's phase."""
 MIN_TILE = 16
 """The smallest tile side that is accepted, in pixels."""
 
@@ -55,23 +53,24 @@ class Region:
         )
 
 
-def _spans(length: int, side: int) -> list[tuple[int, int]]:
-    """Cut ``length`` into the fewest spans of at most ``side``, nearly equal, in multiples of 4."""
-    units, units_per_span = length // MULTIPLE, side // MULTIPLE
+def _spans(length: int, side: int, multiple: int) -> list[tuple[int, int]]:
+    """Cut ``length`` into the fewest spans of at most ``side``, nearly equal, in multiples."""
+    units, units_per_span = length // multiple, side // multiple
     count = -(-units // units_per_span)
-    edges = [units * i // count * MULTIPLE for i in range(count + 1)]
+    edges = [units * i // count * multiple for i in range(count + 1)]
     return [(start, end - start) for start, end in pairwise(edges)]
 
 
-def grid(height: int, width: int, side: int) -> list[Region]:
+def grid(height: int, width: int, side: int, multiple: int = 1) -> list[Region]:
     """Cover a ``height`` x ``width`` picture with tiles of at most ``side`` pixels, row by row.
 
-    Both sizes must be multiples of 4; ``side`` is rounded down to one.
+    Their edges are multiples of ``multiple``, so that strided convolutions keep the whole frame's
+    phase; both sizes must be such multiples, and ``side`` is rounded down to one.
     """
     if side < MIN_TILE:
         raise ValueError(f"a tile is at least {MIN_TILE} pixels wide, not {side}")
     return [
         Region(top, left, tile_height, tile_width)
-        for top, tile_height in _spans(height, side)
-        for left, tile_width in _spans(width, side)
+        for top, tile_height in _spans(height, side, multiple)
+        for left, tile_width in _spans(width, side, multiple)
     ]

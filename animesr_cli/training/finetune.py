@@ -25,9 +25,11 @@ from animesr_cli.atomic_files import PartFile, explained
 from animesr_cli.degradation.lbo import LoadedOperator, load_operator
 from animesr_cli.degradation.operators import SCALE, DegradationSettings
 from animesr_cli.errors import InputError, Interrupted, OutputError, UsageError, WeightsError
-from animesr_cli.model.checkpoint import load_checkpoint, network_size, sha256_of
+from animesr_cli.model.checkpoint import load_checkpoint, sha256_of
 from animesr_cli.model.engine import choose_compute, free_memory
-from animesr_cli.model.msrb import RecurrentUpscaler
+from animesr_cli.model.msrb import MSRB
+from animesr_cli.model.network import Network
+from animesr_cli.model.recognise import recognise
 from animesr_cli.settings import LOSSES, LOSSES_OF_GAN, SCRATCH, FinetuneRun, FinetuneSettings
 from animesr_cli.text import shown
 from animesr_cli.training.corpus import Shot, Source, load_sources, shots_of, workers_pool
@@ -132,7 +134,7 @@ def _folder(output: Path) -> Iterator[None]:
 class _Start:
     """What training starts from."""
 
-    network: RecurrentUpscaler
+    network: Network
     identity: Mapping[str, Any]
     state: SavedState | None = None
     """Of another run, whose moments are taken over."""
@@ -144,20 +146,19 @@ def _start(settings: FinetuneSettings, warn: Warn) -> _Start:
         return _start_of_state(path)
     if settings.model == SCRATCH:
         torch.manual_seed(settings.seed)
-        network = RecurrentUpscaler(settings.num_feat, settings.num_block)
+        network = MSRB(settings.num_feat, settings.num_block)
         blocks = list(settings.num_block)
         identity = {"name": SCRATCH, "num_feat": settings.num_feat, "num_block": blocks}
         return _Start(network=network, identity=identity)
     loaded = load_checkpoint(settings.model, warn=warn)
-    network = RecurrentUpscaler(loaded.num_feat, loaded.num_block)
-    network.load_state_dict(loaded.state_dict, strict=True)
-    return _Start(network=network, identity={"name": loaded.name, "sha256": loaded.sha256})
+    return _Start(network=loaded.build(), identity={"name": loaded.name, "sha256": loaded.sha256})
 
 
 def _start_of_state(path: Path) -> _Start:
     state = read_state(path)
     assert state is not None  # it was there a moment ago
-    network = RecurrentUpscaler(*network_size(network_tensors(state), path))
+    empty, _ = recognise(network_tensors(state), path)
+    network = type(empty)(**empty.config)  # the state brings the weights
     identity = {"name": path.name, "sha256": sha256_of(path)}
     return _Start(network=network, identity=identity, state=state)
 

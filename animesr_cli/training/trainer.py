@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from animesr_cli.errors import UsageError
-from animesr_cli.model.msrb import RecurrentUpscaler
+from animesr_cli.model.network import Network
 from animesr_cli.settings import FinetuneSettings
 from animesr_cli.training.discriminator import (
     PatchDiscriminator,
@@ -99,7 +99,7 @@ class Trainer:
 
     def __init__(
         self,
-        network: RecurrentUpscaler,
+        network: Network,
         settings: FinetuneSettings,
         *,
         device: torch.device,

@@ -23,7 +23,7 @@ import torch
 
 from animesr_cli.errors import DeviceError
 from animesr_cli.model.engine import Compute, Engine
-from animesr_cli.model.msrb import RecurrentUpscaler, pad_to_multiple
+from animesr_cli.model.network import pad_to_multiple
 from animesr_cli.reading.reader import Reader
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.upscaling.pipeline import Observer, Upscaling, open_writer, resample
@@ -95,12 +95,12 @@ def _plain_steps(plan: Plan) -> float:
     """Seconds of one plain step on this size: fp32, channels first."""
     net = plan.network.to(plan.compute.device)
     frame = torch.rand(1, 3, plan.source.height, plan.source.width, device=plan.compute.device)
-    padded = pad_to_multiple(frame)
+    padded = pad_to_multiple(frame, net.multiple)
     with torch.inference_mode():
         carried = net.initial(padded)
         _synchronize(plan.compute)
         start = time.perf_counter()
-        net.step(padded, padded, padded, *carried)
+        net.step((padded,) * (2 * net.radius + 1), carried)
         _synchronize(plan.compute)
     return time.perf_counter() - start
 
@@ -108,7 +108,7 @@ def _plain_steps(plan: Plan) -> float:
 def _engine_step(engine: Engine, plan: Plan) -> float:
     frame = torch.rand(3, plan.source.height, plan.source.width, device=plan.compute.device)
     start = time.perf_counter()
-    engine.step(frame, frame, frame)
+    engine.step(*[frame] * (2 * engine.radius + 1))
     return time.perf_counter() - start
 
 
@@ -140,19 +140,20 @@ def measure_network(
 def _run_plain(plan: Plan) -> tuple[int, Mapping[str, float]]:
     """Decode, compute, encode, one frame after another."""
     device, settings, frames = plan.compute.device, plan.settings, 0
-    net: RecurrentUpscaler = plan.network.to(device)
+    net = plan.network.to(device)
     with Reader(plan.source.path, info=plan.source, frames=settings.frames) as reader:
         pictures = [
             (to_rgb([plane.to(device) for plane in frame.planes], plan.source.colour), frame)
             for frame in reader
         ]
         with open_writer(plan, reader.origin, log.warning) as writer, torch.inference_mode():
-            padded = [pad_to_multiple(rgb[None]) for rgb, _ in pictures]
+            padded = [pad_to_multiple(rgb[None], net.multiple) for rgb, _ in pictures]
             carried = net.initial(padded[0])
             for t, (_, frame) in enumerate(pictures):
-                window = padded[max(t - 1, 0)], padded[t], padded[min(t + 1, len(padded) - 1)]
-                carried = net.step(*window, *carried)
-                sr = carried[0][0, :, : 4 * plan.source.height, : 4 * plan.source.width]
+                around = range(t - net.radius, t + net.radius + 1)
+                window = tuple(padded[min(max(i, 0), len(padded) - 1)] for i in around)
+                sr, carried = net.step(window, carried)
+                sr = sr[0, :, : net.scale * plan.source.height, : net.scale * plan.source.width]
                 planes = from_rgb(resample(sr, plan.height, plan.width), plan.colour)
                 writer.write(tuple(plane.cpu() for plane in planes), frame.pts, frame.duration)
                 frames += 1

@@ -16,7 +16,7 @@ from typing import Final
 from animesr_cli.errors import DiskFullError, UsageError
 from animesr_cli.model.checkpoint import LoadedCheckpoint, load_checkpoint
 from animesr_cli.model.engine import Compute, choose_compute, choose_tile, seconds_per_pixel
-from animesr_cli.model.msrb import RecurrentUpscaler, halo
+from animesr_cli.model.network import Network
 from animesr_cli.reading.deinterlace import Deinterlacer, Verdict, interlacing_remark, look_into
 from animesr_cli.reading.image_reader import ImageSequence
 from animesr_cli.reading.probe import VideoInfo
@@ -55,7 +55,7 @@ class LoadedNetwork:
     """A network that is ready to run; several runs may share it."""
 
     checkpoint: LoadedCheckpoint
-    network: RecurrentUpscaler
+    network: Network
     """fp32, on the CPU."""
     compute: Compute
     _trials: dict[int, float] = field(default_factory=dict, repr=False)
@@ -74,9 +74,7 @@ def ready_network(settings: UpscaleSettings, *, warn: Callable[[str], None]) -> 
         wish = "auto", "auto"  # a cluster has devices of its own, which settle both
     compute = choose_compute(*wish)
     checkpoint = load_checkpoint(settings.model, warn=warn)
-    network = RecurrentUpscaler(checkpoint.num_feat, checkpoint.num_block)
-    network.load_state_dict(checkpoint.state_dict)
-    return LoadedNetwork(checkpoint, network, compute)
+    return LoadedNetwork(checkpoint, checkpoint.build(), compute)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +89,7 @@ class Plan:
     """The images that are written; None: it is a video."""
     settings: UpscaleSettings
     checkpoint: LoadedCheckpoint
-    network: RecurrentUpscaler
+    network: Network
     """fp32, on the CPU."""
     compute: Compute
     tile: int
@@ -292,7 +290,7 @@ def make_plan(
         check_opens(encoding, width, height)
     loaded = loaded or ready_network(settings, warn=warn)
     checkpoint, compute = loaded.checkpoint, loaded.compute
-    tile = choose_tile(info.height, info.width, halo(checkpoint.num_block), compute)
+    tile = choose_tile(info.height, info.width, loaded.network, compute)
     frames = expected_frames(info, settings)
     free = None if target.folder is None else shutil.disk_usage(target.folder).free
     if free is not None:

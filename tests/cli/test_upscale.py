@@ -397,7 +397,7 @@ def test_models_lists_the_catalogue() -> None:
     assert outcome.exit_code == 0
     rows = [line.split() for line in outcome.stdout.splitlines()]
     assert [row[0] for row in rows] == ["name", *names]
-    assert rows[1][:5] == ["base", "x4", "3.0", "MB", "Apache-2.0"]
+    assert rows[1][:5] == ["base", "x4", "2.0", "MB", "Apache-2.0"]
     assert ["lbo-dvd", "LBO", "127", "kB", "Apache-2.0"] in [row[:5] for row in rows]
     facts = json.loads(animesr("models", "--json").stdout)
     assert [row["name"] for row in facts] == names

@@ -14,8 +14,8 @@ from safetensors import SafetensorError
 
 from animesr_cli.jobs.chunk_worker import read_state, state_bytes, stretches
 from animesr_cli.jobs.chunks import Cutter, Segment, Unit
-from animesr_cli.model.engine import Carried, Compute, Engine, upscale_frames
-from animesr_cli.model.msrb import RecurrentUpscaler
+from animesr_cli.model.engine import Compute, Engine, upscale_frames
+from animesr_cli.model.msrb import MSRB
 
 CPU = torch.device("cpu")
 
@@ -72,9 +72,8 @@ def is_kept(kept: int | None, segment: Segment) -> bool:
 def test_a_state_comes_back_to_the_bit(dtype: torch.dtype, last: bool, tmp_path: Path) -> None:
     """Values, types, and how they lie in memory."""
     layout = torch.channels_last if last else torch.contiguous_format
-    carried = Carried(
-        torch.rand(1, 3, 16, 24).to(dtype), torch.rand(1, 4, 4, 6).to(dtype, memory_format=layout)
-    )
+    sr, state = torch.rand(1, 3, 16, 24).to(dtype), torch.rand(1, 4, 4, 6).to(dtype)
+    carried = sr, state.to(memory_format=layout)
     path = tmp_path / "state"
     path.write_bytes(state_bytes(carried))
     for before, after in zip(carried, read_state(path), strict=True):
@@ -85,7 +84,7 @@ def test_a_state_comes_back_to_the_bit(dtype: torch.dtype, last: bool, tmp_path:
 def test_a_damaged_state_is_noticed(tmp_path: Path) -> None:
     """It is not read as another one."""
     path = tmp_path / "state"
-    data = state_bytes(Carried(torch.rand(1, 3, 4, 4), torch.rand(1, 4, 1, 1)))
+    data = state_bytes((torch.rand(1, 3, 4, 4), torch.rand(1, 4, 1, 1)))
     for content in (b"", data[:40], data[:-3]):
         path.write_bytes(content)
         with pytest.raises((SafetensorError, ValueError)):
@@ -99,7 +98,7 @@ def test_a_shot_goes_on_behind_a_border_as_if_there_were_none(
 ) -> None:
     """What one engine leaves, on its way through a file, another takes over: equal to the bit."""
     torch.manual_seed(3)
-    net = RecurrentUpscaler(4, (1, 1, 1))
+    net = MSRB(4, (1, 1, 1))
     frames = [torch.rand(3, 20, 28) for _ in range(7)]
     compute = Compute(CPU, precision, "")
 
@@ -111,7 +110,7 @@ def test_a_shot_goes_on_behind_a_border_as_if_there_were_none(
     results = upscale_frames(first, ((frame, False) for frame in frames))
     before = [next(results) for _ in range(border)]
     second = engine()
-    second.carry(Carried(*(tensor.clone() for tensor in first.carried)))
+    second.carry(tuple(tensor.clone() for tensor in first.carried))
     rest = ((frame, False) for frame in frames[border:])
     after = list(upscale_frames(second, rest, frames[border - 1]))
     assert all(map(torch.equal, [*before, *after], whole))
@@ -119,7 +118,7 @@ def test_a_shot_goes_on_behind_a_border_as_if_there_were_none(
 
 def test_a_state_of_another_size_is_refused() -> None:
     """It cannot be of this clip."""
-    net = RecurrentUpscaler(4, (1, 1, 1))
+    net = MSRB(4, (1, 1, 1))
     compute = Compute(CPU, torch.float32, "")
     with pytest.raises(ValueError, match="does not fit"):
         Engine(net, 20, 28, compute).carry(Engine(net, 24, 28, compute).carried)

@@ -49,7 +49,8 @@ from animesr_cli.errors import (
 from animesr_cli.model import checkpoint as checkpoints
 from animesr_cli.model.checkpoint import Checkpoint
 from animesr_cli.model.engine import Engine, choose_compute
-from animesr_cli.model.msrb import RecurrentUpscaler
+from animesr_cli.model.msrb import MSRB
+from animesr_cli.model.network import Carried, Window
 from animesr_cli.upscaling.pipeline import Progress
 from animesr_cli.video.scenes import SceneDetector
 from animesr_cli.writing import encoders
@@ -761,15 +762,15 @@ def test_the_frame_for_which_memory_ran_out_is_computed_in_tiles(
     """Row 20: smaller tiles, the same frame again: the output is that of enough memory."""
     options = ("-c", "ffv1", "--precision", "fp32")
     assert enlarge(desk / "in.mkv", "enough.mkv", *options).exit_code == 0
-    step = RecurrentUpscaler.step
+    step = MSRB.step
     steps = itertools.count()
 
-    def scarce(self: RecurrentUpscaler, *tensors: Tensor) -> tuple[Tensor, Tensor]:
-        if next(steps) > 5 and tensors[1].shape[-1] > 48:
+    def scarce(self: MSRB, window: Window, carried: Carried) -> tuple[Tensor, Carried]:
+        if next(steps) > 5 and window[1].shape[-1] > 48:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return step(self, *tensors)
+        return step(self, window, carried)
 
-    monkeypatch.setattr(RecurrentUpscaler, "step", scarce)
+    monkeypatch.setattr(MSRB, "step", scarce)
     outcome = enlarge(desk / "in.mkv", "scarce.mkv", *options)
     assert outcome.exit_code == 0
     assert "warning: out of memory on cpu: going on with --tile " in outcome.stderr
@@ -781,10 +782,10 @@ def test_memory_for_not_even_the_smallest_tile_is_code_7(
 ) -> None:
     """Row 20: then it is an error."""
 
-    def none(self: RecurrentUpscaler, *tensors: Tensor) -> tuple[Tensor, Tensor]:
+    def none(self: MSRB, window: Window, carried: Carried) -> tuple[Tensor, Carried]:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(RecurrentUpscaler, "step", none)
+    monkeypatch.setattr(MSRB, "step", none)
     refused(7, ["out of memory on cpu, even with tiles of 16 pixels"])
 
 
@@ -806,14 +807,14 @@ def test_a_frame_of_nan_is_computed_again(desk: Path, monkeypatch: pytest.Monkey
     """Row 22: in half precision it is done again in fp32, said, and never encoded."""
     options = ("-c", "ffv1", "--precision", "bf16")
     assert enlarge(desk / "in.mkv", "good.mkv", *options).exit_code == 0
-    step = RecurrentUpscaler.step
+    step = MSRB.step
     steps = itertools.count()
 
-    def sick(self: RecurrentUpscaler, *tensors: Tensor) -> tuple[Tensor, Tensor]:
-        sr, state = step(self, *tensors)
-        return (sr * float("nan") if next(steps) == 8 else sr), state
+    def sick(self: MSRB, window: Window, carried: Carried) -> tuple[Tensor, Carried]:
+        sr, left = step(self, window, carried)
+        return (sr * float("nan") if next(steps) == 8 else sr), left
 
-    monkeypatch.setattr(RecurrentUpscaler, "step", sick)
+    monkeypatch.setattr(MSRB, "step", sick)
     outcome = enlarge(desk / "in.mkv", "sick.mkv", *options)
     assert outcome.exit_code == 0
     assert "warning: a frame came out as NaN or infinity in bf16 and was computed" in outcome.stderr

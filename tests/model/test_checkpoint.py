@@ -51,7 +51,8 @@ from animesr_cli.model.checkpoint import (
     locate,
     status,
 )
-from animesr_cli.model.msrb import RecurrentUpscaler
+from animesr_cli.model.compact_msrb import CompactMSRB
+from animesr_cli.model.msrb import MSRB
 from loopback_hub import COMMIT, Fault, LoopbackHub
 
 REPO = "someone/upscaler"
@@ -59,12 +60,13 @@ FILENAME = "upscaler.pth"
 NOTE = "toy is for tests only."
 CUT = 5_000
 """A byte well inside the toy file."""
+RELEASED_SIZE = {"num_feat": 64, "num_block": (5, 3, 2)}
 Tensors = dict[str, Tensor]
 
 
 def weights(num_feat: int = 2, num_block: tuple[int, int, int] = (1, 1, 1)) -> Tensors:
     torch.manual_seed(0)
-    return dict(RecurrentUpscaler(num_feat, num_block).state_dict())
+    return dict(MSRB(num_feat, num_block).state_dict())
 
 
 def torch_bytes(content: object) -> bytes:
@@ -107,8 +109,8 @@ def test_the_shipped_checkpoint_loads_as_it_is_stored() -> None:
     with safe_open(loaded.path, "pt") as file:
         stored = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 no mapping
     assert_same(loaded.state_dict, stored)
-    assert (loaded.name, loaded.num_feat, loaded.num_block) == ("base", 64, (5, 3, 2))
-    RecurrentUpscaler(64, (5, 3, 2)).load_state_dict(loaded.state_dict, strict=True)
+    assert (loaded.name, loaded.network.architecture) == ("base", "CompactMSRB")
+    CompactMSRB().load_state_dict(loaded.state_dict, strict=True)
 
 
 def test_what_is_not_shipped_has_two_sources_a_hash_and_a_note() -> None:
@@ -690,16 +692,14 @@ def test_the_size_is_read_from_the_tensors(
     path = tmp_path_factory.mktemp("sizes") / "any.safetensors"
     save_file(weights(num_feat, num_block), path)
     loaded = load_checkpoint(path)
-    assert (loaded.num_feat, loaded.num_block) == (num_feat, num_block)
-    network = RecurrentUpscaler(loaded.num_feat, loaded.num_block)
-    network.load_state_dict(loaded.state_dict, strict=True)
-    assert_same(dict(network.state_dict()), weights(num_feat, num_block))
+    assert loaded.network.config == {"num_feat": num_feat, "num_block": num_block}
+    assert_same(dict(loaded.build().state_dict()), weights(num_feat, num_block))
 
 
 def test_the_authors_tensors_are_of_the_released_size(golden: Path) -> None:
     """The names and shapes with which the authors' own code was run are accepted."""
     loaded = load_checkpoint(golden / "msrswvsr_weights.safetensors")
-    assert (loaded.num_feat, loaded.num_block) == (64, (5, 3, 2))
+    assert loaded.network.config == RELEASED_SIZE
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
@@ -837,7 +837,7 @@ WRONG: dict[str, tuple[Tensors, str]] = {
     ),
     "a degradation operator": (
         {"main.0.weight": torch.zeros(64, 12, 3, 3)},
-        r"no tensor recurrent_cell\.conv_s1_first\.0\.weight, but main\.0\.weight",
+        r"no network that is known here: it has a tensor main\.0\.weight",
     ),
     "no coarse blocks": (
         {key: value for key, value in weights().items() if "body_s4" not in key},
@@ -932,7 +932,7 @@ def test_a_network_is_loaded_ready_to_run(dtype: torch.dtype | None, tmp_path: P
         result = network(clip)
     assert result.shape == (1, 2, 3, 20, 28)
     if dtype != torch.bfloat16:
-        expected = RecurrentUpscaler(2, (1, 1, 1)).eval()
+        expected = MSRB(2, (1, 1, 1)).eval()
         expected.load_state_dict(weights())
         assert torch.equal(result, expected(clip))
 
@@ -955,5 +955,5 @@ def test_the_released_checkpoints_can_be_had(
     monkeypatch.setenv("ANIMESR_HOME", str(tmp_path / "own"))
     monkeypatch.setattr(checkpoints, "CATALOGUE", (with_only(source, find(name)),))
     loaded = load_checkpoint(name, warn=lambda note: None)
-    assert (loaded.num_feat, loaded.num_block) == (64, (5, 3, 2))
+    assert loaded.network.config == RELEASED_SIZE
     assert loaded.path.stat().st_size == find(name).size_bytes or find(name).size_bytes is None

@@ -13,16 +13,17 @@ from torch import Tensor
 from animesr_cli.errors import DeviceError, UsageError
 from animesr_cli.model import engine as engine_module
 from animesr_cli.model.engine import Compute, Engine, choose_compute, choose_tile, upscale_frames
-from animesr_cli.model.msrb import RecurrentUpscaler
+from animesr_cli.model.msrb import MSRB
+from animesr_cli.model.network import Carried, Window
 
 CPU_FP32 = Compute(torch.device("cpu"), torch.float32, "a test")
 CPU_BF16 = Compute(torch.device("cpu"), torch.bfloat16, "a test")
 
 
-def small_network(num_block: tuple[int, int, int] = (5, 3, 2)) -> RecurrentUpscaler:
+def small_network(num_block: tuple[int, int, int] = (5, 3, 2)) -> MSRB:
     """The released schedule with few features, so that every path of the halo is real."""
     torch.manual_seed(3)
-    return RecurrentUpscaler(num_feat=8, num_block=num_block).eval().requires_grad_(False)
+    return MSRB(num_feat=8, num_block=num_block).eval().requires_grad_(False)
 
 
 NET = small_network()
@@ -57,7 +58,7 @@ def test_tiles_equal_the_whole_frame(height: int, width: int, tile: int, frames:
 def test_the_full_size_network_tiles_too() -> None:
     """The released size, 100x140, tiles of 16 and 64: equal to the whole frame to 1e-5."""
     torch.manual_seed(5)
-    net = RecurrentUpscaler().eval().requires_grad_(False)
+    net = MSRB().eval().requires_grad_(False)
     clip = torch.rand(2, 3, 100, 140)
     whole = run(Engine(net, 100, 140, CPU_FP32, tile=1000), clip)
     for tile in (40, 64):
@@ -95,15 +96,15 @@ def fail_times(
 ) -> list[tuple[int, ...]]:
     """Make the first `times` network steps on more than `above_px` rows fail; returns the calls."""
     calls: list[tuple[int, ...]] = []
-    real = RecurrentUpscaler.step
+    real = MSRB.step
 
-    def step(self: RecurrentUpscaler, prev: Tensor, *rest: Tensor) -> tuple[Tensor, Tensor]:
-        calls.append(tuple(prev.shape[-2:]))
-        if prev.shape[-2] > above_px and len(calls) <= times:
+    def step(self: MSRB, window: Window, carried: Carried) -> tuple[Tensor, Carried]:
+        calls.append(tuple(window[0].shape[-2:]))
+        if window[0].shape[-2] > above_px and len(calls) <= times:
             raise error
-        return real(self, prev, *rest)
+        return real(self, window, carried)
 
-    monkeypatch.setattr(RecurrentUpscaler, "step", step)
+    monkeypatch.setattr(MSRB, "step", step)
     return calls
 
 
@@ -148,15 +149,15 @@ def poison(
     monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Tensor, Tensor], object], only_half: bool
 ) -> None:
     """Let `spoil` change what each step returns, perhaps only in half precision."""
-    real = RecurrentUpscaler.step
+    real = MSRB.step
 
-    def step(self: RecurrentUpscaler, *args: Tensor) -> tuple[Tensor, Tensor]:
-        sr, state = real(self, *args)
+    def step(self: MSRB, window: Window, carried: Carried) -> tuple[Tensor, Carried]:
+        sr, (kept, state) = real(self, window, carried)
         if state.dtype != torch.float32 or not only_half:
             spoil(sr, state)
-        return sr, state
+        return sr, (kept, state)
 
-    monkeypatch.setattr(RecurrentUpscaler, "step", step)
+    monkeypatch.setattr(MSRB, "step", step)
 
 
 @pytest.mark.parametrize(
@@ -234,7 +235,7 @@ def test_cpu_precision_follows_the_instructions(
 
 def test_the_tile_follows_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plenty of memory: the whole frame. Less: a multiple of four. Hardly any: the minimum."""
-    frame = (1080, 1920, 24, CPU_BF16)
+    frame = (1080, 1920, MSRB(), CPU_BF16)
     chosen = []
     for free in (64 << 30, 8 << 30, 3 << 30):
         monkeypatch.setattr(engine_module, "free_memory", lambda device, free=free: free)
@@ -249,7 +250,7 @@ def test_a_frame_that_no_tiling_fits_is_refused(monkeypatch: pytest.MonkeyPatch)
     """8K needs 36 GB for its state and enlarged frame: said before the first frame."""
     monkeypatch.setattr(engine_module, "free_memory", lambda device: 20 << 30)
     with pytest.raises(DeviceError, match="7680x4320 needs about 36 GB on cpu, and 21 GB are free"):
-        choose_tile(4320, 7680, 24, CPU_BF16)
+        choose_tile(4320, 7680, MSRB(), CPU_BF16)
 
 
 @pytest.mark.gpu

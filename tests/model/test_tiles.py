@@ -7,7 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from animesr_cli.model.tiles import MULTIPLE, Region, grid
+from animesr_cli.model.tiles import Region, grid
+
+MULTIPLE = 4
 
 sizes = st.integers(1, 60).map(lambda units: units * MULTIPLE)
 
@@ -16,7 +18,7 @@ sizes = st.integers(1, 60).map(lambda units: units * MULTIPLE)
 def test_a_grid_covers_every_pixel_once(height: int, width: int, side: int) -> None:
     """Every pixel lies in one tile; none is larger than asked, and edges are multiples of 4."""
     covered = torch.zeros(height, width, dtype=torch.int32)
-    for tile in grid(height, width, side):
+    for tile in grid(height, width, side, MULTIPLE):
         covered[tile.index] += 1
         assert 0 < tile.height <= side
         assert 0 < tile.width <= side
@@ -27,7 +29,7 @@ def test_a_grid_covers_every_pixel_once(height: int, width: int, side: int) -> N
 @given(height=sizes, width=sizes, side=st.integers(16, 300))
 def test_tiles_of_one_grid_are_nearly_equal(height: int, width: int, side: int) -> None:
     """Heights, and widths, differ by at most one step of 4: no sliver costs a halo of its own."""
-    tiles = grid(height, width, side)
+    tiles = grid(height, width, side, MULTIPLE)
     for lengths in ([t.height for t in tiles], [t.width for t in tiles]):
         assert max(lengths) - min(lengths) <= MULTIPLE
 

@@ -84,7 +84,7 @@ def test_everything_is_there(tune: Any, tmp_path: Path, random_checkpoint: Path)
         "validation",
     ]  # fmt: skip
     trained, start = load_checkpoint(out / "model.safetensors"), load_checkpoint(random_checkpoint)
-    assert (trained.num_feat, trained.num_block) == (start.num_feat, start.num_block)
+    assert trained.network.config == start.network.config
     assert any(
         not torch.equal(start.state_dict[name], value) for name, value in trained.state_dict.items()
     )
@@ -131,7 +131,7 @@ def test_from_scratch(tune: Any, tmp_path: Path) -> None:
     """A network of a given size is trained from random weights."""
     assert tune("-n", "scratch", "--features", "6", "--blocks", "2,1,1").exit_code == 0
     trained = load_checkpoint(tmp_path / "out" / "model.safetensors")
-    assert (trained.num_feat, trained.num_block) == (6, (2, 1, 1))
+    assert trained.network.config == {"num_feat": 6, "num_block": (2, 1, 1)}
 
 
 def test_operators_take_part(tune: Any, tmp_path: Path) -> None:
@@ -287,7 +287,7 @@ def test_ctrl_c_saves(data: Path, random_checkpoint: Path, tmp_path: Path) -> No
     assert outcome.exit_code == 130
     assert "stopped by SIGINT" in outcome.error
     reached = len(losses_of(out))
-    assert load_checkpoint(out / "model.safetensors").num_feat == 4
+    assert load_checkpoint(out / "model.safetensors").network.config["num_feat"] == 4
     again = animesr(*arguments, "--minutes", "0")
     assert f"going on from iteration {reached}" in again.stderr
 

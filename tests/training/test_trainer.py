@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from animesr_cli.errors import UsageError, WeightsError
-from animesr_cli.model.msrb import RecurrentUpscaler
+from animesr_cli.model.msrb import MSRB
 from animesr_cli.settings import LOSSES, FinetuneSettings, LossWeights
 from animesr_cli.training import discriminator
 from animesr_cli.training.state import SavedState
@@ -32,7 +32,7 @@ def narrow_discriminator(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def trainer_of(settings: FinetuneSettings = TINY, dtype: torch.dtype = torch.float32) -> Trainer:
     torch.manual_seed(3)
-    network = RecurrentUpscaler(num_feat=4, num_block=(1, 1, 1))
+    network = MSRB(num_feat=4, num_block=(1, 1, 1))
     return Trainer(network, settings, device=CPU, dtype=dtype)
 
 
@@ -95,7 +95,7 @@ def test_the_average_follows_slowly() -> None:
     for name, weight in trainer.network.named_parameters():
         expected = 0.9 * start[name] + 0.1 * weight.detach()
         torch.testing.assert_close(trainer.average[name], expected)
-    network = RecurrentUpscaler(num_feat=4, num_block=(1, 1, 1))
+    network = MSRB(num_feat=4, num_block=(1, 1, 1))
     network.load_state_dict(trainer.average, strict=True)
     clip = batch_of().lr
     with torch.no_grad():

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import media
 from animesr_cli.errors import DiskFullError, InputError, OutputError, UsageError
 from animesr_cli.model.engine import choose_compute, choose_tile
-from animesr_cli.model.msrb import halo
+from animesr_cli.model.msrb import MSRB
 from animesr_cli.reading.probe import VideoInfo
 from animesr_cli.reading.reader import probe
 from animesr_cli.settings import UpscaleSettings
@@ -253,7 +253,7 @@ def test_the_tile_is_what_was_asked_for_or_what_fits(planned: Planned) -> None:
     """0 asks the engine; a small picture is one tile."""
     plan, _ = planned()
     compute = choose_compute("auto", "auto")
-    assert plan.tile == choose_tile(46, 62, halo((1, 1, 1)), compute)
+    assert plan.tile == choose_tile(46, 62, MSRB(4, (1, 1, 1)), compute)
     assert not plan.tiled
     plan, _ = planned(tile=32)
     assert (plan.tile, plan.tiled) == (32, True)

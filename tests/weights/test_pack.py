@@ -17,7 +17,7 @@ import pack
 from animesr_cli.degradation.lbo import LearnableOperator, load_operator
 from animesr_cli.errors import UsageError
 from animesr_cli.model.checkpoint import load_checkpoint, load_network
-from animesr_cli.model.msrb import RecurrentUpscaler
+from animesr_cli.model.msrb import MSRB
 from animesr_cli.settings import FinetuneSettings
 from animesr_cli.training import discriminator
 from animesr_cli.training.state import read_state, write_state
@@ -30,7 +30,7 @@ COMMAND = "animesr finetune --data /home/me/clips -n base -o runs/net --validati
 
 def trainer_of(settings: FinetuneSettings) -> Trainer:
     torch.manual_seed(3)
-    network = RecurrentUpscaler(num_feat=4, num_block=(1, 1, 1))
+    network = MSRB(num_feat=4, num_block=(1, 1, 1))
     return Trainer(network, settings, device=torch.device("cpu"), dtype=torch.float32)
 
 
@@ -70,7 +70,7 @@ def test_a_packed_network_is_the_same_in_half_precision(model: Path, tmp_path: P
     output = tmp_path / "base.safetensors"
     pack.pack_model(model, output, {})
     before, after = load_checkpoint(model), load_checkpoint(output)
-    assert (after.num_feat, after.num_block) == (before.num_feat, before.num_block)
+    assert after.network.config == before.network.config
     for name, tensor in before.state_dict.items():
         assert torch.equal(after.state_dict[name], tensor.half().float()), name
 
@@ -122,7 +122,7 @@ def test_an_operator_is_packed_too(tmp_path: Path) -> None:
 
 def test_a_blend_lies_between(tmp_path: Path) -> None:
     """Every weight is on the way from the first to the second; both histories are kept."""
-    states = [RecurrentUpscaler(4, (1, 1, 1)).state_dict() for _ in range(2)]
+    states = [MSRB(4, (1, 1, 1)).state_dict() for _ in range(2)]
     paths = [tmp_path / "one.safetensors", tmp_path / "other.safetensors"]
     for state, path in zip(states, paths, strict=True):
         save_file(state, path, {"made by": path.stem})
@@ -141,7 +141,7 @@ def test_networks_of_two_sizes_are_not_blended(tmp_path: Path) -> None:
     """It is said, and nothing is written."""
     paths = [tmp_path / "one.safetensors", tmp_path / "other.safetensors"]
     for features, path in zip((4, 6), paths, strict=True):
-        save_file(RecurrentUpscaler(features, (1, 1, 1)).state_dict(), path)
+        save_file(MSRB(features, (1, 1, 1)).state_dict(), path)
     with pytest.raises(SystemExit, match="different sizes"):
         pack.main([str(paths[0]), str(tmp_path / "base.safetensors"), "--toward", str(paths[1])])
     assert not (tmp_path / "base.safetensors").exists()

@@ -54,9 +54,22 @@ def test_it_says_what_it_is(checkpoint: Checkpoint) -> None:
         metadata = file.metadata() or {}
         types = {file.get_tensor(name).dtype for name in file.keys()}  # noqa: SIM118
     assert types == {torch.float16}
-    assert metadata["licence"] == checkpoint.licence == "Apache-2.0"
+    assert metadata["licence"] == checkpoint.licence
     assert metadata["training"]
     assert not [text for text in metadata.values() if "/home/" in text or "/tmp/" in text]
+
+
+def test_the_start_of_base_is_named() -> None:
+    """Who trained on from somebody else's weights keeps his notice beside them, and in the card."""
+    (base,) = (each for each in SHIPPED if each.name == "base")
+    assert base.licence == "Apache-2.0 AND BSD-3-Clause"
+    notice = (WEIGHTS / "NOTICE-realesr-animevideov3.txt").read_text(encoding="utf-8")
+    assert "Copyright (c) 2021, Xintao Wang" in notice
+    assert "Redistributions in binary form must reproduce the above copyright notice" in notice
+    card = (WEIGHTS / "README.md").read_text(encoding="utf-8")
+    assert "NOTICE-realesr-animevideov3.txt" in card
+    with safe_open(WEIGHTS / base.filename, framework="pt") as file:
+        assert "Xintao Wang" in file.metadata()["credits"]
 
 
 def test_training_states_stay_small() -> None:
