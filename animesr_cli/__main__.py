@@ -8,7 +8,7 @@ from animesr_cli.errors import ExitCode
 def main() -> None:
     """Run the command line; leaves through ``SystemExit`` with a documented exit code."""
     try:
-        from animesr_cli.cli.upscale import app
+        from animesr_cli.cli.commands import app
 
         app(prog_name="animesr")
     except KeyboardInterrupt:  # before a command has begun to listen

@@ -6,23 +6,24 @@ has. Images, pipes and short clips go in one piece. It does not know how either 
 
 from __future__ import annotations
 
+import inspect
 import os
 import time
-from collections.abc import Callable, Mapping
-from fractions import Fraction
+from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from animesr_cli.errors import UsageError
 from animesr_cli.jobs.job import LongRun
 from animesr_cli.jobs.manifest import journal_folder, left_behind
 from animesr_cli.reading.y4m import PIPE
-from animesr_cli.settings import MAX_PIXELS, SEGMENT_FRAMES, Precision, UpscaleSettings
+from animesr_cli.settings import UpscaleSettings, check_settings
+from animesr_cli.settings.option import declared, read
 from animesr_cli.text import shown
 from animesr_cli.upscaling.pipeline import Observer, Progress, UpscaleResult, Upscaling
 from animesr_cli.upscaling.plan import LoadedNetwork, Plan, make_plan
 from animesr_cli.upscaling.targets import default_output, images_of
-from animesr_cli.video.timestamps import parse_rate, parse_time
 from animesr_cli.writing.concat import segment_format
 
 
@@ -47,10 +48,7 @@ def is_long(plan: Plan, warn: Callable[[str], None]) -> bool:
 
 def check_long_settings(settings: UpscaleSettings) -> None:
     """Refuse what cannot work, before anything is opened."""
-    if settings.segment_frames < 1:
-        raise UsageError(f"--segment-frames must be at least 1, not {settings.segment_frames}")
-    if settings.workers is not None and settings.workers < 1:
-        raise UsageError(f"--workers must be at least 1, not {settings.workers}")
+    check_settings(settings)
     if settings.work_dir is not None and not settings.work_dir.is_dir():
         raise UsageError(f"--work-dir {shown(settings.work_dir)} is no folder", "make it first")
     if settings.journal:
@@ -137,64 +135,21 @@ def finished_before(
     )
 
 
-def _moment(time: float | str | Fraction) -> Fraction:
-    if isinstance(time, str):
-        return parse_time(time)
-    if not 0 <= time < float("inf"):
-        raise UsageError(f"{time} is not a time", "give seconds, from 0 on")
-    return Fraction(str(time))  # 0.1 is meant to be a tenth
-
-
 def upscale(
     input: str | PathLike[str],
     output: str | PathLike[str] | None = None,
     *,
-    scale: float = 4.0,
-    width: int | None = None,
-    height: int | None = None,
-    model: str = "base",
-    tile: int = 0,
-    device: str = "auto",
-    precision: Precision = "auto",
-    codec: str = "auto",
-    crf: float | None = None,
-    preset: str | None = None,
-    pix_fmt: str | None = None,
-    encoder_options: Mapping[str, str] | None = None,
-    start: float | str | Fraction | None = None,
-    end: float | str | Fraction | None = None,
-    frames: int | None = None,
-    fps: float | str | Fraction | None = None,
-    scenes: bool = True,
-    matrix: str | None = None,
-    stream: int | None = None,
-    deinterlace: bool = False,
-    max_pixels: int = MAX_PIXELS,
-    journal: bool = True,
-    segment_frames: int = SEGMENT_FRAMES,
-    work_dir: str | PathLike[str] | None = None,
-    restart: bool = False,
-    workers: int | None = None,
-    cluster: str | None = None,
-    overwrite: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
+    **options: Any,
 ) -> UpscaleResult:
-    """Enlarge a video: the same as ``animesr upscale`` of one input, with the same defaults.
+    """Enlarge a video: the same as ``animesr upscale`` of one input, with the same options.
 
     Args:
         input: a video file, a folder or pattern of images, or ``-`` for standard input.
         output: where to write; None or a folder names it ``IN_x4``.
-        scale: factor on width and height, above 0.
-        width, height: exact sizes instead; one of them keeps the aspect.
-        model: a name of the catalogue, or a path to a checkpoint.
-        tile: tile side in input pixels; 0 chooses from free memory.
-        fps: frames per second of images, or text such as ``"24000/1001"``.
-        start, end: seconds, or text such as ``"1:02:03.5"``; ``end`` is exclusive.
-        journal: keep finished segments of at most ``segment_frames`` frames in ``OUT.animesr``,
-            beside the output or in ``work_dir``, so that the same call goes on after an
-            interruption; ``restart`` begins anew. Images, pipes and short clips have none.
-        workers, cluster: how many processes compute, or the Ray cluster that does.
         on_progress: called after each frame, or now and then where there is a journal.
+        options: the fields of ``UpscaleSettings``, in their own types or as a person writes them
+            (``start="1:02:03.5"``, ``height="1080p"``, ``fps="24000/1001"``).
 
     Returns:
         Frames, seconds and warnings; the file is complete and verified.
@@ -202,36 +157,36 @@ def upscale(
     Raises:
         AnimesrError: one of its family, with a message, a hint and the exit code of the command.
             Nothing is left of the output then but its journal, and an older one is untouched.
+        TypeError: an option is none.
     """
-    settings = UpscaleSettings(
-        scale=scale,
-        width=width,
-        height=height,
-        model=str(model),
-        tile=tile,
-        device=device,
-        precision=precision,
-        codec=codec,
-        crf=crf,
-        preset=preset,
-        pix_fmt=pix_fmt,
-        encoder_options=dict(encoder_options or {}),
-        start=None if start is None else _moment(start),
-        end=None if end is None else _moment(end),
-        frames=frames,
-        fps=None if fps is None else parse_rate(str(fps)),
-        scenes=scenes,
-        matrix=matrix,
-        stream=stream,
-        deinterlace=deinterlace,
-        max_pixels=max_pixels,
-        journal=journal,
-        segment_frames=segment_frames,
-        work_dir=None if work_dir is None else Path(work_dir),
-        restart=restart,
-        workers=workers,
-        cluster=cluster,
-        overwrite=overwrite,
-    )
+    keywords = keyword_parameters()
+    unknown = sorted(options.keys() - keywords.keys())
+    if unknown:
+        raise TypeError(f"upscale() got an unexpected keyword argument {unknown[0]!r}")
+    given = {name: value for name, value in options.items() if value is not None}
+    settings = UpscaleSettings(**read(UpscaleSettings, given))
     observer = Observer(on_progress=on_progress or (lambda progress: None))
     return run(Path(input), None if output is None else Path(output), settings, observer)
+
+
+def keyword_parameters() -> dict[str, inspect.Parameter]:
+    """The options of ``upscale`` as a signature shows them, with types and defaults."""
+    return {
+        each.field: inspect.Parameter(
+            each.field,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=each.default,
+            annotation=each.type,
+        )
+        for each in declared(UpscaleSettings).values()
+        if not each.option.command_only
+    }
+
+
+def _signature() -> inspect.Signature:
+    plain = inspect.signature(upscale)
+    kept = [each for name, each in plain.parameters.items() if name != "options"]
+    return plain.replace(parameters=[*kept, *keyword_parameters().values()])
+
+
+upscale.__dict__["__signature__"] = _signature()

@@ -15,7 +15,7 @@ import animesr_cli
 PACKAGE = Path(animesr_cli.__file__).parent
 NAME = PACKAGE.name
 
-LONGEST_CHAIN = 29
+LONGEST_CHAIN = 27
 """To be lowered, never raised."""
 
 # Room -> the rooms that its files may import. A room is a folder, or a file at the package's root.
@@ -56,6 +56,7 @@ ROOMS: dict[str, set[str]] = {
     "jobs": {
         "bounded",
         "errors",
+        "settings",
         "threads",
         "model",
         "text",
@@ -175,7 +176,7 @@ USERS = {
         "pages",
     },
     "ray": {"workers.ray_driver"},
-    "rich": {"cli.console"},
+    "rich": {"cli"},
     "safetensors": {"jobs.chunk_worker", "model.checkpoint", "training.state"},
     "torch": {
         "video",
@@ -191,11 +192,11 @@ USERS = {
         "compare",
         "pages",
         "bench_segments",
-        "cli.doctor",
+        "cli.machine",
         "workers.local",
     },
     "tqdm": {"model.checkpoint"},
-    "typer": {"cli.app", "cli.options", "cli.research", "cli.upscale"},
+    "typer": {"cli"},
 }
 
 
@@ -307,7 +308,7 @@ def test_no_public_name_is_a_room() -> None:
     assert not set(animesr_cli.__all__) & set(ROOMS)
 
 
-@pytest.mark.parametrize("name", [NAME, f"{NAME}.cli.upscale"])
+@pytest.mark.parametrize("name", [NAME, f"{NAME}.cli.commands"])
 def test_the_command_line_starts_without_torch(name: str) -> None:
     """Importing the package or its command line loads no torch, so that ``--help`` is instant."""
     code = f"import sys, {name}; print('torch' in sys.modules)"

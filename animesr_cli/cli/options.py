@@ -1,12 +1,41 @@
-"""Options that several commands share, and what a configuration file must know of a command."""
+"""Settings as options of a command: Typer is told what the fields of the settings classes say.
+
+A verb's function takes whole settings objects. ``verb`` gives it the signature that Typer reads, in
+which each of them is replaced by its fields, and makes the objects again from what was given.
+"""
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
+
+from animesr_cli.cli.app import errors_shown, set_up_logging
+from animesr_cli.settings.option import Declared, Option, declared, read
+from animesr_cli.settings.upscale import DEVICE, LBO, OVERWRITE
+
+CONFIGURATION = "Configuration"
+
+
+def typed(option: Option, name: str = "") -> Any:
+    """What Typer is told of an option; a ``name`` without dashes is its long one."""
+    title = f" [default: {option.default_title}]" if option.default_title else ""
+    flags = [flag for flag in (option.short, f"--{name}" if name else "") if flag]
+    return typer.Option(
+        *flags,
+        help=(option.help + title).replace("[", r"\["),
+        metavar=option.metavar or None,
+        rich_help_panel=option.panel or None,
+        show_default=not option.default_title,
+    )
+
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
@@ -14,19 +43,22 @@ QuietOption = Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")
 VerboseOption = Annotated[
     bool, typer.Option("-v", "--verbose", help="Say what is decided and why.")
 ]
+DeviceOption = Annotated[str, typed(Option(DEVICE.help, DEVICE.short), "device")]
+OverwriteOption = Annotated[bool, typed(OVERWRITE, "overwrite")]
+LboOption = Annotated[list[str] | None, typed(LBO, "lbo")]
 
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
         help="Read this file instead of ~/.config/animesr/config.toml.",
-        rich_help_panel="Configuration",
+        rich_help_panel=CONFIGURATION,
     ),
 ]
 IgnoreConfigOption = Annotated[
     bool,
     typer.Option(
-        "--ignore-config", help="Read no configuration file.", rich_help_panel="Configuration"
+        "--ignore-config", help="Read no configuration file.", rich_help_panel=CONFIGURATION
     ),
 ]
 ProfileOption = Annotated[
@@ -36,9 +68,118 @@ ProfileOption = Annotated[
         "--profile",
         metavar="NAME",
         help=r"Use \[preset.NAME] of the configuration file.",
-        rich_help_panel="Configuration",
+        rich_help_panel=CONFIGURATION,
     ),
 ]
+
+
+# A verb ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Only:
+    """Of a settings class, only these fields are options: ``Annotated[UpscaleSettings, ...]``."""
+
+    fields: tuple[str, ...]
+
+
+def only(*fields: str) -> Only:
+    return Only(fields)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """A parameter of a verb that stands for several options."""
+
+    settings: type
+    fields: tuple[Declared, ...]
+    raw: bool
+    """The verb takes a dictionary of what was given, by field, instead of the settings."""
+
+    def taken_from(self, given: dict[str, Any]) -> Any:
+        """The settings, or the dictionary; the options are taken out of ``given``."""
+        values = {}
+        for each in self.fields:
+            value = given.pop(_parameter_name(each))
+            values[each.field] = not value if each.option.switches_off else value
+        values = read(self.settings, {k: v for k, v in values.items() if v is not None})
+        return values if self.raw else self.settings(**values)
+
+
+def _group(hint: Any) -> _Group | None:
+    """A verb's parameter as a group of options; None: it is one of its own."""
+    base, *notes = get_args(hint) if get_origin(hint) is Annotated else (hint,)
+    chosen = next((note.fields for note in notes if isinstance(note, Only)), None)
+    raw = next((note for note in notes if _is_settings(note)), None)
+    settings = raw or base
+    if not _is_settings(settings):
+        return None
+    fields = declared(settings)
+    return _Group(settings, tuple(fields[name] for name in chosen or fields), raw is not None)
+
+
+def _is_settings(hint: Any) -> bool:
+    return isinstance(hint, type) and hasattr(hint, "__dataclass_fields__")
+
+
+def _parameter_name(each: Declared) -> str:
+    return each.name.replace("-", "_")
+
+
+def _parameter(each: Declared) -> inspect.Parameter:
+    """A field of a settings class as Typer wants a parameter."""
+    option, default = each.option, each.default
+    kind: Any = next((kind for kind in (bool, int, float, Path) if kind in each.types), str)
+    if option.switches_off:
+        default = False
+    elif option.repeatable:
+        kind, default = list[str] | None, None
+    elif option.by_preset or option.default_title or default is None:
+        kind, default = kind | None, None
+    if option.reads is not None and option.reads is not Path and not option.repeatable:
+        kind = str | None  # a text, which the settings read
+    return inspect.Parameter(
+        _parameter_name(each),
+        inspect.Parameter.KEYWORD_ONLY,
+        default=default,
+        annotation=Annotated[kind, typed(option, each.name)],
+    )
+
+
+def _expanded(function: Callable[..., None], groups: Mapping[str, _Group]) -> inspect.Signature:
+    hints = get_type_hints(function, include_extras=True)
+
+    def parameters() -> Iterator[inspect.Parameter]:
+        for name, parameter in inspect.signature(function).parameters.items():
+            if name in groups:
+                yield from map(_parameter, groups[name].fields)
+            else:
+                kind = inspect.Parameter.KEYWORD_ONLY
+                yield parameter.replace(annotation=hints[name], kind=kind)
+
+    return inspect.Signature(list(parameters()), return_annotation=None)
+
+
+def verb(function: Callable[..., None]) -> Callable[..., None]:
+    """A command's function as Typer wants it; its body stands where errors become sentences."""
+    hints = get_type_hints(function, include_extras=True)
+    groups = {name: group for name, hint in hints.items() if (group := _group(hint)) is not None}
+    signature = _expanded(function, groups)
+
+    @functools.wraps(function)
+    def command(**given: Any) -> None:
+        debug, json_events = given.get("debug", False), given.get("json_events", False)
+        with errors_shown(debug=debug, json_events=json_events):
+            set_up_logging(verbose=given.get("verbose", False), debug=debug)
+            settings = {name: group.taken_from(given) for name, group in groups.items()}
+            function(**given, **settings)
+
+    command.__dict__["__signature__"] = signature
+    command.__annotations__ = {each.name: each.annotation for each in signature.parameters.values()}
+    return command
+
+
+# What a configuration file must know -------------------------------------------------------------
 
 
 def _kind(hint: Any) -> type:
@@ -66,3 +207,24 @@ def option_kinds(command: Any) -> dict[str, type]:
         for name, parameter in long_names(command).items()
         if parameter in hints
     }
+
+
+# The manual --------------------------------------------------------------------------------------
+
+
+def options_table(settings: Iterable[Declared]) -> str:
+    """The options as a table in Markdown, as cli/README.md has it."""
+    rows = ["| option | default | |", "|---|---|---|"]
+    for each in settings:
+        option = each.option
+        flags = ", ".join(f"`{flag}`" for flag in (option.short, f"--{each.name}") if flag)
+        default = option.default_title or _shown_default(each)
+        rows.append(f"| {flags} | {default} | {option.help} |")
+    return "\n".join(rows)
+
+
+def _shown_default(each: Declared) -> str:
+    value = each.default
+    if value is None or isinstance(value, bool) or value == () or value == {}:
+        return ""
+    return f"`{value:g}`" if isinstance(value, int | float | Fraction) else f"`{value}`"

@@ -144,7 +144,7 @@ def _sized_for(
     reference: VideoInfo, info: VideoInfo, settings: UpscaleSettings, warn: Warn
 ) -> UpscaleSettings:
     """Settings whose pictures have the reference's size, or the part of it that is kept."""
-    if settings.width or settings.height or settings.scale != UpscaleSettings.scale:
+    if settings.sized or settings.scale is not None:
         raise UsageError(
             "the pictures get the size of the reference", "leave out --scale, --width and --height"
         )

@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 
 from animesr_cli import __version__
+from animesr_cli.settings.option import decisions
 from animesr_cli.upscaling.plan import Plan
 
 END_BYTES: Final = 1 << 20
@@ -36,9 +38,6 @@ def identity_of(plan: Plan, threads: int | None) -> dict[str, dict[str, Any]]:
     source, settings, encoding = plan.source, plan.settings, plan.encoding
     found = os.stat(source.path)
 
-    def text(value: object) -> str | None:
-        return None if value is None else str(value)
-
     return {
         "input": {
             "size": found.st_size,
@@ -53,12 +52,8 @@ def identity_of(plan: Plan, threads: int | None) -> dict[str, dict[str, Any]]:
             "colour": str(plan.colour),
         },
         "option": {
-            "--start": text(settings.start),
-            "--end": text(settings.end),
-            "--frames": settings.frames,
-            "--no-scenes": not settings.scenes,
-            "--deinterlace": settings.deinterlace,
-            "--segment-frames": settings.segment_frames,
+            name: str(value) if isinstance(value, Fraction) else value
+            for name, value in decisions(settings).items()
         },
         "encoder": {
             "name": encoding.codec,

@@ -34,7 +34,7 @@ from animesr_cli.errors import (
     UsageError,
     WeightsError,
 )
-from animesr_cli.settings import NETWORK_SCALE
+from animesr_cli.settings.limits import NETWORK_SCALE
 
 if TYPE_CHECKING:
     # torch, the network and the hub's client are imported where they are used: `animesr models`

@@ -21,7 +21,7 @@ from torch import Tensor
 from animesr_cli.errors import DeviceError, UsageError
 from animesr_cli.model.network import Carried, Network, Window, pad_to_multiple
 from animesr_cli.model.tiles import MIN_TILE, Region, grid
-from animesr_cli.settings import PRECISIONS
+from animesr_cli.settings.limits import PRECISIONS
 
 log = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ from torch import Tensor
 from animesr_cli.errors import InputError, UsageError
 from animesr_cli.reading.probe import DECODING_ERRORS, VideoInfo, describe_colour, probe
 from animesr_cli.reading.reader import Frame, tensor_of
-from animesr_cli.settings import MAX_PIXELS
+from animesr_cli.settings.limits import MAX_PIXELS
 from animesr_cli.text import shown
 from animesr_cli.video.colour import ColourSpec, from_rgb, to_rgb
 from animesr_cli.video.containers import IMAGE_SUFFIXES

@@ -21,7 +21,7 @@ from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 
 from animesr_cli.errors import InputError, UsageError
-from animesr_cli.settings import MAX_PIXELS
+from animesr_cli.settings.limits import MAX_PIXELS
 from animesr_cli.text import shown
 from animesr_cli.video import colour, containers
 from animesr_cli.video.colour import ColourSpec

@@ -32,7 +32,7 @@ from animesr_cli.atomic_files import explained
 from animesr_cli.errors import InputError, UsageError
 from animesr_cli.reading.probe import ColourTags, VideoInfo, colour_spec
 from animesr_cli.reading.reader import Frame
-from animesr_cli.settings import MAX_PIXELS
+from animesr_cli.settings.limits import MAX_PIXELS
 from animesr_cli.video.colour import ColourSpec, PixelLayout
 from animesr_cli.video.pixel_formats import SUBSAMPLING, has_alpha
 from animesr_cli.video.timestamps import FALLBACK_RATE, Pace, format_time, seconds

@@ -21,9 +21,9 @@ from animesr_cli.reading.deinterlace import Deinterlacer, Verdict, interlacing_r
 from animesr_cli.reading.image_reader import ImageSequence
 from animesr_cli.reading.probe import VideoInfo
 from animesr_cli.reading.y4m import OUTPUT_FORMATS, PIPE, signalled
-from animesr_cli.settings import UpscaleSettings
+from animesr_cli.settings import UpscaleSettings, check_settings
 from animesr_cli.upscaling.targets import Target, choose_target, images_of, look_at, losses, remarks
-from animesr_cli.video.colour import MATRICES, ColourSpec, Matrix, PixelLayout
+from animesr_cli.video.colour import ColourSpec, Matrix, PixelLayout
 from animesr_cli.video.hdr import is_hdr
 from animesr_cli.writing.encoders import (
     Encoding,
@@ -128,7 +128,7 @@ def output_size(
     width, height = settings.width, settings.height
     if source.rotation % 180:  # the wish is about the picture as shown
         width, height = height, width
-    scale = Fraction(settings.scale).limit_denominator(10_000)
+    scale = Fraction(settings.factor).limit_denominator(10_000)
     if width or height:
         scale = width / Fraction(shape[0]) if width else Fraction(height or 0, shape[1])
     exact = (width or shape[0] * scale, height or shape[1] * scale)
@@ -196,30 +196,11 @@ def _check_disk(pixels: int, encoding: Encoding, free: int, warn: Callable[[str]
         warn(f"the output may need {_size(likely)} and only {_size(free)} are free where it goes")
 
 
-def check_settings(settings: UpscaleSettings) -> None:
-    for name in ("width", "height", "frames"):
-        value = getattr(settings, name)
-        if value is not None and value < 1:
-            raise UsageError(f"--{name} must be at least 1, not {value}")
-    if not 0 < settings.scale < float("inf"):
-        raise UsageError(f"--scale must be above 0, not {settings.scale:g}")
-    if settings.tile and settings.tile < 16:
-        raise UsageError(f"--tile must be 0 (automatic) or at least 16, not {settings.tile}")
-    if settings.max_pixels < 1:
-        raise UsageError(f"--max-pixels must be at least 1, not {settings.max_pixels}")
-    if settings.matrix not in (None, *MATRICES):
-        raise UsageError(
-            f"no colour matrix is named {settings.matrix!r}", f"one of {', '.join(MATRICES)}"
-        )
-    if settings.start is not None and settings.end is not None and settings.end <= settings.start:
-        raise UsageError("--end must be later than --start")
-
-
 def _notes(
     source: VideoInfo, settings: UpscaleSettings, width: int, height: int, aspect: Fraction
 ) -> list[str]:
     notes = []
-    exact: tuple[float, float] = (source.width * settings.scale, source.height * settings.scale)
+    exact: tuple[float, float] = (source.width * settings.factor, source.height * settings.factor)
     if source.sample_aspect_ratio != aspect == 1 and not (settings.width and settings.height):
         notes.append("pixels made square: the output cannot store that they are not")
         exact = (width, exact[1])

@@ -20,7 +20,7 @@ import av
 import av.container
 
 from animesr_cli.errors import InputError, UsageError
-from animesr_cli.settings import MAX_PIXELS
+from animesr_cli.settings.limits import MAX_PIXELS
 from animesr_cli.text import shown
 
 # Demuxers that read one self-contained file with moving pictures. Left out on purpose: hls, concat,

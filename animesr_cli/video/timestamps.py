@@ -1,4 +1,4 @@
-"""Time as (pts, time base): parsing, formatting, rescaling, and repair of broken timestamps.
+"""Time as (pts, time base): formatting, rescaling, and repair of broken timestamps.
 
 It does not know files or FFmpeg: a timestamp is an integer number of ticks, a time base is the
 length of one tick in seconds. Floats appear only in text for people.
@@ -9,13 +9,10 @@ from __future__ import annotations
 import heapq
 import logging
 import math
-import re
 from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, Generic, TypeVar
-
-from animesr_cli.errors import UsageError
 
 logger = logging.getLogger(__name__)
 
@@ -26,49 +23,7 @@ FALLBACK_RATE: Final = Fraction(25)
 MIN_SPACING_SECONDS: Final = Fraction(1, 1000)
 """A repaired frame keeps this distance from its neighbours where there is room: the tick of MKV."""
 
-MAX_RATE: Final = 1000
-"""Frames per second above which a rate is taken for a mistake."""
-NTSC_ROUNDING: Final = Fraction(1, 200)
-"""How far people's 23.98 and 29.97 are from 24000/1001 and 30000/1001."""
-
-_CLOCK = re.compile(
-    r"(?:(?P<hours>[0-9]+):)?(?P<minutes>[0-9]{1,2}):(?P<seconds>[0-9]{1,2}(?:\.[0-9]+)?)"
-)
-_RATE = re.compile(r"[0-9]+/0*[1-9][0-9]*|[0-9]+(?:\.[0-9]+)?")
-_SECONDS = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
-
-
 # Text --------------------------------------------------------------------------------------------
-
-
-def parse_time(text: str) -> Fraction:
-    """Seconds in ``12.5``, ``1:30`` or ``1:02:03.250``."""
-    text = text.strip()
-    if _SECONDS.fullmatch(text):
-        return Fraction("0" + text if text.startswith(".") else text.removesuffix("."))
-    clock = _CLOCK.fullmatch(text)
-    if clock is not None:
-        hours, minutes = clock["hours"], int(clock["minutes"])
-        part = Fraction(clock["seconds"])
-        if part < 60 and (minutes < 60 or hours is None):
-            return int(hours or 0) * 3600 + minutes * 60 + part
-    raise UsageError(
-        f"{text!r} is not a time",
-        "give seconds (12.5) or hours, minutes and seconds (1:02:03.250)",
-    )
-
-
-def parse_rate(text: str) -> Fraction:
-    """Frames per second in ``24``, ``24000/1001`` or ``23.976``, which means the same as that."""
-    text = text.strip()
-    rate = Fraction(text) if _RATE.fullmatch(text) else Fraction(0)
-    if not 0 < rate <= MAX_RATE:
-        raise UsageError(
-            f"{text!r} is no number of frames per second",
-            "give for example 24, 23.976 or 24000/1001",
-        )
-    ntsc = Fraction(round(rate) * 1000, 1001)
-    return ntsc if "." in text and abs(rate - ntsc) < NTSC_ROUNDING else rate
 
 
 def format_time(time: Fraction | float) -> str:

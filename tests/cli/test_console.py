@@ -14,8 +14,9 @@ import pytest
 from rich.console import Console
 
 import media
-from animesr_cli.cli import console
-from animesr_cli.cli.console import RunDisplay, Speed, format_bytes, plan_line, progress_line
+from animesr_cli.cli import console, upscale_display
+from animesr_cli.cli.console import format_bytes
+from animesr_cli.cli.upscale_display import RunDisplay, Speed, plan_line, progress_line
 from animesr_cli.errors import UsageError
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.upscaling.pipeline import Progress, UpscaleResult
@@ -121,7 +122,7 @@ def test_the_plan_line_says_what_will_be_done(plan: Plan) -> None:
 
 def test_the_plan_as_an_event_is_plain_values(plan: Plan) -> None:
     """Everything that the line says, and the file names and the hash of the model."""
-    event = json.loads(json.dumps(console.plan_event(plan)))
+    event = json.loads(json.dumps(upscale_display.plan_event(plan)))
     assert event["input"] == str(plan.source.path)
     assert event["output"].endswith("in_x2.5.mkv")
     assert (event["input_size"], event["output_size"]) == ([62, 46], [156, 116])

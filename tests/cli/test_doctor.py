@@ -11,8 +11,8 @@ import pytest
 import torch
 
 import animesr_cli
-from animesr_cli.cli import doctor
-from animesr_cli.cli.doctor import Finding, examine
+from animesr_cli.cli import machine as doctor
+from animesr_cli.cli.machine import Finding, examine
 from animesr_cli.model import checkpoint as checkpoints
 from animesr_cli.model.engine import choose_compute
 from animesr_cli.writing.encoders import ENCODERS

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 import animesr_cli
 import media
-from animesr_cli.cli import console
-from animesr_cli.cli.upscale import app
+from animesr_cli.cli import upscale_display
+from animesr_cli.cli.commands import app
 from animesr_cli.model.checkpoint import CATALOGUE
 from animesr_cli.reading.reader import probe
 from animesr_cli.settings import UpscaleSettings
@@ -111,7 +111,7 @@ def test_help_completion_and_usage_errors_load_no_torch() -> None:
     """They are instant: nothing of a run is imported for them."""
     code = (
         "import sys\n"
-        "from animesr_cli.cli.upscale import app\n"
+        "from animesr_cli.cli.commands import app\n"
         "for arguments in (['upscale', '--help'], ['upscale'], ['upscale', 'a', '--start', 'x'],\n"
         "                  ['download'], ['models'], ['-V']):\n"
         "    try: app(arguments, prog_name='animesr')\n"
@@ -309,7 +309,7 @@ def test_an_unforeseen_error_is_an_event_too(
     def fail(*arguments: object) -> None:
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr(console.RunDisplay, "on_result", fail)
+    monkeypatch.setattr(upscale_display.RunDisplay, "on_result", fail)
     outcome = animesr("upscale", source, *model, "--json", "-q")
     assert outcome.exit_code == 1
     assert events_of(outcome)[-1]["exit_code"] == 1

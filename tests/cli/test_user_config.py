@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from animesr_cli import api as workflow
-from animesr_cli.cli import upscale as cli
+from animesr_cli.cli import commands as cli
 from animesr_cli.cli.options import option_kinds
 from animesr_cli.cli.user_config import (
     COMMAND_LINE_ONLY,
@@ -92,7 +92,7 @@ def test_an_option_that_is_given_with_its_default_wins(
 ) -> None:
     """It counts that an option is given, not that its value differs from the default."""
     config.write_text("[upscale]\ncodec = 'ffv1'\nscale = 2\n")
-    assert settings_of("-c", "auto", "-s", "4") == UpscaleSettings()
+    assert settings_of("-c", "auto", "-s", "4") == UpscaleSettings(scale=4)
 
 
 @pytest.mark.parametrize("group", SAME_QUESTION, ids=sorted)

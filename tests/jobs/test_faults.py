@@ -37,7 +37,7 @@ from torch import Tensor
 
 import media
 from animesr_cli import upscale
-from animesr_cli.cli import console
+from animesr_cli.cli.upscale_display import RunDisplay
 from animesr_cli.errors import (
     DeviceError,
     DiskFullError,
@@ -142,14 +142,14 @@ def after_frame(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], 
     """Have something happen to the system while a run is at a frame."""
 
     def arrange(number: int, action: Callable[[], object]) -> None:
-        shown = console.RunDisplay.on_progress
+        shown = RunDisplay.on_progress
 
-        def on_progress(self: console.RunDisplay, progress: Progress) -> None:
+        def on_progress(self: RunDisplay, progress: Progress) -> None:
             shown(self, progress)
             if progress.frames == number:
                 action()
 
-        monkeypatch.setattr(console.RunDisplay, "on_progress", on_progress)
+        monkeypatch.setattr(RunDisplay, "on_progress", on_progress)
 
     return arrange
 
@@ -695,7 +695,7 @@ def test_what_the_encoder_rejects_is_known_before_the_first_frame(
     """Row 17: code 2, what is refused, and what is taken; no frame was computed for it."""
     options, words = REJECTED[kind]
     computed: list[object] = []
-    monkeypatch.setattr(console.RunDisplay, "on_progress", lambda self, done: computed.append(done))
+    monkeypatch.setattr(RunDisplay, "on_progress", lambda self, done: computed.append(done))
     refused(2, words, *options)
     assert computed == []
 

@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.nn import functional
 
 import cartoon
-from animesr_cli.cli import console, research
+from animesr_cli.cli import console
+from animesr_cli.cli import learn_lbo as command_file
 from animesr_cli.degradation.lbo import load_operator
 from animesr_cli.degradation.operators import blur
 from animesr_cli.degradation.video import degrade_video
@@ -384,7 +385,7 @@ def test_a_person_decides(
             raise EOFError
         return left.pop(0)
 
-    monkeypatch.setattr(research, "can_ask", lambda: True)
+    monkeypatch.setattr(command_file, "can_ask", lambda: True)
     monkeypatch.setattr(console.err, "input", answer)
     output = tmp_path / "dvd.safetensors"
     ended = animesr(*command(own_clip, zero_checkpoint, "-o", output))

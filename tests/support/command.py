@@ -19,7 +19,7 @@ from typing import Any
 from typer.testing import CliRunner
 
 import animesr_cli
-from animesr_cli.cli.upscale import app
+from animesr_cli.cli.commands import app
 
 SOURCE = Path(animesr_cli.__file__).parents[1]
 

@@ -80,7 +80,7 @@ def become_the_command(arguments: Sequence[str], stderr: int) -> None:
 
 
 def import_rooms() -> None:
-    for room in ("cli.upscale", "api", "batch"):
+    for room in ("cli.commands", "api", "batch"):
         importlib.import_module(f"animesr_cli.{room}")
 
 

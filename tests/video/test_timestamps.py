@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from animesr_cli.errors import UsageError
+from animesr_cli.settings.texts import parse_rate, parse_time
 from animesr_cli.video.timestamps import (
     ContinuousClock,
     LossTracker,
@@ -19,8 +20,6 @@ from animesr_cli.video.timestamps import (
     format_clock,
     format_speed,
     format_time,
-    parse_rate,
-    parse_time,
     rescale,
     seconds,
     ticks,

@@ -1,0 +1,111 @@
+"""What is seen of a batch: one run after another, and in the end what became of each file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+from rich.traceback import Traceback
+
+from animesr_cli.cli.console import emit, err, error_event, show_error, show_note, show_table
+from animesr_cli.cli.upscale_display import RunDisplay
+from animesr_cli.errors import AnimesrError
+from animesr_cli.text import shown
+from animesr_cli.video.timestamps import format_time
+
+if TYPE_CHECKING:
+    from animesr_cli.batch import Batch, BatchResult, Item, Outcome
+
+
+class BatchDisplay:
+    """A batch: one run after another, and in the end what became of each file."""
+
+    def __init__(
+        self, *, json_events: bool = False, quiet: bool = False, debug: bool = False
+    ) -> None:
+        self._json = json_events
+        self._quiet = quiet
+        self._debug = debug
+        self._run: RunDisplay | None = None
+        self._items: tuple[Item, ...] = ()
+
+    def __enter__(self) -> BatchDisplay:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._run is not None:
+            self._run.__exit__()
+        self._run = None
+
+    def on_batch(self, batch: Batch) -> None:
+        self._items = batch.items
+        places = {"folder": str(batch.folder), "output": str(batch.output)}
+        passed_over = {"others": batch.others, "earlier": batch.earlier}
+        if self._json:
+            emit("batch", {**places, "files": len(batch.items), **passed_over})
+        if self._quiet:
+            return
+        new = "" if batch.output.is_dir() else " (new)"
+        count = f"{len(batch.items)} video{'' if len(batch.items) == 1 else 's'}"
+        err.print(Text(f"{count} in {shown(batch.folder)} -> {shown(batch.output)}{new}"))
+        if batch.others:
+            show_note(f"passed over, as no videos by their suffix: {batch.others}")
+        if batch.earlier:
+            show_note(f"passed over, as outputs by their names: {batch.earlier}")
+
+    def begin(self, item: Item) -> RunDisplay:
+        if not self._quiet:
+            number = self._items.index(item) + 1
+            err.print(Text(f"[{number}/{len(self._items)}] {shown(item.name)}", style="bold"))
+        self._run = RunDisplay(json_events=self._json, quiet=self._quiet, file=item.source)
+        return self._run
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        run, self._run = self._run, None
+        if run is not None and outcome.result is not None:
+            run.on_result(outcome.result)
+        elif run is not None:
+            run.__exit__()
+        if outcome.error is not None:
+            self._show_failure(outcome.item, outcome.error)
+        elif outcome.result is None and self._json:
+            item = outcome.item
+            emit("skipped", {"file": str(item.source), "output": str(item.output)})
+
+    def _show_failure(self, item: Item, error: AnimesrError) -> None:
+        if self._debug:
+            err.print(Traceback.from_exception(type(error), error, error.__traceback__))
+        if self._json:
+            emit("error", {"file": str(item.source)} | error_event(error))
+        name = f"{shown(item.name)}: " if self._quiet else ""  # else it stands in the line above
+        show_error(AnimesrError(name + error.message, error.hint))
+
+    def on_warning(self, message: str) -> None:
+        RunDisplay(json_events=self._json, quiet=self._quiet).on_warning(message)
+
+    def on_result(self, result: BatchResult, exit_code: int) -> None:
+        """Each file that was worked on or left, and how many were finished before."""
+        if self._json:
+            counts = {state.name.lower(): count for state, count in result.counts.items()}
+            emit("summary", counts | {"seconds": result.seconds, "exit_code": exit_code})
+        if self._quiet:
+            return
+        rows = [
+            (outcome.state.value, shown(outcome.item.name), _describe_outcome(outcome))
+            for outcome in result.outcomes
+            if outcome.result or outcome.error or outcome.state.name == "LEFT"
+        ]
+        if rows:
+            show_table(("result", "file", ""), rows, on=err)
+        counted = [f"{count} {state.value}" for state, count in result.counts.items() if count]
+        err.print(Text(", ".join([*counted, format_time(result.seconds)])))
+
+
+def _describe_outcome(outcome: Outcome) -> str:
+    if outcome.error:
+        return outcome.error.message
+    if outcome.result is None:
+        return ""
+    result = outcome.result
+    warnings = f", {len(result.warnings)} warnings" if result.warnings else ""
+    return f"{result.frames} frames, {format_time(result.seconds)}{warnings}"

@@ -1,0 +1,60 @@
+"""How commands parse: flags without a type in the help, defaults from the configuration file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+from animesr_cli.cli.app import errors_shown
+from animesr_cli.cli.options import long_names, option_kinds
+from animesr_cli.cli.user_config import read_values
+
+
+def _without_types(parameters: list[Any]) -> list[Any]:
+    """The parameters, flags among them without the ``<bool>`` that Typer writes beside them."""
+    for each in parameters:
+        if getattr(each, "is_flag", False):
+            each.metavar = ""
+    return parameters
+
+
+class Command(TyperCommand):
+    """A command whose help shows a flag as what it is."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _without_types(super().get_params(ctx))
+
+
+class Group(TyperGroup):
+    """The program itself."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _without_types(super().get_params(ctx))
+
+
+class ConfiguredCommand(Command):
+    """A command whose defaults are those of the user's configuration file."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
+        if not (ctx.resilient_parsing or given.get("help")):  # completion; the help always works
+            debug, json_events = bool(given.get("debug")), bool(given.get("json_events"))
+            with errors_shown(debug=debug, json_events=json_events):
+                ctx.default_map = self._defaults(given)
+        return super().parse_args(ctx, args)
+
+    def _defaults(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """By parameter, for those that are not ``given`` on the command line."""
+        parameters = long_names(self)
+        named = given.get("config")
+        values = read_values(
+            None if named is None else Path(named),
+            ignore=bool(given.get("ignore_config")),
+            preset=given.get("profile"),
+            given={name for name, parameter in parameters.items() if parameter in given},
+            kinds=option_kinds(self),
+        )
+        return {parameters[name]: value for name, value in values.items()}

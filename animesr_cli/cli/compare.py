@@ -1,0 +1,139 @@
+"""``animesr compare``: networks and classic resamplers side by side on a clip."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from animesr_cli.cli.app import stoppable, undisturbed
+from animesr_cli.cli.console import (
+    FrameCounter,
+    err,
+    format_bytes,
+    show_json,
+    show_table,
+    show_warning,
+)
+from animesr_cli.cli.options import (
+    DebugOption,
+    JsonOption,
+    QuietOption,
+    VerboseOption,
+    only,
+    verb,
+)
+from animesr_cli.metrics.measures import MEASURES
+from animesr_cli.settings import CompareSettings, UpscaleSettings
+from animesr_cli.text import visible
+from animesr_cli.video.timestamps import format_speed, format_time
+
+if TYPE_CHECKING:
+    from animesr_cli.compare.report import Entry
+    from animesr_cli.compare.run import CompareResult
+
+COMPUTED = only(
+    "start", "end", "fps", "codec", "crf", "scale", "width", "height", "fit", "matrix", "stream",
+    "deinterlace", "scenes", "tile", "device", "precision", "overwrite",
+)  # fmt: skip
+"""What of ``upscale`` has a meaning here."""
+
+
+@verb
+def compare(
+    clip: Annotated[Path, typer.Argument(metavar="CLIP", help="A video, or a folder of images.")],
+    *,
+    wishes: CompareSettings,
+    page: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="HTML", help="The page; CLIP_compare.html if left out."
+        ),
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(metavar="HR", help="The clip at full quality: measure against it, show it."),
+    ] = None,
+    video: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A split-screen clip too: of --start to --end, else of ten seconds.",
+        ),
+    ] = None,
+    settings: Annotated[UpscaleSettings, COMPUTED],
+    json_output: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Put networks and classic resamplers side by side on a clip: a page with a slider, a sheet.
+
+    [bold]Examples[/bold]
+
+    animesr compare episode.mkv -n base -n v2 -n bicubic
+
+    animesr compare episode.mkv -n base -n mine.safetensors --at 2:10 --at 12:31.5 -o look.html
+
+    animesr compare poor.mp4 -n base -n bicubic --reference clean.mkv --video split.mp4
+    """
+    with stoppable():
+        with undisturbed():
+            from animesr_cli.compare.run import compare as put_side_by_side
+
+        with FrameCounter(quiet=quiet) as counter:
+            result = put_side_by_side(
+                clip,
+                settings,
+                wishes,
+                page=page,
+                reference=reference,
+                video=video,
+                warn=(lambda _: None) if quiet else show_warning,
+                on_progress=counter.tell,
+            )
+        show_comparison(result, as_json=json_output, quiet=quiet)
+
+
+def show_comparison(result: CompareResult, *, as_json: bool, quiet: bool) -> None:
+    """What was measured of each candidate, and where page, sheet and clip are."""
+    report = result.report
+    if as_json:
+        written = {"page": result.page, "page_bytes": result.page_bytes, "sheet": result.sheet}
+        video = {"video": result.video, "video_frames": result.video_frames}
+        return show_json(asdict(report) | written | video)
+    if quiet:
+        return None
+    columns = ["", "frames/s", "whole clip"]
+    if report.reference:
+        columns += [measure.heading for measure in MEASURES.values()]
+    count = len(report.moments)
+    show_table(
+        columns,
+        [_compared(entry, measured=report.reference is not None) for entry in report.entries],
+        title=f"{visible(report.clip.name)}: {count} picture{'' if count == 1 else 's'}, "
+        f"{report.width}x{report.height} -> {report.layout.width}x{report.layout.height}, "
+        f"{report.device}",
+    )
+    for path, what in (
+        (result.page, f"page, {format_bytes(result.page_bytes)}"),
+        (result.sheet, "sheet"),
+        (result.video, f"{result.video_frames} frames verified"),
+    ):
+        if path is not None:
+            err.print(Text(f"{visible(str(path))}: {what}"))
+    return None
+
+
+def _compared(entry: Entry, *, measured: bool) -> tuple[str, ...]:
+    fps, whole = entry.frames_per_second, entry.clip_seconds
+    speed = "" if fps is None else format_speed(fps)
+    time = "" if fps is None else "unknown" if whole is None else format_time(whole)
+    cells = [
+        measure.text(getattr(entry.mean, measure.name)) if entry.mean else ""
+        for measure in MEASURES.values()
+    ]
+    return (entry.name, speed, time, *(cells if measured else ()))

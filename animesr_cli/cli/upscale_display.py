@@ -1,0 +1,217 @@
+"""What is seen of one run: plan, progress, warnings, result; as lines, as a bar, as JSON events.
+
+Knows no torch: the plan and the progress arrive as objects that are only read.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Column
+from rich.text import Text
+
+from animesr_cli.cli.console import (
+    LINE_SECONDS,
+    emit,
+    err,
+    format_bytes,
+    show_note,
+    show_warning,
+)
+from animesr_cli.text import visible
+from animesr_cli.video.timestamps import format_time
+
+if TYPE_CHECKING:
+    from animesr_cli.upscaling.pipeline import Progress as RunProgress
+    from animesr_cli.upscaling.pipeline import SegmentEvent, UpscaleResult
+    from animesr_cli.upscaling.plan import Plan
+
+log = logging.getLogger(__name__)
+
+RATE_SECONDS: Final = 30.0
+"""The speed shown is that of this last stretch, so that it follows shots of different cost."""
+
+
+class Speed:
+    """Frames per second over the last stretch, and what remains at that speed."""
+
+    def __init__(self) -> None:
+        self._points: deque[tuple[float, int, float]] = deque()
+
+    def add(self, seconds: float, frames: int, media_seconds: float) -> None:
+        self._points.append((seconds, frames, media_seconds))
+        while len(self._points) > 2 and seconds - self._points[0][0] > RATE_SECONDS:
+            self._points.popleft()
+
+    @property
+    def _stretch(self) -> tuple[float, int, float]:
+        # From zero while the run is young, so that the first line already has a figure.
+        first = self._points[0] if self._points[0][0] > RATE_SECONDS else (0.0, 0, 0.0)
+        last = self._points[-1]
+        return max(last[0] - first[0], 1e-9), last[1] - first[1], last[2] - first[2]
+
+    @property
+    def frames_per_second(self) -> float:
+        seconds, frames, _ = self._stretch
+        return frames / seconds
+
+    @property
+    def realtime(self) -> float:
+        """Media seconds done in one second."""
+        seconds, _, media = self._stretch
+        return media / seconds
+
+
+def progress_line(progress: RunProgress, speed: Speed) -> str:
+    """``frame 1200/34095 3% · 41.2 fps (1.7x) · 00:00:29<00:13:18 · 84 MB ~6.1 Mb/s``."""
+    total = progress.total_frames
+    fps = speed.frames_per_second
+    done = f"frame {progress.frames}"
+    left = "--:--:--"
+    if total:
+        done += f"/{total} {min(100 * progress.frames // total, 100)}%"
+        left = format_time(max(total - progress.frames, 0) / fps) if fps else left
+    megabits = progress.bytes_written * 8 / 1e6 / max(progress.media_seconds, 1e-9)
+    return (
+        f"{done} · {fps:.{1 if fps >= 1 else 2}f} fps ({speed.realtime:.2g}x)"
+        f" · {format_time(progress.elapsed_seconds)}<{left}"
+        f" · {format_bytes(progress.bytes_written)} ~{megabits:.1f} Mb/s"
+    )
+
+
+def plan_line(plan: Plan) -> str:
+    """Sizes, rate, model, device, precision, tile, time and disk, in one line."""
+    source = plan.source
+    rate = f" {float(source.frame_rate):.6g} fps" if source.frame_rate else ""
+    tile = f"tiles of {plan.tile} px" if plan.tiled else "whole frames"
+    parts = [
+        f"{source.width}x{source.height} -> {plan.width}x{plan.height}{rate}",
+        f"{plan.frames if plan.frames else 'unknown number of'} frames",
+        f"model {plan.checkpoint.name}",
+        f"{plan.compute.device} {plan.compute.precision} ({plan.compute.reason}), {tile}",
+        f"{plan.encoding.codec} {plan.encoding.pix_fmt}",
+        source.colour_note,
+    ]
+    if plan.estimated_seconds is not None:
+        parts.append(f"about {format_time(plan.estimated_seconds)}")
+    if plan.free_bytes is not None:
+        parts.append(f"{format_bytes(plan.free_bytes)} free disk")
+    return " · ".join(parts)
+
+
+def plan_event(plan: Plan) -> dict[str, Any]:
+    """The plan as plain values."""
+    source = plan.source
+    return {
+        "input": str(source.path),
+        "output": str(plan.output),
+        "input_size": [source.width, source.height],
+        "output_size": [plan.width, plan.height],
+        "fps": float(source.frame_rate) if source.frame_rate else None,
+        "frames": plan.frames,
+        "model": plan.checkpoint.name,
+        "model_sha256": plan.checkpoint.sha256,
+        "device": str(plan.compute.device),
+        "precision": plan.compute.precision,
+        "precision_reason": plan.compute.reason,
+        "tile": plan.tile if plan.tiled else 0,
+        "codec": plan.encoding.codec,
+        "pix_fmt": plan.encoding.pix_fmt,
+        "colour": source.colour_note,
+        "estimated_seconds": plan.estimated_seconds,
+        "free_bytes": plan.free_bytes,
+        "notes": list(plan.notes),
+    }
+
+
+class RunDisplay:
+    """Plan, progress, warnings and result of one run: a bar, lines, JSON events, or nothing."""
+
+    def __init__(
+        self, *, json_events: bool = False, quiet: bool = False, file: Path | None = None
+    ) -> None:
+        self._json = json_events
+        self._quiet = quiet
+        self._file = {} if file is None else {"file": str(file)}
+        """Of a batch, in every event."""
+        self._speed = Speed()
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+        self._line_due = 0.0  # the first frame is told at once: it runs
+
+    def __enter__(self) -> RunDisplay:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def on_plan(self, plan: Plan) -> None:
+        if self._json:
+            emit("plan", self._file | plan_event(plan))
+        if self._quiet:
+            return
+        err.print(Text(visible(plan_line(plan))))
+        for note in plan.notes:
+            show_note(note)
+        if err.is_terminal:
+            self._bar = Progress(
+                BarColumn(bar_width=24),
+                TextColumn(
+                    "{task.description}",
+                    markup=False,
+                    table_column=Column(no_wrap=True, overflow="ellipsis"),
+                ),
+                console=err,
+            )
+            self._task = self._bar.add_task("frame 0", total=plan.frames)
+            self._bar.start()
+
+    def on_segment(self, event: SegmentEvent) -> None:
+        if self._json:
+            emit("segment", self._file | asdict(event))
+        log.info("%s: segment at frame %d %s", event.worker, event.first_frame, event.state)
+
+    def on_progress(self, progress: RunProgress) -> None:
+        new = progress.frames - progress.frames_before
+        media = progress.media_seconds * new / max(progress.frames, 1)
+        self._speed.add(progress.elapsed_seconds, new, media)
+        line = progress_line(progress, self._speed)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=progress.frames, description=line)
+        if time.monotonic() < self._line_due:
+            return
+        self._line_due = time.monotonic() + LINE_SECONDS
+        if self._json:
+            fps = {"fps": self._speed.frames_per_second}
+            emit("progress", self._file | asdict(progress) | fps)
+        if self._bar is None and not self._quiet:
+            err.print(Text(line))
+
+    def on_warning(self, message: str) -> None:
+        if self._json:
+            emit("warning", self._file | {"message": message})
+        if not self._quiet:
+            show_warning(message)
+
+    def on_result(self, result: UpscaleResult) -> None:
+        self.__exit__()
+        if self._json:
+            emit("done", self._file | asdict(result) | {"output": str(result.output)})
+        if not self._quiet:
+            fps = (result.frames - result.frames_before) / max(result.seconds, 1e-9)
+            piped = result.output.name == "-"
+            name = "standard output" if piped else visible(str(result.output))
+            done = "written" if piped else "verified"
+            err.print(
+                Text(
+                    f"{name}: {result.frames} frames {done}, "
+                    f"{format_time(result.seconds)}, {fps:.2f} fps, {result.cuts} scene cuts"
+                )
+            )

@@ -1,0 +1,56 @@
+"""Frozen settings of the commands: each option is declared once, here. No torch, no Typer."""
+
+from animesr_cli.settings.lbo import LBO_PRESETS, LboSettings
+from animesr_cli.settings.limits import (
+    MAX_PIXELS,
+    NETWORK_SCALE,
+    PRECISIONS,
+    SEGMENT_FRAMES,
+    Precision,
+)
+from animesr_cli.settings.training import (
+    LOSSES,
+    LOSSES_OF_GAN,
+    PERCEPTUAL,
+    SCHEDULES,
+    SCRATCH,
+    STAGES,
+    TRAINING_PRESETS,
+    FinetuneRun,
+    FinetuneSettings,
+    LossWeights,
+    Perceptual,
+    Schedule,
+    Stage,
+    TrainingPreset,
+    finetune_settings,
+)
+from animesr_cli.settings.upscale import CompareSettings, UpscaleSettings, check_settings
+
+__all__ = [
+    "LBO_PRESETS",
+    "LOSSES",
+    "LOSSES_OF_GAN",
+    "MAX_PIXELS",
+    "NETWORK_SCALE",
+    "PERCEPTUAL",
+    "PRECISIONS",
+    "SCHEDULES",
+    "SCRATCH",
+    "SEGMENT_FRAMES",
+    "STAGES",
+    "TRAINING_PRESETS",
+    "CompareSettings",
+    "FinetuneRun",
+    "FinetuneSettings",
+    "LboSettings",
+    "LossWeights",
+    "Perceptual",
+    "Precision",
+    "Schedule",
+    "Stage",
+    "TrainingPreset",
+    "UpscaleSettings",
+    "check_settings",
+    "finetune_settings",
+]

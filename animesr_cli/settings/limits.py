@@ -1,0 +1,23 @@
+"""Constants of the settings that lower rooms need: bounds, defaults, and names of precisions."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, get_args
+
+Precision = Literal["auto", "fp16", "bf16", "fp32"]
+PRECISIONS: tuple[str, ...] = get_args(Precision)
+MATRICES: Final = ("bt601", "bt709", "bt2020")
+
+NETWORK_SCALE = 4
+"""The network multiplies width and height by this; other factors are resampled from its result."""
+
+MAX_PIXELS = 1 << 28
+"""Of one frame of the input: 16384 x 16384."""
+
+SEGMENT_FRAMES = 250
+"""What an interruption costs at most, and as often as encoders set a key frame anyway."""
+
+MAX_SIDE: Final = 1 << 16
+"""Pixels; no encoder takes a longer side."""
+MAX_COUNT: Final = 10**9
+"""Of frames, pictures and the like: a year of film."""

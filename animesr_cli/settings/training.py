@@ -1,0 +1,234 @@
+"""The settings of ``finetune``: what a run learns, and how it is carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Annotated, Any, Final, Literal, cast, get_args
+
+from animesr_cli.errors import UsageError
+from animesr_cli.settings.limits import Precision
+from animesr_cli.settings.option import Option
+from animesr_cli.settings.upscale import DEVICE, MINUTES, SEED
+
+LEARNING, RUNNING = "Learning", "Running"
+MOST: Final = 10**9
+"""Of iterations and the like."""
+
+Stage = Literal["net", "gan"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+TrainingPreset = Literal["quick", "paper"]
+TRAINING_PRESETS: tuple[TrainingPreset, ...] = get_args(TrainingPreset)
+Schedule = Literal["constant", "cosine"]
+SCHEDULES: tuple[Schedule, ...] = get_args(Schedule)
+Perceptual = Literal["random", "gradient", "frequency", "vgg", "none"]
+PERCEPTUAL: tuple[Perceptual, ...] = get_args(Perceptual)
+
+SCRATCH = "scratch"
+"""Instead of a checkpoint's name: random weights."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossWeights:
+    """What each loss counts for in the sum; 0 leaves it out."""
+
+    l1: float = 1.0
+    perceptual: float = 1.0
+    """Stage gan only, like the next two."""
+    gan: float = 1.0
+    matching: float = 0.0
+    """Of the discriminator's features."""
+    gradient: float = 0.0
+    """Of the Sobel slopes."""
+    energy: float = 0.0
+    """Of how steep slopes are, wherever exactly they lie."""
+    frequency: float = 0.0
+    """Of the spectra: the focal frequency loss."""
+    temporal: float = 0.0
+    """Of the changes from frame to frame."""
+    held: float = 0.0
+    """Of what changes where the ground truth stands still."""
+
+
+LOSSES: tuple[str, ...] = tuple(field.name for field in fields(LossWeights))
+LOSSES_OF_GAN = ("perceptual", "gan", "matching")
+"""The others take part in both stages."""
+
+EVERY: Final = Option("Iterations in between.", panel=RUNNING, least=1, most=MOST)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneSettings:
+    """What a training run is; a run that is gone on with must have the same ones."""
+
+    model: Annotated[
+        str, Option("Start from: a name, a path, a run's state, or scratch.", "-n")
+    ] = "base"
+    num_feat: Annotated[
+        int, Option("Of scratch.", name="features", panel=LEARNING, least=1, most=4096)
+    ] = 64
+    num_block: Annotated[
+        tuple[int, int, int],
+        Option(
+            "Of scratch: residual blocks at full, half and quarter resolution.",
+            name="blocks", panel=LEARNING, metavar="N,N,N", default_title="5,3,2",
+            reads=lambda given: _blocks(given),
+        ),
+    ] = (5, 3, 2)  # fmt: skip
+    stage: Annotated[
+        Stage, Option("net: L1; gan: with perceptual and GAN loss.", panel=LEARNING)
+    ] = "net"
+    iterations: Annotated[
+        int, Option("In all.", panel=LEARNING, least=1, most=MOST, by_preset=True)
+    ] = 2000
+    batch: Annotated[
+        int,
+        Option(
+            "Windows an iteration, per process.",
+            panel=LEARNING, least=1, most=4096, by_preset=True,
+        ),
+    ] = 4  # fmt: skip
+    patch: Annotated[
+        int,
+        Option("Side of a window, LR pixels.", panel=LEARNING, least=1, most=4096, by_preset=True),
+    ] = 40
+    frames: Annotated[
+        int, Option("Of a window.", panel=LEARNING, least=1, most=4096, by_preset=True)
+    ] = 5
+    lr: Annotated[
+        float,
+        Option(
+            "Learning rate; 2e-4 for net, 1e-4 for gan.",
+            panel=LEARNING, least=0, most=1, by_preset=True,
+        ),
+    ] = 2e-4  # fmt: skip
+    schedule: Annotated[
+        Schedule,
+        Option("constant, or cosine: down to a hundredth at the end.", panel=LEARNING),
+    ] = "constant"
+    warmup: Annotated[
+        int, Option("Iterations of a rising rate.", panel=LEARNING, least=0, most=MOST)
+    ] = 0
+    ema: Annotated[
+        float,
+        Option(
+            "Decay of the averaged weights, which are the result.",
+            panel=LEARNING, least=0, most=1,
+        ),
+    ] = 0.999  # fmt: skip
+    clip: Annotated[
+        float, Option("Largest norm of the gradient.", panel=LEARNING, above=0, most=1e9)
+    ] = 0.5
+    usm: Annotated[
+        float, Option("Sharpening of net's ground truth.", panel=LEARNING, least=0, most=100)
+    ] = 0.3
+    perceptual: Annotated[
+        Perceptual, Option(f"{', '.join(PERCEPTUAL[:-1])} or {PERCEPTUAL[-1]}.", panel=LEARNING)
+    ] = "random"
+    weights: Annotated[
+        LossWeights,
+        Option(
+            f"Weight of a loss: {', '.join(LOSSES)}; repeatable.",
+            name="loss", panel=LEARNING, metavar="NAME=WEIGHT", repeatable=True,
+            reads=lambda given: LossWeights(**dict(map(_loss_weight, given))),
+        ),
+    ] = LossWeights()  # fmt: skip
+    judged: Annotated[
+        int,
+        Option(
+            "Frames of a window that discriminator and perceptual loss see; 0: all.",
+            panel=LEARNING, least=0, most=4096, by_preset=True,
+        ),
+    ] = 2  # fmt: skip
+    freeze: Annotated[
+        tuple[str, ...],
+        Option(
+            "Keep parameters of such a name.",
+            panel=LEARNING, metavar="WORD", repeatable=True, reads=tuple,
+        ),
+    ] = ()  # fmt: skip
+    precision: Annotated[
+        Precision,
+        Option("auto, bf16 or fp32: of the multiplications.", panel=RUNNING),
+    ] = "auto"
+    seed: Annotated[int, replace(SEED, panel=LEARNING)] = 0
+    held_out: Annotated[
+        float,
+        Option("Share of the shots that validation takes.", panel=LEARNING, least=0, most=1),
+    ] = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneRun:
+    """How a run is carried out; none of this changes what an iteration learns."""
+
+    minutes: Annotated[float | None, replace(MINUTES, panel=RUNNING)] = None
+    restart: Annotated[bool, Option("Forget what is there.", panel=RUNNING)] = False
+    validate_every: Annotated[int, EVERY] = 500
+    save_every: Annotated[int, EVERY] = 500
+    log_every: Annotated[int, EVERY] = 10
+    workers: Annotated[
+        int, Option("Threads for data; 0: by cores.", panel=RUNNING, least=0, most=4096)
+    ] = 0
+    memory_gb: Annotated[
+        float,
+        Option(
+            "GB for decoded pictures; 0: half of what is free.",
+            name="memory", panel=RUNNING, least=0, most=10**6,
+        ),
+    ] = 0.0  # fmt: skip
+    device: Annotated[str, replace(DEVICE, panel=RUNNING)] = "auto"
+
+
+LEARNING_RATES: Mapping[Stage, float] = {"net": 2e-4, "gan": 1e-4}
+TRAINING: Mapping[TrainingPreset, Mapping[str, int]] = {
+    "quick": {"iterations": 2000, "patch": 40, "frames": 5, "batch": 4, "judged": 2},
+    "paper": {"iterations": 300_000, "patch": 64, "frames": 15, "batch": 4, "judged": 0},
+}
+
+
+def finetune_settings(preset: str, given: Mapping[str, Any]) -> FinetuneSettings:
+    """Settings from what was given; what is left out, or None, is the preset's or the stage's.
+
+    Raises:
+        UsageError: says what there is instead.
+    """
+    for name, value, known in (
+        ("preset", preset, TRAINING_PRESETS),
+        ("stage", given.get("stage", STAGES[0]), STAGES),
+        ("schedule", given.get("schedule", SCHEDULES[0]), SCHEDULES),
+        ("perceptual loss", given.get("perceptual", PERCEPTUAL[0]), PERCEPTUAL),
+    ):
+        if value not in known:
+            raise UsageError(f"there is no {name} {value!r}", f"there is {', '.join(known)}")
+    stage = cast(Stage, given.get("stage", STAGES[0]))
+    usual = {**TRAINING[cast(TrainingPreset, preset)], "lr": LEARNING_RATES[stage]}
+    asked = {name: value for name, value in given.items() if value is not None}
+    return FinetuneSettings(**(usual | asked))
+
+
+def _blocks(text: str) -> tuple[int, int, int]:
+    """Residual blocks at full, half and quarter resolution, as ``5,3,2``."""
+    try:
+        s1, s2, s4 = (int(part) for part in text.split(","))
+    except ValueError:
+        s1 = s2 = s4 = 0
+    if not s1 >= s2 >= s4 >= 1:
+        raise UsageError(
+            f"{text!r} is no number of blocks for each scale", "give three in falling order: 5,3,2"
+        )
+    return s1, s2, s4
+
+
+def _loss_weight(text: str) -> tuple[str, float]:
+    name, _, weight = text.partition("=")
+    try:
+        value = float(weight)
+    except ValueError:
+        value = -1.0
+    if name not in LOSSES or not 0 <= value < float("inf"):
+        raise UsageError(
+            f"{text!r} is no weight of a loss",
+            f"give NAME=WEIGHT, such as temporal=0.5; the names are {', '.join(LOSSES)}",
+        )
+    return name, value
