@@ -38,10 +38,14 @@ from animesr_cli.reading.image_reader import SequenceReader
 from animesr_cli.reading.probe import VideoInfo
 from animesr_cli.reading.reader import Reader
 from animesr_cli.reading.y4m import PIPE
-from animesr_cli.settings import NETWORK_SCALE, CompareSettings, UpscaleSettings
+from animesr_cli.settings import (
+    NETWORK_SCALE,
+    CompareSettings,
+    UpscaleSettings,
+    check_settings,
+)
 from animesr_cli.text import shown
 from animesr_cli.upscaling.plan import (
-    check_settings,
     choose_deinterlacer,
     expected_frames,
     output_size,

@@ -77,6 +77,11 @@ def time(value: float | str | Fraction) -> Fraction:
     return found
 
 
+def times(values: Iterable[float | str | Fraction]) -> tuple[Fraction, ...]:
+    """Several times, in their order."""
+    return tuple(map(time, values))
+
+
 def rate(value: float | str | Fraction) -> Fraction:
     """Frames a second, of a number or of text such as ``24000/1001``."""
     return parse_rate(_short(str(value)))

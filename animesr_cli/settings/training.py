@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, Final, Literal, cast, get_args
 
@@ -57,6 +57,38 @@ LOSSES_OF_GAN = ("perceptual", "gan", "matching")
 EVERY: Final = Option("Iterations in between.", panel=RUNNING, least=1, most=MOST)
 
 
+def _blocks(text: str) -> tuple[int, int, int]:
+    """Residual blocks at full, half and quarter resolution, as ``5,3,2``."""
+    try:
+        s1, s2, s4 = (int(part) for part in text.split(","))
+    except ValueError:
+        s1 = s2 = s4 = 0
+    if not s1 >= s2 >= s4 >= 1:
+        raise UsageError(
+            f"{text!r} is no number of blocks for each scale", "give three in falling order: 5,3,2"
+        )
+    return s1, s2, s4
+
+
+def _loss_weight(text: str) -> tuple[str, float]:
+    name, _, weight = text.partition("=")
+    try:
+        value = float(weight)
+    except ValueError:
+        value = -1.0
+    if name not in LOSSES or not 0 <= value < float("inf"):
+        raise UsageError(
+            f"{text!r} is no weight of a loss",
+            f"give NAME=WEIGHT, such as temporal=0.5; the names are {', '.join(LOSSES)}",
+        )
+    return name, value
+
+
+def _loss_weights(texts: Iterable[str]) -> LossWeights:
+    """The weights of all losses, of which some are given as ``temporal=0.5``."""
+    return LossWeights(**dict(map(_loss_weight, texts)))
+
+
 @dataclass(frozen=True, kw_only=True)
 class FinetuneSettings:
     """What a training run is; a run that is gone on with must have the same ones."""
@@ -72,7 +104,7 @@ class FinetuneSettings:
         Option(
             "Of scratch: residual blocks at full, half and quarter resolution.",
             name="blocks", panel=LEARNING, metavar="N,N,N", default_title="5,3,2",
-            reads=lambda given: _blocks(given),
+            reads=_blocks,
         ),
     ] = (5, 3, 2)  # fmt: skip
     stage: Annotated[
@@ -99,7 +131,7 @@ class FinetuneSettings:
         float,
         Option(
             "Learning rate; 2e-4 for net, 1e-4 for gan.",
-            panel=LEARNING, least=0, most=1, by_preset=True,
+            panel=LEARNING, least=0, most=1e38, by_preset=True,
         ),
     ] = 2e-4  # fmt: skip
     schedule: Annotated[
@@ -130,7 +162,7 @@ class FinetuneSettings:
         Option(
             f"Weight of a loss: {', '.join(LOSSES)}; repeatable.",
             name="loss", panel=LEARNING, metavar="NAME=WEIGHT", repeatable=True,
-            reads=lambda given: LossWeights(**dict(map(_loss_weight, given))),
+            reads=_loss_weights,
         ),
     ] = LossWeights()  # fmt: skip
     judged: Annotated[
@@ -205,30 +237,3 @@ def finetune_settings(preset: str, given: Mapping[str, Any]) -> FinetuneSettings
     usual = {**TRAINING[cast(TrainingPreset, preset)], "lr": LEARNING_RATES[stage]}
     asked = {name: value for name, value in given.items() if value is not None}
     return FinetuneSettings(**(usual | asked))
-
-
-def _blocks(text: str) -> tuple[int, int, int]:
-    """Residual blocks at full, half and quarter resolution, as ``5,3,2``."""
-    try:
-        s1, s2, s4 = (int(part) for part in text.split(","))
-    except ValueError:
-        s1 = s2 = s4 = 0
-    if not s1 >= s2 >= s4 >= 1:
-        raise UsageError(
-            f"{text!r} is no number of blocks for each scale", "give three in falling order: 5,3,2"
-        )
-    return s1, s2, s4
-
-
-def _loss_weight(text: str) -> tuple[str, float]:
-    name, _, weight = text.partition("=")
-    try:
-        value = float(weight)
-    except ValueError:
-        value = -1.0
-    if name not in LOSSES or not 0 <= value < float("inf"):
-        raise UsageError(
-            f"{text!r} is no weight of a loss",
-            f"give NAME=WEIGHT, such as temporal=0.5; the names are {', '.join(LOSSES)}",
-        )
-    return name, value

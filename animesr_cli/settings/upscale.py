@@ -244,7 +244,7 @@ class CompareSettings:
         Option(
             "Show this moment: seconds or HH:MM:SS.mmm; repeatable.",
             name="at", panel="Moments", metavar="TIME", repeatable=True,
-            reads=lambda given: tuple(map(texts.time, given)),
+            reads=texts.times,
         ),
     ] = ()  # fmt: skip
     pictures: Annotated[
