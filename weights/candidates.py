@@ -15,15 +15,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from animesr_cli.errors import UsageError
 from animesr_cli.model.checkpoint import load_network, load_tensors
 from animesr_cli.model.engine import Compute, Engine, upscale_frames
 from animesr_cli.training.state import MODEL_FILE
 
 BICUBIC: Final = "bicubic"
 SCALE: Final = 4
-MSRB_TENSOR: Final = "recurrent_cell.conv_s1_first.0.weight"
-COMPACT_TENSOR: Final = "recurrent_cell.first.weight"
 SRVGG_TENSOR: Final = "body.0.weight"
 
 Enlarge = Callable[[Sequence[Tensor]], Iterator[Tensor]]
@@ -62,12 +59,8 @@ def network_candidate(model: str, compute: Compute) -> Candidate:
     """A checkpoint; ``NAME=PATH`` gives its column a name of its own."""
     name, separator, path = model.rpartition("=")
     tensors, sha256 = load_tensors(path)
-    if MSRB_TENSOR in tensors:
-        enlarge = _by_engine(path, compute)
-    elif COMPACT_TENSOR in tensors or SRVGG_TENSOR in tensors:
-        enlarge = _by_tensors(tensors, compute)
-    else:
-        raise UsageError(f"{path} is of no network that can be measured")
+    is_image_network = SRVGG_TENSOR in tensors
+    enlarge = _by_tensors(tensors, compute) if is_image_network else _by_engine(path, compute)
     return Candidate(
         name=name if separator else candidate_name(path),
         key=f"{sha256} {compute.device.type} {compute.precision}",
@@ -86,7 +79,7 @@ def _by_engine(model: str, compute: Compute) -> Enlarge:
     return enlarge
 
 
-# ---- networks that the package does not load yet -------------------------------------------------
+# ---- SRVGGNetCompact, which the package does not load yet ----------------------------------------
 
 
 def _by_tensors(tensors: dict[str, Tensor], compute: Compute) -> Enlarge:
@@ -96,75 +89,19 @@ def _by_tensors(tensors: dict[str, Tensor], compute: Compute) -> Enlarge:
         else tensor.to(compute.device, compute.dtype)
         for name, tensor in tensors.items()
     }
-    if COMPACT_TENSOR in weights:
-        return lambda frames: _compact(weights, frames)
-    return lambda frames: _image_network(weights, frames)
-
-
-def _convolved(weights: dict[str, Tensor], name: str, x: Tensor, stride: int = 1) -> Tensor:
-    weight = weights[f"{name}.weight"]
-    return functional.conv2d(
-        x, weight, weights[f"{name}.bias"], stride=stride, padding=weight.shape[-1] // 2
-    )
-
-
-def _enlarged_frame(features: Tensor, frame: Tensor) -> Tensor:
-    """The residual of 48 channels and the frame by nearest neighbour, (1, 3, 4h, 4w) in fp32."""
-    nearest = functional.interpolate(frame.float(), scale_factor=SCALE, mode="nearest")
-    return functional.pixel_shuffle(features, SCALE).float() + nearest
-
-
-def _image_network(weights: dict[str, Tensor], frames: Sequence[Tensor]) -> Iterator[Tensor]:
-    """SRVGGNetCompact, frame by frame."""
     last = max(int(name.split(".")[1]) for name in weights)
-    dtype = weights[SRVGG_TENSOR].dtype
-    for frame in frames:
-        x = _convolved(weights, "body.0", frame[None].to(dtype, memory_format=torch.channels_last))
-        for place in range(1, last, 2):
-            x = functional.prelu(x, weights[f"body.{place}.weight"])
-            x = _convolved(weights, f"body.{place + 1}", x)
-        yield _enlarged_frame(x, frame[None])[0]
 
+    def convolved(place: int, x: Tensor) -> Tensor:
+        name = f"body.{place}"
+        return functional.conv2d(x, weights[f"{name}.weight"], weights[f"{name}.bias"], padding=1)
 
-def _compact(weights: dict[str, Tensor], frames: Sequence[Tensor]) -> Iterator[Tensor]:
-    """CompactMSRB over a shot; sizes are padded to a multiple of four."""
-    height, width = frames[0].shape[1:]
-    pad = (0, -width % 4, 0, -height % 4)
-    padded = [functional.pad(frame[None], pad, mode="replicate") for frame in frames]
-    dtype = weights[COMPACT_TENSOR].dtype
-    states = weights[COMPACT_TENSOR].shape[1] - 57
-    sr = padded[0].new_zeros(1, 48, *padded[0].shape[2:])
-    state = padded[0].new_zeros(1, states, *padded[0].shape[2:])
-    for place, frame in enumerate(padded):
-        window = (padded[max(place - 1, 0)], frame, padded[min(place + 1, len(padded) - 1)])
-        x = torch.cat((*window, sr, state), dim=1)
-        features = _compact_cell(weights, x.to(dtype, memory_format=torch.channels_last))
-        enlarged = _enlarged_frame(features[:, :48], frame)
-        sr = functional.pixel_unshuffle(enlarged, SCALE)
-        state = functional.leaky_relu(features[:, 48:], 0.1).float()
-        yield enlarged[0, :, : height * SCALE, : width * SCALE]
+    def enlarge(frames: Sequence[Tensor]) -> Iterator[Tensor]:
+        for frame in frames:
+            x = frame[None].to(compute.dtype, memory_format=torch.channels_last)
+            x = convolved(0, x)
+            for place in range(1, last, 2):
+                x = convolved(place + 1, functional.prelu(x, weights[f"body.{place}.weight"]))
+            nearest = functional.interpolate(frame[None], scale_factor=SCALE, mode="nearest")
+            yield (functional.pixel_shuffle(x, SCALE).float() + nearest)[0]
 
-
-def _compact_cell(weights: dict[str, Tensor], x: Tensor) -> Tensor:
-    def convolved(name: str, x: Tensor, stride: int = 1) -> Tensor:
-        return _convolved(weights, f"recurrent_cell.{name}", x, stride)
-
-    def activated(number: int, x: Tensor) -> Tensor:
-        return functional.prelu(x, weights[f"recurrent_cell.act.{number}.weight"])
-
-    def block(name: str, x: Tensor) -> Tensor:
-        return x + convolved(f"{name}.conv2", convolved(f"{name}.conv1", x).relu())
-
-    def doubled(x: Tensor) -> Tensor:
-        return functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-
-    y = activated(0, convolved("first", x))
-    half = functional.leaky_relu(convolved("down2", y, 2), 0.1)
-    quarter = block("blocks4.0", functional.leaky_relu(convolved("down4", half, 2), 0.1))
-    half = half + doubled(convolved("into_half", quarter))
-    half = block("blocks2.1", block("blocks2.0", half))
-    for place in range(16):
-        if place in (6, 11):
-            y = y + doubled(convolved(f"into_full.{(6, 11).index(place)}", half))
-        y = activated(place + 1, convolved(f"body.{place}", y))
-    return convolved("last", y)
+    return enlarge

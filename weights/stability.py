@@ -51,9 +51,9 @@ SWING: Final = 6
 PERIOD: Final = 2 * (SWING - 1)
 EARLY: Final = 10
 LATE: Final = 300
-LONG_SIDE_PX: Final = 384
+LONG_SIDE_PX: Final = 256
 """Of the part of the clean pictures that a long shot shows."""
-DRIFT_SIDE_PX: Final = 256
+DRIFT_SIDE_PX: Final = 192
 DRIFT_LOOP: Final = 250
 DRIFT_FRAMES: Final = 2000
 PATTERN_FRAMES: Final = 4
