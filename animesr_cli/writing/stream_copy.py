@@ -1,301 +1,80 @@
 """Copying everything of a file but the pictures: sound, subtitles, attachments, chapters, tags.
 
 Packets are copied bit for bit from a second opening of the input, at the pace of the video, so
-that nothing waits in memory. Text subtitles are converted where the container holds only another
-kind; what it cannot hold at all is named to the user and left out. It does not know how pictures
-are made or written.
-
-Whether a container holds a stream is asked of FFmpeg itself: a file with that stream alone is begun
-in memory.
+that nothing waits in memory. Text subtitles and uncompressed sound are converted where the
+container holds only another form; what it cannot hold at all is named to the user and left out.
 """
 
 from __future__ import annotations
 
-import io
-import itertools
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeAlias
 
 import av
-from av.audio.codeccontext import AudioCodecContext
 from av.container import OutputContainer
-from av.stream import AttachmentStream, Discard, Disposition, Stream
-from av.subtitles.codeccontext import SubtitleCodecContext
+from av.stream import AttachmentStream, Discard, Stream
 
 from animesr_cli.errors import OutputError
 from animesr_cli.reading.probe import AVFMT_TS_DISCONT, codec_name, continuous, demux
-from animesr_cli.video.containers import open_input, open_output
-from animesr_cli.video.timestamps import ContinuousClock, seconds, ticks
+from animesr_cli.video.containers import open_input
+from animesr_cli.video.timestamps import ContinuousClock, seconds
+from animesr_cli.writing.packet_copy import (
+    LARGEST_TEXT_BYTES,
+    LONGEST_LINE,
+    PacketCopy,
+    PcmConversion,
+    TextConversion,
+)
+from animesr_cli.writing.packet_log import PacketLog
+from animesr_cli.writing.stream_support import (
+    COVER_FILES,
+    STYLED_TEXT,
+    TEXT_CODECS,
+    TITLES,
+    add_copy,
+    cover_fits,
+    cut_chapters,
+    describe,
+    first_packets,
+    fits,
+    is_chapter_list,
+    is_cover,
+    is_headless,
+    is_text,
+    is_timecode,
+    kept_tags,
+    pcm_form,
+    stream_name,
+)
+from animesr_cli.writing.subtitle_text import TITLES as CHARSET_TITLES
+from animesr_cli.writing.subtitle_text import TextSurvey, survey_text
 
 log = logging.getLogger(__name__)
 
 Warn = Callable[[str], None]
 Packet: TypeAlias = "av.Packet[Any]"
 
-TEXT_CODECS: Final = {
-    "mp4": "mov_text",
-    "mov": "mov_text",
-    "matroska": "subrip",
-    "webm": "webvtt",
-}
-"""What text subtitles become, where the container does not hold them as they are."""
-TITLES: Final = {"mp4": "MP4", "mov": "MOV", "matroska": "Matroska", "webm": "WebM"}
-
-STYLED_TEXT: Final = frozenset({"ass", "ssa"})
-"""Subtitles that lose their styles and places when they are converted."""
-
-COVER_FILES: Final = {
-    "mjpeg": ("cover.jpg", "image/jpeg"),
-    "png": ("cover.png", "image/png"),
-    "bmp": ("cover.bmp", "image/bmp"),
-    "gif": ("cover.gif", "image/gif"),
-    "webp": ("cover.webp", "image/webp"),
-    "tiff": ("cover.tiff", "image/tiff"),
-}
-"""Name and type under which Matroska attaches a cover that came without them."""
-
 INTERLEAVE: Final = Fraction(10)
 """Seconds that the packets of one moment lie apart in a file, at most."""
-
-FIRST_PACKETS: Final = 500
-"""Packets of a file among which the first of each stream is looked for."""
-
-UNNAMED_LAYOUTS: Final = {"1 channels": "mono", "2 channels": "stereo"}
-"""FFmpeg's names of layouts that a file does not tell -> what they are."""
 
 MAX_LOST_PACKETS: Final = 100
 """Damaged packets of one stream that are left out before the run is given up."""
 
-EMPTY_TEXT_BYTES: Final = 2
-"""mov_text has no gaps: a packet of this size says that nothing is shown."""
 
-# ---- tags ----------------------------------------------------------------------------------------
-
-# What describes the file or its making rather than the film: the muxer writes its own.
-_FILE_TAGS: Final = frozenset(
-    {"encoder", "duration", "major_brand", "minor_version", "compatible_brands", "vendor_id"}
-)
-# mkvmerge's statistics, which are of the packets: true only where all of them are copied.
-_STATISTICS: Final = ("bps", "number_of_frames", "number_of_bytes", "_statistics_")
-
-
-def kept_tags(tags: Mapping[str, str], *, statistics: bool = True) -> dict[str, str]:
-    """The tags that are still true of the output."""
-    kept = {}
-    for key, value in tags.items():
-        name = key.lower()
-        if name in _FILE_TAGS or name.startswith("duration-"):
-            continue
-        if name.startswith(_STATISTICS) and not statistics:
-            continue
-        kept[key] = value
-    return kept
-
-
-def _describe(target: Stream, source: Stream, *, statistics: bool) -> None:
-    tags = kept_tags(source.metadata, statistics=statistics)
-    if "name" in tags:  # FFmpeg reads an MP4 track's title under this key, and writes "title"
-        tags.setdefault("title", tags.pop("name"))
-    target.metadata.update(tags)
-    target.disposition = source.disposition
-
-
-def cut_chapters(
-    chapters: list[Any], origin: Fraction, start: Fraction | None, end: Fraction | None
-) -> list[Any]:
-    """The chapters that reach into [start, end), moved by ``origin`` and clipped to it."""
-    kept = []
-    for chapter in chapters:
-        time_base = Fraction(chapter["time_base"])
-        first, last = (seconds(chapter[edge], time_base) for edge in ("start", "end"))
-        if (start is not None and last <= start) or (end is not None and first >= end):
-            continue
-        last = last if end is None else min(last, end)
-        kept.append(
-            {
-                **chapter,
-                "start": max(ticks(first - origin, time_base), 0),
-                "end": max(ticks(last - origin, time_base), 0),
-            }
-        )
-    return kept
-
-
-# ---- what a container holds ----------------------------------------------------------------------
-
-
-def _fits(stream: Stream, format_name: str, first: bytes | None = None) -> bool:
-    """Whether FFmpeg makes a file of this container with this stream and its first packet alone."""
-    if isinstance(stream, AttachmentStream):
-        return format_name == "matroska"
-    trial = open_output(io.BytesIO(), format_name=format_name)
-    try:
-        target = _add_copy(trial, stream)
-        trial.start_encoding()
-        if first is not None:
-            packet: Packet = av.Packet(first)
-            packet.stream, packet.pts, packet.dts, packet.duration = target, 0, 0, 1
-            with suppress(av.FFmpegError):  # damaged: that says nothing of the container
-                trial.mux_one(packet)
-        trial.close()  # MP4 describes its streams at the end
-    except (av.FFmpegError, ValueError):
-        return False
-    return True
-
-
-def _add_copy(output: OutputContainer, stream: Stream) -> Stream:
-    target = output.add_stream_from_template(stream, opaque=True)
-    context = target.codec_context
-    if isinstance(context, AudioCodecContext) and context.layout.name in UNNAMED_LAYOUTS:
-        # As AVI and Matroska leave PCM; MP4 refuses it, at the very end of the file.
-        context.layout = UNNAMED_LAYOUTS[context.layout.name]
-    return target
-
-
-def _cover_fits(stream: Stream, format_name: str) -> bool:
-    if format_name == "matroska":
-        return "mimetype" in stream.metadata or codec_name(stream) in COVER_FILES
-    return format_name == "mp4" and _fits(stream, format_name)
-
-
-def _first_packets(source: Path) -> dict[int, bytes]:
-    """The first packet of each stream that has one soon; covers come before anything else."""
-    found: dict[int, bytes] = {}
-    with open_input(source) as container:
-        wanted = sum(stream.type not in ("attachment", "data") for stream in container.streams)
-        for packet in itertools.islice(demux(container), FIRST_PACKETS):
-            if packet.size and packet.stream_index not in found:
-                found[packet.stream_index] = bytes(packet)
-            if len(found) >= wanted:
-                break
-    return found
-
-
-def _is_text(stream: Stream) -> bool:
-    return isinstance(stream.codec_context, SubtitleCodecContext) and bool(
-        stream.codec_context.codec.text_sub
-    )
-
-
-def _is_cover(stream: Stream) -> bool:
-    return bool(stream.disposition & Disposition.attached_pic)
-
-
-def _is_chapter_list(stream: Stream) -> bool:
-    """MP4 keeps chapter titles as a hidden text track; the muxer makes a new one."""
-    return stream.type == "data" and stream.discard == Discard.all
-
-
-def _is_headless(stream: Stream) -> bool:
-    """AAC without its settings: no player could decode it, and muxers find out too late."""
-    context: Any = stream.codec_context  # None where there is no decoder, whatever the stub says
-    return (
-        stream.container.format.name.startswith(("flv", "matroska", "mov"))
-        and context is not None
-        and codec_name(stream) == "aac"
-        and not context.extradata
-    )
-
-
-def _is_timecode(stream: Stream) -> bool:
-    """MOV's timecode track; the muxer makes a new one from the tag of the video."""
-    return stream.type == "data" and "timecode" in stream.metadata
-
-
-def is_filler(stream: Stream, size: int) -> bool:
-    """Whether a packet only marks a gap, which muxers add and leave out as they need."""
-    return size == 0 or (size <= EMPTY_TEXT_BYTES and codec_name(stream) == "mov_text")
-
-
-def _name(stream: Stream) -> str:
-    """A stream for people: ``subtitle stream #3 (hdmv_pgs_subtitle, eng)``."""
-    kind = "cover" if _is_cover(stream) else f"{stream.type} stream"
-    words = [codec_name(stream)]
-    if stream.type == "attachment" and "filename" in stream.metadata:
-        words = [stream.metadata["filename"]]
-    if language := stream.metadata.get("language"):
-        words.append(language)
-    return f"{kind} #{stream.index} ({', '.join(words)})"
-
-
-# ---- one stream ----------------------------------------------------------------------------------
-
-
-class _Copy:
-    """One stream whose packets are passed on as they are, on the output's clock."""
-
-    def __init__(self, source: Stream, target: Stream, origin: Fraction) -> None:
-        assert source.time_base
-        self.source = source
-        self.target = target
-        self.time_base = Fraction(source.time_base)
-        self.shift = ticks(origin, self.time_base)
-        self.last_dts: int | None = None
-        self.count = 0
-        self.bytes = 0
-        self.lost = 0
-        self.is_certain = True
-        """Whether it is known how many packets are in the file."""
-
-    def convert(self, packet: Packet) -> Packet | None:
-        """The packet to write; None: there is nothing in it to write."""
-        if is_filler(self.target, packet.size):
-            return None
-        pts, dts = packet.pts, packet.dts
-        if pts is None and dts is None and self.last_dts is not None:
-            self.lost += 1  # a muxer would refuse it later, over some other packet
-            return None
-        if pts is not None:
-            pts -= self.shift
-        if dts is not None:
-            dts -= self.shift
-            if self.last_dts is not None and dts <= self.last_dts:
-                dts = self.last_dts + 1  # no muxer takes times that do not rise
-            pts = max(pts, dts) if pts is not None else dts
-            if not packet.duration and self.last_dts is not None and self.source.type == "audio":
-                packet.duration = dts - self.last_dts  # the last would not be played without one
-            self.last_dts = dts
-        packet.pts, packet.dts = pts, dts
-        return packet
-
-
-class _TextConversion(_Copy):
-    """A text subtitle whose lines are decoded and encoded again, each at its own time."""
-
-    def __init__(self, source: Stream, target: Stream, origin: Fraction) -> None:
-        super().__init__(source, target, origin)
-        target.time_base = self.time_base
-        decoder, encoder = source.codec_context, target.codec_context
-        assert isinstance(decoder, SubtitleCodecContext)
-        assert isinstance(encoder, SubtitleCodecContext)
-        decoder.open(strict=False)
-        encoder.subtitle_header = decoder.subtitle_header
-        self.decoder, self.encoder = decoder, encoder
-
-    def convert(self, packet: Packet) -> Packet | None:
-        subtitle = self.decoder.decode2(packet)
-        if subtitle is None or not len(subtitle):
-            return None
-        converted: Packet = av.Packet(bytes(self.encoder.encode_subtitle(subtitle)))
-        converted.time_base = self.time_base
-        converted.pts, converted.dts = packet.pts, packet.dts
-        converted.duration = packet.duration
-        return super().convert(converted)
-
-
-# ---- all of them ---------------------------------------------------------------------------------
+RISING: Final = frozenset({"mp4", "mov"})
+"""Containers whose packets may not share a time; the same have edit lists, which hide sound."""
 
 
 class NoStreams:
     """In place of a ``StreamCopier`` where the source is nothing but pictures."""
 
-    counts: Final[Mapping[int, int]] = {}
-    sizes: Final[Mapping[int, int]] = {}
+    logs: Final[Mapping[int, PacketLog]] = {}
+    tolerances: Final[Mapping[int, Fraction]] = {}
 
     def mux_until(self, until: Fraction | None) -> None:
         """There is nothing to write."""
@@ -350,7 +129,7 @@ class StreamCopier:
         self._end = end
         self._chapters_end = end if chapters_end is None else chapters_end
         self._warn = warn
-        self._copies: dict[int, _Copy] = {}  # by index in the source
+        self._copies: dict[int, PacketCopy] = {}  # by index in the source
         self._covers: list[tuple[Stream, bytes]] = []  # written directly after the header
         self._held: Packet | None = None  # read, and not due yet
         self._input = open_input(source)
@@ -371,9 +150,9 @@ class StreamCopier:
 
     def _add_streams(self) -> None:
         """Tracks in the source's order; covers and attachments behind, as demuxers list them."""
-        first = _first_packets(self._source)
+        first = first_packets(self._source)
         streams = [s for s in self._input.streams if s.index != self._video.index]
-        covers = [s for s in streams if _is_cover(s)]
+        covers = [s for s in streams if is_cover(s)]
         attachments = [s for s in streams if isinstance(s, AttachmentStream)]
         for stream in streams:
             if stream not in covers and stream not in attachments:
@@ -392,30 +171,84 @@ class StreamCopier:
         return bool(self._input.format.flags & AVFMT_TS_DISCONT)
 
     def _add_track(self, stream: Stream, first: bytes | None) -> None:
-        if _is_chapter_list(stream) or _is_timecode(stream):
+        if is_chapter_list(stream) or is_timecode(stream):
             return
-        if _is_headless(stream):
-            self._warn(f"{_name(stream)} is damaged: it is left out")
+        if is_headless(stream):
+            self._warn(f"{stream_name(stream)} is damaged: it is left out")
         elif not stream.time_base:
             self._leave_out(stream)
-        elif _fits(stream, self._format, first):
-            target = _add_copy(self._output, stream)
-            self._copies[stream.index] = _Copy(stream, target, self._origin)
-            _describe(target, stream, statistics=not self._cut)
-        elif _is_text(stream):
-            target = self._output.add_stream(TEXT_CODECS[self._format])
-            self._copies[stream.index] = _TextConversion(stream, target, self._origin)
-            _describe(target, stream, statistics=False)
-            if codec_name(stream) in STYLED_TEXT:
-                self._warn(
-                    f"{_name(stream)} becomes plain text in {TITLES[self._format]}, without its "
-                    "styles; .mkv keeps them"
-                )
+        elif fits(stream, self._format, first):
+            target = add_copy(self._output, stream)
+            self._add(PacketCopy(stream, target, self._origin, rising=self._rising))
+            describe(target, stream, statistics=not self._cut)
+        elif is_text(stream):
+            self._add_text(stream)
+        elif encoder := pcm_form(stream, self._format):
+            assert isinstance(stream, av.AudioStream)
+            target = self._output.add_stream(encoder, rate=stream.rate, layout=stream.layout.name)
+            self._add(PcmConversion(stream, target, self._origin, rising=self._rising))
+            describe(target, stream, statistics=False)
+            log.info("%s becomes %s, sample for sample", stream_name(stream), encoder)
         else:
             self._leave_out(stream)
 
+    @property
+    def _rising(self) -> bool:
+        return self._format in RISING
+
+    def _add(self, copy: PacketCopy) -> None:
+        copy.skips_hidden = copy.source.type != "video" and not self._rising
+        self._copies[copy.source.index] = copy
+
+    def _add_text(self, stream: Stream) -> None:
+        survey, name = self._surveys[stream.index], stream_name(stream)
+        charset = survey.charset
+        if survey.not_utf8 > MAX_LOST_PACKETS and charset is None:
+            self._warn(
+                f"the text of {name} is not UTF-8, and what it is cannot be told: it is left out; "
+                ".mkv keeps it"
+            )
+            return
+        target = self._output.add_stream(TEXT_CODECS[self._format])
+        self._add(
+            TextConversion(
+                stream, target, self._origin,
+                rising=self._rising, charset=charset, joined=self._rising,
+            )
+        )  # fmt: skip
+        describe(target, stream, statistics=False)
+        title = TITLES[self._format]
+        if codec_name(stream) in STYLED_TEXT:
+            self._warn(f"{name} becomes plain text in {title}, without its styles; .mkv keeps them")
+        if charset is not None:
+            self._warn(
+                f"{survey.not_utf8} lines of {name} are not UTF-8: they are read as "
+                f"{CHARSET_TITLES[charset]}"
+            )
+        if survey.too_long:
+            self._warn(
+                f"{survey.too_long} lines of {name} are longer than {LARGEST_TEXT_BYTES:,} bytes, "
+                f"which {title} cannot hold: they are left out; .mkv keeps them"
+            )
+        if survey.too_lasting:
+            self._warn(
+                f"{survey.too_lasting} lines of {name} last longer than {title} can say: they end "
+                f"after {int(LONGEST_LINE / 3600)} hours; .mkv keeps them"
+            )
+
+    @cached_property
+    def _surveys(self) -> dict[int, TextSurvey]:
+        """What is in the text streams, looked at when the first one has to be converted."""
+        indices = {s.index for s in self._input.streams if is_text(s)}
+        return survey_text(
+            self._source,
+            indices,
+            longest_bytes=LARGEST_TEXT_BYTES,
+            longest_seconds=LONGEST_LINE,
+        )
+
     def _add_cover(self, stream: Stream, picture: bytes | None) -> None:
-        if picture is None or not _cover_fits(stream, self._format):
+        if picture is None or not cover_fits(stream, self._format):
             self._leave_out(stream)
         elif self._format == "matroska":
             usual = COVER_FILES.get(codec_name(stream), ("cover", ""))
@@ -425,11 +258,11 @@ class StreamCopier:
             target.metadata.update(kept_tags(stream.metadata))
         else:
             added = self._output.add_stream_from_template(stream, opaque=True)
-            _describe(added, stream, statistics=False)
+            describe(added, stream, statistics=False)
             self._covers.append((added, picture))
 
     def _add_attachment(self, stream: AttachmentStream) -> None:
-        if not _fits(stream, self._format):
+        if not fits(stream, self._format):
             self._leave_out(stream)
             return
         target = self._output.add_attachment(stream.name or "", stream.mimetype or "", stream.data)
@@ -438,10 +271,12 @@ class StreamCopier:
     def _leave_out(self, stream: Stream) -> None:
         advice = ""
         if self._format != "matroska" and (
-            _cover_fits(stream, "matroska") if _is_cover(stream) else _fits(stream, "matroska")
+            cover_fits(stream, "matroska") if is_cover(stream) else fits(stream, "matroska")
         ):
             advice = "; .mkv keeps it"
-        self._warn(f"{TITLES[self._format]} cannot hold {_name(stream)}: it is left out{advice}")
+        self._warn(
+            f"{TITLES[self._format]} cannot hold {stream_name(stream)}: it is left out{advice}"
+        )
 
     def _copy_tags(self) -> None:
         self._output.metadata.update(kept_tags(self._input.metadata))
@@ -453,7 +288,7 @@ class StreamCopier:
 
     def describe_video(self, target: Stream) -> None:
         """Give the caller's video the language, title and disposition of the source's."""
-        _describe(target, self._video, statistics=False)
+        describe(target, self._video, statistics=False)
 
     # -- after the header
 
@@ -464,27 +299,40 @@ class StreamCopier:
             copy = self._copies[packet.stream_index]
             time = self._time(packet)
             if until is not None and time is not None and time - self._origin >= until:
-                return
+                break
             self._held = None
             if self._within(time):
-                self._mux(copy, packet)
+                self._mux(copy, copy.convert(packet))
+        for copy in self._copies.values():
+            self._mux(copy, copy.due(None if until is None else until + self._origin))
 
     def finish(self, until: Fraction | None = None) -> None:
         """Write the rest, or the rest up to ``until`` on the output's clock."""
         self.mux_until(until)
         for copy in self._copies.values():
+            self._mux(copy, copy.due(None))
+            name = stream_name(copy.source)
             if copy.lost:
-                self._warn(f"{copy.lost} damaged packets of {_name(copy.source)} are left out")
+                self._warn(f"{copy.lost} damaged packets of {name} are left out")
+            if copy.silence:
+                self._warn(f"gaps in {name} are filled with {float(copy.silence):.3f} s of silence")
+            if copy.moved:
+                title = TITLES[self._format]
+                self._warn(
+                    f"{copy.moved} packets of {name} are up to {float(copy.largest_move):.3f} s "
+                    f"away from their times: {title} cannot hold times that go backward"
+                    + (" or repeat, nor gaps in uncompressed sound" if self._rising else "")
+                )
 
     @property
-    def counts(self) -> dict[int, int]:
-        """Packets written so far, by index in the output; none of streams with a refused one."""
-        return {c.target.index: c.count for c in self._copies.values() if c.is_certain}
+    def logs(self) -> dict[int, PacketLog]:
+        """What was written so far, by index in the output, less streams with a refused packet."""
+        return {c.target.index: c.log for c in self._copies.values() if c.is_certain}
 
     @property
-    def sizes(self) -> dict[int, int]:
-        """Bytes of the same packets."""
-        return {copy.target.index: copy.bytes for copy in self._copies.values()}
+    def tolerances(self) -> dict[int, Fraction]:
+        """Seconds that the packets of these streams may be off."""
+        return {c.target.index: c.tolerance for c in self._copies.values()}
 
     def close(self) -> None:
         self._input.close()
@@ -545,24 +393,21 @@ class StreamCopier:
             self._output.mux_one(packet)
         self._covers.clear()
 
-    def _mux(self, copy: _Copy, packet: Packet) -> None:
+    def _mux(self, copy: PacketCopy, converted: Iterator[tuple[Packet, int | None]]) -> None:
         try:
-            converted = copy.convert(packet)
-            if converted is None:
-                return
-            converted.stream = copy.target
-            copy.is_certain, before = False, copy.is_certain  # a muxer may keep what it refuses
-            self._output.mux_one(converted)
-            copy.is_certain = before
+            for packet, wanted in converted:
+                packet.stream = copy.target
+                copy.is_certain, before = False, copy.is_certain  # a muxer may keep what it refuses
+                size = packet.size
+                self._output.mux_one(packet)
+                copy.is_certain = before
+                copy.log.add(wanted, size)
         except (av.InvalidDataError, av.ArgumentError, av.PatchWelcomeError) as error:
             copy.lost += 1
-            log.info("a packet of %s: %s", _name(copy.source), error)
+            log.info("a packet of %s: %s", stream_name(copy.source), error)
             if copy.lost > MAX_LOST_PACKETS:
                 raise OutputError(
-                    f"{_name(copy.source)} cannot be copied: more than {MAX_LOST_PACKETS} of its "
-                    f"packets are damaged ({error.strerror})",
+                    f"{stream_name(copy.source)} cannot be copied: more than {MAX_LOST_PACKETS} "
+                    f"of its packets are damaged ({error.strerror})",
                     "copy the input to .mkv without it first, with a tool such as mkvmerge",
                 ) from error
-        else:
-            copy.count += 1
-            copy.bytes += converted.size

@@ -22,7 +22,8 @@ from animesr_cli.reading.probe import demux, stream_duration
 from animesr_cli.video.containers import open_input
 from animesr_cli.video.timestamps import seconds
 from animesr_cli.writing.mp4_boxes import media_lengths
-from animesr_cli.writing.stream_copy import is_filler
+from animesr_cli.writing.packet_log import PacketLog
+from animesr_cli.writing.stream_support import is_filler
 
 LATE_START_TOLERANCE: Final = Fraction(1, 1000)
 """Seconds. MP4 may count the gap before a video that does not begin at 0 in milliseconds."""
@@ -58,6 +59,8 @@ class Track:
     tally: Tally
     tick: Fraction
     """Seconds."""
+    packets: PacketLog
+    """In the order of the file."""
 
 
 # ---- reading -------------------------------------------------------------------------------------
@@ -69,6 +72,7 @@ def read_back(path: Path) -> list[Track]:
         with open_input(path) as container:
             streams = _tracks(container)
             tallies = {stream.index: Tally() for stream in streams}
+            logs = {s.index: PacketLog(Fraction(s.time_base or 1)) for s in streams}
             for packet in demux(container):
                 tally = tallies.get(packet.stream_index)
                 if tally is None or is_filler(packet.stream, packet.size):
@@ -76,6 +80,7 @@ def read_back(path: Path) -> list[Track]:
                 base = Fraction(packet.time_base)
                 time = None if packet.pts is None else seconds(packet.pts, base)
                 tally.add(packet.size, time, seconds(packet.duration or 0, base))
+                logs[packet.stream_index].add(packet.pts, packet.size)
             # What a demuxer says of one packet's duration is guessed, or that of decoding.
             if container.format.name.startswith("matroska"):
                 for stream in streams:
@@ -84,7 +89,7 @@ def read_back(path: Path) -> list[Track]:
                 for stream, length in zip(streams, media_lengths(path), strict=False):
                     tally = tallies[stream.index]
                     tally.end = None if tally.first is None else tally.first + length
-            return [Track(tallies[s.index], Fraction(s.time_base or 1)) for s in streams]
+            return [Track(tallies[s.index], logs[s.index].tick, logs[s.index]) for s in streams]
     except (av.FFmpegError, InputError) as error:
         raise VerificationError(f"the finished file cannot be read: {error}") from error
 
@@ -126,16 +131,22 @@ def verify_video(written: Tally, track: Track) -> None:
 
 
 def verify_copies(
-    counts: Mapping[int, int], sizes: Mapping[int, int], tracks: Sequence[Track]
+    written: Mapping[int, PacketLog], tolerances: Mapping[int, Fraction], tracks: Sequence[Track]
 ) -> None:
-    """Raise ``VerificationError`` unless each track holds as many packets, or as many bytes.
+    """Raise ``VerificationError`` unless every packet of each track is there, and at its time.
 
-    Muxers may cut PCM and AC-3 into other packets.
+    Muxers may cut PCM and AC-3 into other packets: then there are as many bytes.
     """
-    for index, count in counts.items():
-        found = tracks[index].tally if index < len(tracks) else Tally()
-        if found.count != count and found.bytes != sizes[index]:
+    for index, log in written.items():
+        found = tracks[index].packets if index < len(tracks) else PacketLog(log.tick)
+        if len(found) != len(log) and found.bytes != log.bytes:
             raise VerificationError(
-                f"stream #{index} of the finished file holds {found.count} packets, "
-                f"and {count} were copied"
+                f"stream #{index} of the finished file holds {len(found)} packets, "
+                f"and {len(log)} were copied"
+            )
+        deviation, time = log.largest_deviation(found)
+        if deviation > tolerances[index]:
+            raise VerificationError(
+                f"a packet of stream #{index} of the finished file is {float(deviation):.6f} s "
+                f"away from its time, {float(time):.6f} s"
             )

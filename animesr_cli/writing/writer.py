@@ -343,7 +343,7 @@ class Writer:
                 shorten_media(self._part.path, written.end - written.first, at_most=self._delay)
         tracks = read_back(self._part.path)
         verify_video(written, tracks[self._video.index])
-        verify_copies(self._copier.counts, self._copier.sizes, tracks)
+        verify_copies(self._copier.logs, self._copier.tolerances, tracks)
         before_naming(self._part.path)
         self._part.publish(overwrite=self._overwrite)
 

@@ -615,16 +615,39 @@ def test_a_copy_that_is_not_what_was_read(
     mux = streams.StreamCopier._mux
     lost = iter([True])
 
-    def lossy(self: Any, copy: Any, packet: Any) -> None:
-        if next(lost, False):
-            copy.count += 1
-            copy.bytes += packet.size
+    def lossy(self: Any, copy: Any, converted: Any) -> None:
+        packets = list(converted)
+        if len(packets) > 0 and next(lost, False):
+            for packet, wanted in packets:
+                copy.log.add(wanted, packet.size)
         else:
-            mux(self, copy, packet)
+            mux(self, copy, iter(packets))
 
     monkeypatch.setattr(streams.StreamCopier, "_mux", lossy)
     with pytest.raises(VerificationError, match=r"stream #1 .* holds 47 packets, and 48 were"):
         rewrite(plain, tmp_path / "out.mp4")
+    assert listing(tmp_path) == []
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_copy_at_another_time_is_found(
+    suffix: str, plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One packet of sound, in the middle, that is two milliseconds late is found."""
+    mux = streams.StreamCopier._mux
+    late = iter([False] * 20 + [True])
+
+    def moving(self: Any, copy: Any, converted: Any) -> None:
+        packets = list(converted)
+        for packet, _ in packets:
+            if next(late, False):
+                packet.pts += round(Fraction(2, 1000) / packet.time_base)
+                packet.dts = packet.pts
+        mux(self, copy, iter(packets))
+
+    monkeypatch.setattr(streams.StreamCopier, "_mux", moving)
+    with pytest.raises(VerificationError, match=r"stream #1 .* is 0.00[123]\d* s away from its"):
+        rewrite(plain, tmp_path / f"out{suffix}")
     assert listing(tmp_path) == []
 
 
