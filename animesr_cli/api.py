@@ -21,7 +21,8 @@ from animesr_cli.reading.y4m import PIPE
 from animesr_cli.settings import UpscaleSettings, check_settings
 from animesr_cli.settings.option import declared, read
 from animesr_cli.text import shown
-from animesr_cli.upscaling.pipeline import Observer, Progress, UpscaleResult, Upscaling
+from animesr_cli.upscaling.events import Observer, Progress, UpscaleResult
+from animesr_cli.upscaling.one_piece import OnePiece
 from animesr_cli.upscaling.plan import LoadedNetwork, Plan, make_plan
 from animesr_cli.upscaling.targets import default_output, images_of
 from animesr_cli.writing.concat import segment_format
@@ -36,10 +37,10 @@ def is_long(plan: Plan, warn: Callable[[str], None]) -> bool:
         return False
     if PIPE in (plan.source.path, plan.output):
         return False
-    if segment_format(plan.encoding) is None:
+    if segment_format(plan.format.encoding) is None:
         warn(
-            f"no container for segments holds the video of {plan.encoding.codec}: the run is in "
-            "one piece, and begins anew where it is interrupted"
+            f"no container for segments holds the video of {plan.format.encoding.codec}: "
+            "the run is in one piece, and begins anew where it is interrupted"
         )
         return False
     is_short = plan.frames is not None and plan.frames <= settings.segment_frames
@@ -87,7 +88,7 @@ def run(
         return LongRun(plan, observer, warnings).run()
     _check_one_piece(plan, warn)
     observer.on_plan(plan)
-    return Upscaling(plan, observer, warnings).run()
+    return OnePiece(plan, observer, warnings).run()
 
 
 def _check_one_piece(plan: Plan, warn: Callable[[str], None]) -> None:

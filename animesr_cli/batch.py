@@ -34,7 +34,7 @@ from animesr_cli.reading.image_reader import natural_key
 from animesr_cli.reading.y4m import PIPE
 from animesr_cli.settings import UpscaleSettings, check_settings
 from animesr_cli.text import shown
-from animesr_cli.upscaling.pipeline import Observer, UpscaleResult
+from animesr_cli.upscaling.events import Observer, UpscaleResult
 from animesr_cli.upscaling.plan import LoadedNetwork, Plan, ready_network
 from animesr_cli.upscaling.targets import size_label
 from animesr_cli.video.containers import IMAGE_SUFFIXES

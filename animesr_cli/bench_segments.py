@@ -22,7 +22,7 @@ from animesr_cli.errors import UsageError
 from animesr_cli.reading.probe import probe
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.upscaling.bench import OUTPUT_SUFFIX, in_child
-from animesr_cli.upscaling.pipeline import Observer, Progress
+from animesr_cli.upscaling.events import Observer, Progress
 from animesr_cli.upscaling.plan import expected_frames
 
 INTERRUPTED_AT: Final = 0.55

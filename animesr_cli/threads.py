@@ -1,22 +1,28 @@
-"""Threads that work ahead of and behind the caller, with bounded queues. Knows nothing of video.
+"""A pipeline of threads ahead of and behind the caller, with bounded queues.
 
-    with Crew() as crew:
-        items = crew.ahead(source, depth=4)      # a thread fills a queue, the caller empties it
-        send = crew.behind(consume, depth=3)     # the caller fills a queue, a thread empties it
+    with Pipeline() as threads:
+        output = threads.enter(open_output())       # closed when no thread uses it any more
+        items = threads.prefetch(source, depth=4)   # a thread fills a queue, the caller empties it
+        send = threads.drain(output.write, depth=3) # the caller fills a queue, a thread empties it
         for item in items:
             send(work(item))
-        crew.finish()                            # until everything that was sent is consumed
+        threads.finish()                            # until everything that was sent is consumed
 
 The first error of any thread stops all of them and is the one that leaves the ``with``.
 """
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 from typing import Any, Final, TypeVar
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -24,6 +30,9 @@ T = TypeVar("T")
 PATIENCE_SECONDS: Final = 0.1
 # A thread that is inside one call of a codec or a pipe cannot be stopped, only waited for.
 JOIN_SECONDS: Final = 30.0
+
+_abandoned: list[ExitStack] = []
+"""What threads that never came back still use: left open, since freeing it would crash them."""
 
 
 class _Stopped(Exception):
@@ -34,17 +43,26 @@ class _End:
     """Nothing more will come through this queue."""
 
 
-class Crew:
-    """The threads of one run and the first error among them."""
+class Pipeline:
+    """The threads of one run, what they use, and the first error among them."""
 
     def __init__(self) -> None:
         self._threads: list[threading.Thread] = []
         self._senders: list[queue.Queue[Any]] = []
+        self._contexts = ExitStack()
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._error: BaseException | None = None
 
-    def ahead(self, source: Iterable[T], *, depth: int) -> Iterator[T]:
+    def enter(self, context: AbstractContextManager[T]) -> T:
+        """Open what threads use; the last that is opened is closed first, once they have ended."""
+        return self._contexts.enter_context(context)
+
+    def is_stopped(self) -> bool:
+        """Whether the run has ended, for what waits inside a thread."""
+        return self._stopped.is_set()
+
+    def prefetch(self, source: Iterable[T], *, depth: int) -> Iterator[T]:
         """Iterate over ``source`` in a thread, at most ``depth`` items ahead of the caller."""
         items: queue.Queue[T | _End] = queue.Queue(depth)
 
@@ -54,14 +72,14 @@ class Crew:
             self._put(items, _End())
 
         self._start(fill)
-        return self._drain(items)
+        return self._taken(items)
 
-    def behind(self, consume: Callable[[T], None], *, depth: int) -> Callable[[T], None]:
+    def drain(self, consume: Callable[[T], None], *, depth: int) -> Callable[[T], None]:
         """A function that hands its argument to ``consume`` in a thread; it waits while full."""
         items: queue.Queue[T | _End] = queue.Queue(depth)
 
         def empty() -> None:
-            for item in self._drain(items):
+            for item in self._taken(items):
                 consume(item)
 
         self._senders.append(items)
@@ -80,7 +98,7 @@ class Crew:
             pass
         self._raise()
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> Pipeline:
         return self
 
     def __exit__(
@@ -92,8 +110,14 @@ class Crew:
         if error is not None and not isinstance(error, _Stopped):
             self._fail(error)
         self._stopped.set()
+        deadline = time.monotonic() + JOIN_SECONDS
         for thread in self._threads:
-            thread.join(JOIN_SECONDS)
+            thread.join(max(0.0, deadline - time.monotonic()))
+        if any(thread.is_alive() for thread in self._threads):
+            log.warning("a thread did not end within %.0f s: what it uses is left", JOIN_SECONDS)
+            _abandoned.append(self._contexts)
+        else:
+            self._contexts.close()
         if self._error is not error:
             self._raise()
 
@@ -106,7 +130,7 @@ class Crew:
             except BaseException as error:  # every error, so that nobody waits for a dead thread
                 self._fail(error)
 
-        thread = threading.Thread(target=guarded, name="animesr-crew", daemon=True)
+        thread = threading.Thread(target=guarded, name="animesr-pipeline", daemon=True)
         self._threads.append(thread)
         thread.start()
 
@@ -128,7 +152,7 @@ class Crew:
                 continue
         raise _Stopped
 
-    def _drain(self, items: queue.Queue[T | _End]) -> Iterator[T]:
+    def _taken(self, items: queue.Queue[T | _End]) -> Iterator[T]:
         while True:
             try:
                 item = items.get(timeout=PATIENCE_SECONDS)

@@ -40,7 +40,7 @@ from animesr_cli.errors import (
     WeightsError,
 )
 from animesr_cli.settings import UpscaleSettings
-from animesr_cli.upscaling.pipeline import Observer, UpscaleResult
+from animesr_cli.upscaling.events import Observer, UpscaleResult
 from animesr_cli.upscaling.plan import ready_network
 from command import animesr, environment, snapshot, start
 

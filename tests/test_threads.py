@@ -5,20 +5,21 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from animesr_cli.threads import Crew
+from animesr_cli.threads import Pipeline
 
 
 def test_items_pass_through_in_order() -> None:
     """Every item arrives once, in order, through both queues."""
     received: list[int] = []
-    with Crew() as crew:
-        send = crew.behind(received.append, depth=2)
-        for item in crew.ahead(range(100), depth=3):
+    with Pipeline() as threads:
+        send = threads.drain(received.append, depth=2)
+        for item in threads.prefetch(range(100), depth=3):
             send(item * 2)
-        crew.finish()
+        threads.finish()
     assert received == [item * 2 for item in range(100)]
 
 
@@ -31,8 +32,8 @@ def test_a_source_runs_no_further_ahead_than_its_queue() -> None:
             produced.append(item)
             yield item
 
-    with Crew() as crew:
-        for item in crew.ahead(source(), depth=4):
+    with Pipeline() as threads:
+        for item in threads.prefetch(source(), depth=4):
             time.sleep(0.002)
             assert len(produced) <= item + 1 + 4 + 1
 
@@ -45,8 +46,8 @@ def test_an_error_in_the_source_leaves_the_with() -> None:
         raise OSError("the disk is gone")
 
     seen = []
-    with pytest.raises(OSError, match="the disk is gone"), Crew() as crew:
-        for item in crew.ahead(source(), depth=1):
+    with pytest.raises(OSError, match="the disk is gone"), Pipeline() as threads:
+        for item in threads.prefetch(source(), depth=1):
             seen.append(item)
     assert seen in ([1], [])  # the error may overtake what still waits in the queue
 
@@ -57,11 +58,11 @@ def test_an_error_in_the_consumer_stops_a_caller_that_waits_to_send() -> None:
     def consume(item: int) -> None:
         raise ValueError("encoder failed")
 
-    with pytest.raises(ValueError, match="encoder failed"), Crew() as crew:
-        send = crew.behind(consume, depth=1)
+    with pytest.raises(ValueError, match="encoder failed"), Pipeline() as threads:
+        send = threads.drain(consume, depth=1)
         for item in range(1000):
             send(item)
-        crew.finish()
+        threads.finish()
 
 
 def test_an_error_in_the_caller_stops_the_threads() -> None:
@@ -72,9 +73,9 @@ def test_an_error_in_the_caller_stops_the_threads() -> None:
             yield 0
 
     before = threading.active_count()
-    with pytest.raises(RuntimeError, match="mine"), Crew() as crew:
-        crew.behind(lambda item: None, depth=1)
-        for _ in crew.ahead(endless(), depth=1):
+    with pytest.raises(RuntimeError, match="mine"), Pipeline() as threads:
+        threads.drain(lambda item: None, depth=1)
+        for _ in threads.prefetch(endless(), depth=1):
             raise RuntimeError("mine")
     assert threading.active_count() == before
 
@@ -94,11 +95,11 @@ def test_the_first_of_two_errors_wins() -> None:
         finally:
             threading.Timer(0.3, failed.set).start()
 
-    with pytest.raises(ValueError, match="first"), Crew() as crew:
-        send = crew.behind(consume, depth=1)
-        for item in crew.ahead(source(), depth=1):
+    with pytest.raises(ValueError, match="first"), Pipeline() as threads:
+        send = threads.drain(consume, depth=1)
+        for item in threads.prefetch(source(), depth=1):
             send(item)
-        crew.finish()
+        threads.finish()
 
 
 def test_an_error_after_the_last_item_is_not_lost() -> None:
@@ -108,6 +109,55 @@ def test_an_error_after_the_last_item_is_not_lost() -> None:
         time.sleep(0.05)
         raise ValueError("late")
 
-    with pytest.raises(ValueError, match="late"), Crew() as crew:
-        crew.behind(consume, depth=3)(1)
-        crew.finish()
+    with pytest.raises(ValueError, match="late"), Pipeline() as threads:
+        threads.drain(consume, depth=3)(1)
+        threads.finish()
+
+
+def test_what_threads_use_is_closed_when_they_have_ended() -> None:
+    """The last that was opened first; also where the caller fails."""
+    closed: list[str] = []
+
+    @contextmanager
+    def resource(name: str) -> Iterator[str]:
+        try:
+            yield name
+        finally:
+            closed.append(name)
+
+    def source() -> Iterator[int]:
+        try:
+            while True:
+                yield 0
+        finally:
+            closed.append("thread")
+
+    with pytest.raises(RuntimeError, match="mine"), Pipeline() as threads:
+        assert threads.enter(resource("reader")) == "reader"
+        threads.enter(resource("writer"))
+        for _ in threads.prefetch(source(), depth=1):
+            raise RuntimeError("mine")
+    assert closed == ["thread", "writer", "reader"]
+
+
+def test_nothing_is_closed_under_a_living_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that hangs in a call of a codec keeps its file: freeing it would be a crash."""
+    monkeypatch.setattr("animesr_cli.threads.JOIN_SECONDS", 0.05)
+    closed = threading.Event()
+    released = threading.Event()
+
+    @contextmanager
+    def reader() -> Iterator[None]:
+        yield
+        closed.set()
+
+    def source() -> Iterator[int]:
+        yield 0
+        released.wait(10)
+
+    with pytest.raises(RuntimeError, match="mine"), Pipeline() as threads:
+        threads.enter(reader())
+        for _ in threads.prefetch(source(), depth=1):
+            raise RuntimeError("mine")
+    assert not closed.is_set()
+    released.set()

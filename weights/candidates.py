@@ -74,7 +74,8 @@ def _by_engine(model: str, compute: Compute) -> Enlarge:
     def enlarge(frames: Sequence[Tensor]) -> Iterator[Tensor]:
         height, width = frames[0].shape[1:]
         engine = Engine(network, height, width, compute)
-        return upscale_frames(engine, ((frame, False) for frame in frames))
+        results = upscale_frames(engine, ((None, frame, False) for frame in frames))
+        return (result for _, result in results)
 
     return enlarge
 

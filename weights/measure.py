@@ -44,6 +44,7 @@ from animesr_cli.metrics.scoring import Meter, luma_of
 from animesr_cli.model.engine import Compute, choose_compute
 from animesr_cli.reading.reader import Reader
 from animesr_cli.video.colour import ColourSpec, PixelLayout, to_rgb
+from animesr_cli.video.part import Part
 from candidates import Candidate, bicubic_candidate, network_candidate
 from sheet import Scene, draw_sheet
 from tables import markdown
@@ -199,7 +200,7 @@ class ScoreStore:
 
 def read_rgb(path: Path, frames: int | None, device: torch.device) -> Iterator[Tensor]:
     """Frames (3, H, W), RGB in [0, 1] as the network is given them."""
-    with Reader(path, frames=frames) as reader:
+    with Reader(path, part=Part(frames=frames)) as reader:
         for frame in reader:
             planes = [plane.to(device) for plane in frame.planes]
             yield to_rgb(planes, reader.info.colour)
@@ -207,7 +208,7 @@ def read_rgb(path: Path, frames: int | None, device: torch.device) -> Iterator[T
 
 def read_luma(path: Path, frames: int | None, device: torch.device) -> list[Tensor]:
     """(H, W) lumas of a clean clip, in codes, as `animesr evaluate` has them."""
-    with Reader(path, frames=frames) as reader:
+    with Reader(path, part=Part(frames=frames)) as reader:
         return [
             luma_of([plane.to(device) for plane in frame.planes], reader.info.colour)
             for frame in reader

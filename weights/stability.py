@@ -43,6 +43,7 @@ from animesr_cli.metrics.scoring import luma_of, psnr, squared_error
 from animesr_cli.model.engine import choose_compute
 from animesr_cli.reading.reader import Reader
 from animesr_cli.video.colour import to_rgb
+from animesr_cli.video.part import Part
 from candidates import BICUBIC, Candidate, bicubic_candidate, network_candidate
 from measure import OPERATORS, PLAN_FOLDERS, RGB_8_BIT, WORK_FOLDER, digest, plan_path, rounded
 
@@ -82,7 +83,7 @@ class LongShot:
 
 def clean_part(clip: Path, side_px: int) -> list[Tensor]:
     """The middle of the first frames, (3, side, side) RGB in [0, 1]."""
-    with Reader(clip, frames=SWING) as reader:
+    with Reader(clip, part=Part(frames=SWING)) as reader:
         frames = [to_rgb(frame.planes, reader.info.colour) for frame in reader]
     if len(frames) < SWING:
         raise UsageError(f"{clip.name} has fewer than {SWING} frames")
@@ -149,7 +150,7 @@ def moments(clip: Path) -> Iterator[list[Tensor]]:
         duration = reader.info.duration_seconds or Fraction(0)
     for quarter in (1, 2, 3):
         start = duration * quarter / 4
-        with Reader(clip, start=start, frames=PATTERN_FRAMES, warn=lambda _: None) as reader:
+        with Reader(clip, part=Part(start, None, PATTERN_FRAMES), warn=lambda _: None) as reader:
             frames = [to_rgb(frame.planes, reader.info.colour) for frame in reader]
         yield [_middle(frame, *PATTERN_SIZE_PX) for frame in frames]
 

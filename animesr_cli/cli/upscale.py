@@ -27,7 +27,7 @@ from animesr_cli.errors import ExitCode, UsageError
 from animesr_cli.settings import UpscaleSettings
 
 if TYPE_CHECKING:
-    from animesr_cli.upscaling.pipeline import Observer
+    from animesr_cli.upscaling.events import Observer
 
 PIPE = Path("-")
 """Standard input as IN, standard output as OUT."""
@@ -121,7 +121,7 @@ def _holds_videos(folder: Path, output: Path | None) -> bool:
 
 
 def _observer(display: RunDisplay, listen: Callable[[], None]) -> Observer:
-    from animesr_cli.upscaling.pipeline import Observer, Progress
+    from animesr_cli.upscaling.events import Observer, Progress
 
     def on_progress(progress: Progress) -> None:
         listen()

@@ -28,8 +28,8 @@ from animesr_cli.text import visible
 from animesr_cli.video.timestamps import format_time
 
 if TYPE_CHECKING:
-    from animesr_cli.upscaling.pipeline import Progress as RunProgress
-    from animesr_cli.upscaling.pipeline import SegmentEvent, UpscaleResult
+    from animesr_cli.upscaling.events import Progress as RunProgress
+    from animesr_cli.upscaling.events import SegmentEvent, UpscaleResult
     from animesr_cli.upscaling.plan import Plan
 
 log = logging.getLogger(__name__)
@@ -91,11 +91,11 @@ def plan_line(plan: Plan) -> str:
     rate = f" {float(source.frame_rate):.6g} fps" if source.frame_rate else ""
     tile = f"tiles of {plan.tile} px" if plan.tiled else "whole frames"
     parts = [
-        f"{source.width}x{source.height} -> {plan.width}x{plan.height}{rate}",
+        f"{source.width}x{source.height} -> {plan.format.width}x{plan.format.height}{rate}",
         f"{plan.frames if plan.frames else 'unknown number of'} frames",
         f"model {plan.checkpoint.name}",
         f"{plan.compute.device} {plan.compute.precision} ({plan.compute.reason}), {tile}",
-        f"{plan.encoding.codec} {plan.encoding.pix_fmt}",
+        f"{plan.format.encoding.codec} {plan.format.encoding.pix_fmt}",
         source.colour_note,
     ]
     if plan.estimated_seconds is not None:
@@ -112,7 +112,7 @@ def plan_event(plan: Plan) -> dict[str, Any]:
         "input": str(source.path),
         "output": str(plan.output),
         "input_size": [source.width, source.height],
-        "output_size": [plan.width, plan.height],
+        "output_size": [plan.format.width, plan.format.height],
         "fps": float(source.frame_rate) if source.frame_rate else None,
         "frames": plan.frames,
         "model": plan.checkpoint.name,
@@ -121,8 +121,8 @@ def plan_event(plan: Plan) -> dict[str, Any]:
         "precision": plan.compute.precision,
         "precision_reason": plan.compute.reason,
         "tile": plan.tile if plan.tiled else 0,
-        "codec": plan.encoding.codec,
-        "pix_fmt": plan.encoding.pix_fmt,
+        "codec": plan.format.encoding.codec,
+        "pix_fmt": plan.format.encoding.pix_fmt,
         "colour": source.colour_note,
         "estimated_seconds": plan.estimated_seconds,
         "free_bytes": plan.free_bytes,

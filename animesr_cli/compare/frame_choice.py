@@ -21,10 +21,10 @@ import torch
 from torch import Tensor
 
 from animesr_cli.errors import UsageError
+from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.probe import VideoInfo
-from animesr_cli.reading.reader import Frame
 from animesr_cli.text import shown
-from animesr_cli.video.scenes import SceneDetector
+from animesr_cli.video.scenes import SceneDetector, with_cuts
 from animesr_cli.video.timestamps import FALLBACK_RATE
 
 ROUNDING: Final = Fraction(1, 1000)
@@ -122,13 +122,11 @@ def _around(
     clip: Clip, start: Fraction | None, at: Fraction, count: int, *, scenes: bool
 ) -> tuple[list[tuple[Frame, bool]], tuple[Frame, bool] | None]:
     """The last ``count`` frames from ``start`` up to a time, and the first behind it."""
-    detector = SceneDetector() if scenes else None
     depth = clip.info.colour.layout.depth
     before: deque[tuple[Frame, bool]] = deque(maxlen=count)
     try:
         with clip.open(start=start) as reader:
-            for frame in reader:
-                cut = detector is not None and detector.is_cut(frame.planes[0], depth)
+            for frame, cut in with_cuts(reader, depth, enabled=scenes):
                 if clip.seconds(frame) > at + ROUNDING:
                     # A clip may begin later than its clock: its first frame is shown until then.
                     return ([*before], (frame, cut)) if before else ([(frame, False)], None)

@@ -17,11 +17,10 @@ from torch import Tensor
 from animesr_cli.errors import UsageError
 from animesr_cli.model.checkpoint import CATALOGUE
 from animesr_cli.model.engine import Engine, choose_compute, upscale_frames
-from animesr_cli.model.resample import RESAMPLERS, enlarge
+from animesr_cli.model.resample import RESAMPLERS, enlarge, resample
+from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.probe import VideoInfo
-from animesr_cli.reading.reader import Frame
 from animesr_cli.settings import UpscaleSettings
-from animesr_cli.upscaling.pipeline import resample
 from animesr_cli.upscaling.plan import LoadedNetwork, ready_network
 from animesr_cli.video.colour import to_rgb
 
@@ -50,19 +49,22 @@ class Candidate:
         *,
         tile: int = 0,
         warn: Warn,
-    ) -> Iterator[Tensor]:
-        """Frames, each with whether it begins a shot -> RGB (3, *size), fp32, not clamped."""
-        rgb = ((self._rgb(frame, source), cut) for frame, cut in frames)
+    ) -> Iterator[tuple[Frame, Tensor]]:
+        """Frames, each with whether it begins a shot -> the same with RGB (3, *size).
+
+        RGB is fp32 and not clamped.
+        """
+        rgb = ((frame, self._rgb(frame, source), cut) for frame, cut in frames)
         if self.loaded is None:
-            for picture, _ in rgb:
-                yield enlarge(picture, *size, self.name)
+            for frame, picture, _ in rgb:
+                yield frame, enlarge(picture, *size, self.name)
             return
         engine = Engine(
             self.loaded.network, source.height, source.width, self.loaded.compute,
             tile=tile, warn=warn,
         )  # fmt: skip
-        for picture in upscale_frames(engine, rgb):
-            yield resample(picture, *size)
+        for frame, picture in upscale_frames(engine, rgb):
+            yield frame, resample(picture, *size)
 
     def _rgb(self, frame: Frame, source: VideoInfo) -> Tensor:
         planes = [plane.to(self.device, non_blocking=True) for plane in frame.planes]

@@ -53,6 +53,7 @@ from animesr_cli.upscaling.plan import (
 from animesr_cli.upscaling.targets import images_of, look_at
 from animesr_cli.video.colour import ColourSpec, PixelLayout, from_rgb, to_rgb
 from animesr_cli.video.hdr import is_hdr
+from animesr_cli.video.part import Part
 from animesr_cli.writing.encoders import Encoding
 
 Warn = Callable[[str], None]
@@ -96,9 +97,11 @@ def open_clip(source: Path, settings: UpscaleSettings, *, warn: Warn, is_main: b
     def opened(*, start: Fraction | None = None, end: Fraction | None = None) -> Any:
         if sequence is not None:
             return SequenceReader(
-                sequence, info=info, matrix=settings.matrix, start=start, end=end, warn=warn
+                sequence, info=info, matrix=settings.matrix, part=Part(start, end), warn=warn
             )
-        return Reader(source, info=info, start=start, end=end, deinterlacer=deinterlacer, warn=warn)
+        return Reader(
+            source, info=info, part=Part(start, end), deinterlacer=deinterlacer, warn=warn
+        )
 
     return Clip(info=info, open=opened)
 
@@ -313,7 +316,7 @@ class Comparison:
         )
         for _ in range(run.shown + 1):
             start = time.perf_counter()
-            codes = _codes(next(pictures), spec)
+            codes = _codes(next(pictures)[1], spec)
             yield codes, time.perf_counter() - start
 
     # -- measuring --

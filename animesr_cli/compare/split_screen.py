@@ -22,12 +22,13 @@ from torch import Tensor
 from animesr_cli.compare.frame_choice import Clip
 from animesr_cli.compare.pictures import Comparison
 from animesr_cli.errors import InputError
+from animesr_cli.model.resample import resample
 from animesr_cli.pages.lettering import CAPITAL, TOP, fitted, shadow
-from animesr_cli.reading.reader import Frame
-from animesr_cli.upscaling.pipeline import open_reader, open_writer, resample
+from animesr_cli.reading.frame import Frame
+from animesr_cli.upscaling.open import open_reader, open_writer
 from animesr_cli.upscaling.plan import Plan
 from animesr_cli.video.colour import from_rgb, to_rgb
-from animesr_cli.video.scenes import SceneDetector
+from animesr_cli.video.scenes import with_cuts
 
 NAME_SHARE: Final = 0.024
 """Height of capitals, of the picture's."""
@@ -139,7 +140,7 @@ def write_split_screen(
             raise InputError("no frame lies in the chosen part")
         with open_writer(plan, reader.origin, comparison.warn) as writer:
             for frame, picture in _divided(plan, comparison, itertools.chain([first], frames)):
-                planes = [plane.cpu() for plane in from_rgb(picture, plan.colour)]
+                planes = [plane.cpu() for plane in from_rgb(picture, plan.format.colour)]
                 writer.write(planes, frame.pts, frame.duration)
                 done += 1
                 on_progress(done, plan.frames)
@@ -151,9 +152,9 @@ def _divided(
     plan: Plan, comparison: Comparison, frames: Iterator[Frame]
 ) -> Iterator[tuple[Frame, Tensor]]:
     """Each frame with its divided picture."""
-    size, candidates = (plan.height, plan.width), comparison.candidates
-    waiting: deque[Frame] = deque()
-    sources = itertools.tee(_with_cuts(plan, frames, waiting), len(candidates))
+    size, candidates = (plan.format.height, plan.format.width), comparison.candidates
+    depth, scenes = plan.source.colour.layout.depth, plan.settings.scenes
+    sources = itertools.tee(with_cuts(frames, depth, enabled=scenes), len(candidates))
     results = [
         candidate.pictures(source, plan.source, size, tile=plan.settings.tile, warn=comparison.warn)
         for candidate, source in zip(candidates, sources, strict=True)
@@ -165,21 +166,11 @@ def _divided(
             truth = Following(comparison.reference, comparison.size, size)
             stack.enter_context(truth)
         for strips in zip(*results, strict=True):
-            frame, pictures = waiting.popleft(), list(strips)
+            frame, pictures = strips[0][0], [picture for _, picture in strips]
             if truth is not None:
                 time = frame.pts * plan.source.time_base - plan.source.clock_start
                 pictures.append(truth.at(time).to(candidates[0].device))
             yield frame, overlay.over(_joined(pictures))
-
-
-def _with_cuts(
-    plan: Plan, frames: Iterator[Frame], waiting: deque[Frame]
-) -> Iterator[tuple[Frame, bool]]:
-    detector = SceneDetector() if plan.settings.scenes else None
-    depth = plan.source.colour.layout.depth
-    for frame in frames:
-        waiting.append(frame)
-        yield frame, detector is not None and detector.is_cut(frame.planes[0], depth)
 
 
 def _joined(pictures: Sequence[Tensor]) -> Tensor:

@@ -39,12 +39,14 @@ from animesr_cli.degradation.operators import (
 )
 from animesr_cli.errors import InputError, UsageError
 from animesr_cli.model.engine import choose_compute
+from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.probe import VideoInfo, probe
-from animesr_cli.reading.reader import Frame, Reader
+from animesr_cli.reading.reader import Reader
 from animesr_cli.text import shown
 from animesr_cli.video.colour import ColourSpec, from_rgb, to_rgb
 from animesr_cli.video.containers import check_readable
 from animesr_cli.writing.encoders import FORMATS, holds
+from animesr_cli.writing.output import OutputFormat
 from animesr_cli.writing.writer import Writer, check_output
 
 log = logging.getLogger(__name__)
@@ -217,12 +219,14 @@ def _new_writer(job: _Job, reader: Reader) -> Writer:
     return Writer(
         job.output,
         source=job.info,
-        width=job.width // SCALE,
-        height=job.height // SCALE,
-        sample_aspect_ratio=job.info.sample_aspect_ratio,
-        encoding=h264_encoding(job.plan.crf, job.plan.profile, job.format_name),
+        output_format=OutputFormat(
+            width=job.width // SCALE,
+            height=job.height // SCALE,
+            aspect=job.info.sample_aspect_ratio,
+            encoding=h264_encoding(job.plan.crf, job.plan.profile, job.format_name),
+            colour=job.colour,
+        ),
         origin=reader.origin,
-        colour=job.colour,
         overwrite=job.overwrite,
         warn=job.warn,
     )

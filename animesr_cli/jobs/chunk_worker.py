@@ -9,7 +9,6 @@ its own and renamed; its record comes last. It does not know who called it or wh
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import logging
 import time
@@ -41,16 +40,17 @@ from animesr_cli.jobs.manifest import Record, read_record, write_record
 from animesr_cli.jobs.range_reader import RUN_IN_FRAMES, RangeReader
 from animesr_cli.model.engine import choose_compute
 from animesr_cli.model.network import Carried
-from animesr_cli.reading.reader import Frame, Reader
+from animesr_cli.reading.frame import Frame
+from animesr_cli.reading.reader import Reader
 from animesr_cli.text import shown
-from animesr_cli.threads import Crew
+from animesr_cli.threads import Pipeline
+from animesr_cli.upscaling.open import open_file
 from animesr_cli.upscaling.pipeline import (
-    DECODED_FRAMES,
-    ENLARGED_FRAMES,
-    Enlarger,
+    Border,
+    FrameUpscaler,
     Picture,
     StageClock,
-    open_reader,
+    upscale_chunk,
 )
 from animesr_cli.upscaling.plan import Plan
 from animesr_cli.video.containers import check_readable
@@ -173,7 +173,7 @@ class SegmentFile:
         self.segment = segment
         self._plan = plan
         self._rows = rows
-        self._path = segment_path(folder, segment, plan.encoding)
+        self._path = segment_path(folder, segment, plan.format.encoding)
         self._hash = hashlib.sha256()
         self._begun = time.perf_counter()
         base = plan.source.time_base
@@ -182,12 +182,8 @@ class SegmentFile:
         self._writer = Writer(
             part,
             source=replace(plan.source, streams=(), display_matrix=None),
-            width=plan.width,
-            height=plan.height,
-            sample_aspect_ratio=plan.sample_aspect_ratio,
-            encoding=plan.encoding,
+            output_format=plan.format,
             origin=int(rows[0]["pts"]) * base,
-            colour=plan.colour,
             encoder_threads=threads,
             warn=log.debug,  # said before, about the output itself
         )
@@ -245,16 +241,6 @@ class _Made:
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Border:
-    """The end of a segment, between its pictures and the next one's."""
-
-    segment: Segment
-    carried: Carried | None
-    """What the next segment needs; None: it begins a shot, or there is none."""
-    tile: int
-
-
 # ---- a worker ------------------------------------------------------------------------------------
 
 
@@ -305,9 +291,7 @@ class SegmentWork:
             raise InputError(
                 f"{shown(path)} was changed since the run was begun", "--restart begins anew"
             )
-        reader = open_reader(self._plan, log.debug)  # the first pass has said it all
-        assert isinstance(reader, Reader)
-        return reader
+        return open_file(self._plan, log.debug)  # the scan has said it all
 
     def _warn(self, message: str) -> None:
         self._warnings.append(message)
@@ -354,30 +338,28 @@ class SegmentWork:
     # -- one stretch
 
     def _compute(self, piece: Piece, stretch: Stretch) -> Generator[int]:
-        """1 for each frame that became part of a file, as they are computed."""
+        """1 for each frame that becomes part of a file, 0 for the others, as they are computed."""
         self._warnings.clear()
-        enlarger = Enlarger(self._plan, StageClock(), self._warn)
-        filing = _Filing(self, piece, stretch)
-        with filing, Crew() as crew:
-            frames = crew.ahead(self._frames(piece, stretch), depth=DECODED_FRAMES)
-            before = None
-            if stretch.segments[0].continues:
-                before = next(frames)[0]
-                carried = self._state(piece, stretch.segments[0])
-                assert carried is not None  # ``stretches`` asked for it
-                enlarger.engine.carry(carried)
-            send = crew.behind(filing.take, depth=ENLARGED_FRAMES)
-            pictures = enlarger.pictures(frames, before)
+        state = None
+        if stretch.segments[0].continues:
+            state = self._state(piece, stretch.segments[0])
+            assert state is not None  # ``stretches`` asked for it
+        with Pipeline() as threads:
+            filing = threads.enter(_Filing(self, piece, stretch))
+            frames = upscale_chunk(
+                FrameUpscaler(self._plan, StageClock(), self._warn),
+                self._frames(piece, stretch),
+                filing.take,
+                threads,
+                lengths=[segment.frames for segment in stretch.segments],
+                state=state,
+            )
             for segment in stretch.segments:
-                wanted = segment.first in stretch.wanted
-                for picture in itertools.islice(pictures, segment.frames):
-                    if wanted:
-                        send(picture)
-                    yield int(wanted)
-                if wanted:
-                    carried = enlarger.engine.carried if self._goes_on(piece, segment) else None
-                    send(_Border(segment, carried, enlarger.engine.tile))
-            crew.finish()
+                for _ in range(segment.frames):
+                    next(frames)
+                    yield int(segment.first in stretch.wanted)
+            for _ in frames:  # until everything is handed over
+                pass
             filing.finish()
 
     def _frames(self, piece: Piece, stretch: Stretch) -> Iterator[tuple[Frame, bool]]:
@@ -405,20 +387,21 @@ class SegmentWork:
         rows = piece.rows_of(segment)
         return SegmentFile(self._plan, self._folder, segment, rows, self._seat.threads)
 
-    def keep(self, file: SegmentFile, border: _Border) -> None:
+    def keep(self, piece: Piece, file: SegmentFile, border: Border) -> None:
         """Finish a segment: file, state, record, in this order; then the state before it goes."""
+        segment = file.segment
         with explained(self._folder):
             stored, reorder = file.finish()
             state = None
-            if border.carried is not None:
-                path = state_path(self._folder, border.segment.end)
-                write_file(path, state_bytes(border.carried))
+            if self._goes_on(piece, segment):
+                path = state_path(self._folder, segment.end)
+                write_file(path, state_bytes(border.state))
                 state = StoredFile.of(path)
             warnings = tuple(dict.fromkeys(self._warnings))
             made = _Made(self._seat.name, self._identity, border.tile, warnings)
             write_record(self._folder, file.record(stored, reorder, state, made))
-            if border.segment.continues:
-                remove(state_path(self._folder, border.segment.first))
+            if segment.continues:
+                remove(state_path(self._folder, segment.first))
 
 
 class _Filing:
@@ -427,23 +410,30 @@ class _Filing:
     def __init__(self, work: SegmentWork, piece: Piece, stretch: Stretch) -> None:
         self._work = work
         self._piece = piece
-        self._segments = (s for s in stretch.segments if s.first in stretch.wanted)
+        self._wanted = stretch.wanted
+        self._segments = iter(stretch.segments)
+        self._segment = next(self._segments, None)
         self._open: SegmentFile | None = None
         self._finisher = ThreadPoolExecutor(1, "animesr-finisher")
         self._finishing: Future[None] | None = None
 
-    def take(self, item: Picture | _Border) -> None:
-        """In the encoding thread."""
+    def take(self, item: Picture | Border) -> None:
+        """In the encoding thread; segments that are not wanted only lead to those that are."""
+        assert self._segment is not None
+        wanted = self._segment.first in self._wanted
         if isinstance(item, Picture):
             item.wait()
-            if self._open is None:
-                self._open = self._work.new_file(self._piece, next(self._segments))
-            self._open.write(item)
+            if wanted:
+                if self._open is None:
+                    self._open = self._work.new_file(self._piece, self._segment)
+                self._open.write(item)
             return
-        self.finish()
-        assert self._open is not None
-        file, self._open = self._open, None
-        self._finishing = self._finisher.submit(self._work.keep, file, item)
+        self._segment = next(self._segments, None)
+        if wanted:
+            self.finish()
+            assert self._open is not None
+            file, self._open = self._open, None
+            self._finishing = self._finisher.submit(self._work.keep, self._piece, file, item)
 
     def finish(self) -> None:
         """Wait for the file that is being finished; raises what went wrong."""

@@ -20,8 +20,8 @@ def _bytes_per_frame(plan: Plan, journal: Journal) -> float:
     records = list(journal.contents.records.values())
     if frames := sum(record.frames for record in records):
         return sum(record.file.bytes for record in records) / frames
-    bits = LOSSLESS_BITS_PER_PIXEL if plan.encoding.lossless else LIKELY_BITS_PER_PIXEL
-    return plan.width * plan.height * bits / 8
+    bits = LOSSLESS_BITS_PER_PIXEL if plan.format.encoding.lossless else LIKELY_BITS_PER_PIXEL
+    return plan.format.width * plan.format.height * bits / 8
 
 
 def missing_bytes(plan: Plan, journal: Journal, frames: int | None) -> int:

@@ -35,7 +35,7 @@ def _ends_of(path: Path) -> str:
 
 def identity_of(plan: Plan, threads: int | None) -> dict[str, dict[str, Any]]:
     """Everything that decides which pictures come out, and into which segments they go."""
-    source, settings, encoding = plan.source, plan.settings, plan.encoding
+    source, settings, encoding = plan.source, plan.settings, plan.format.encoding
     found = os.stat(source.path)
 
     return {
@@ -47,9 +47,9 @@ def identity_of(plan: Plan, threads: int | None) -> dict[str, dict[str, Any]]:
             "colour": str(source.colour),
         },
         "output": {
-            "size": f"{plan.width}x{plan.height}",
-            "pixel aspect": str(plan.sample_aspect_ratio),
-            "colour": str(plan.colour),
+            "size": f"{plan.format.width}x{plan.format.height}",
+            "pixel aspect": str(plan.format.aspect),
+            "colour": str(plan.format.colour),
         },
         "option": {
             name: str(value) if isinstance(value, Fraction) else value

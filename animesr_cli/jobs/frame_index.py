@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from animesr_cli.reading.reader import Frame
+from animesr_cli.reading.frame import Frame
 
 UNKNOWN: Final = np.iinfo(np.int64).min
 """In place of a time that the file does not give."""

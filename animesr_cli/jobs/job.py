@@ -48,13 +48,8 @@ from animesr_cli.jobs.placement import Seating, choose_seating, own_threads, thr
 from animesr_cli.jobs.scan import FirstPass, units_of
 from animesr_cli.reading.reader import origin_of
 from animesr_cli.text import shown
-from animesr_cli.upscaling.pipeline import (
-    Observer,
-    Progress,
-    SegmentEvent,
-    UpscaleResult,
-    open_writer,
-)
+from animesr_cli.upscaling.events import Observer, Progress, SegmentEvent, UpscaleResult
+from animesr_cli.upscaling.open import open_writer
 from animesr_cli.upscaling.plan import Plan
 from animesr_cli.video.timestamps import format_time
 from animesr_cli.workers.scheduler import (
@@ -133,7 +128,7 @@ class LongRun:
             "output": os.path.abspath(self.plan.output),
             "model": self.plan.checkpoint.name,
             "device": str(self.plan.compute.device),
-            "segments": segment_format(self.plan.encoding),
+            "segments": segment_format(self.plan.format.encoding),
         }
         contents = None if settings.restart else self._found(now)
         if contents is not None and is_remembered(contents.output, self.plan.output):
@@ -339,13 +334,15 @@ class LongRun:
 
     def _prepare(self) -> Prepare:
         plan = self.plan
-        name = segment_format(plan.encoding)
+        name = segment_format(plan.format.encoding)
         assert name is not None  # ``is_long`` made sure
         return Prepare(
             plan=replace(
                 plan,
                 source=replace(plan.source, path=Path(os.path.abspath(plan.source.path))),
-                encoding=replace(plan.encoding, format_name=name),
+                format=replace(
+                    plan.format, encoding=replace(plan.format.encoding, format_name=name)
+                ),
                 checkpoint=replace(plan.checkpoint, state_dict={}),
             ),
             folder=Path(os.path.abspath(self._journal.folder)),
@@ -471,15 +468,9 @@ class LongRun:
             times=rows["pts"].tolist(),
             durations=rows["duration"].tolist(),
             source=plan.source,
-            width=plan.width,
-            height=plan.height,
-            sample_aspect_ratio=plan.sample_aspect_ratio,
-            encoding=plan.encoding,
+            output_format=plan.format,
             origin=origin_of(plan.source, plan.settings.start, int(rows[0]["pts"])),
-            colour=plan.colour,
-            start=plan.settings.start,
-            end=plan.settings.end,
-            frames=plan.settings.frames,
+            part=plan.part,
             overwrite=plan.settings.overwrite,
             warn=self.warn,
         )

@@ -18,7 +18,8 @@ import numpy as np
 
 from animesr_cli.errors import InputError
 from animesr_cli.jobs.frame_index import DAMAGED, UNKNOWN, Rows, checksum
-from animesr_cli.reading.reader import Frame, Reader
+from animesr_cli.reading.frame import Frame
+from animesr_cli.reading.reader import Reader
 
 log = logging.getLogger(__name__)
 

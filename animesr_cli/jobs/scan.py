@@ -15,10 +15,10 @@ from typing import Final
 from animesr_cli.errors import InputError
 from animesr_cli.jobs.chunks import Cutter, Unit
 from animesr_cli.jobs.frame_index import CUT, FrameTable
-from animesr_cli.reading.reader import Frame
-from animesr_cli.upscaling.pipeline import open_reader
+from animesr_cli.reading.frame import Frame
+from animesr_cli.upscaling.open import open_reader
 from animesr_cli.upscaling.plan import Plan
-from animesr_cli.video.scenes import SceneDetector
+from animesr_cli.video.scenes import with_cuts
 
 log = logging.getLogger(__name__)
 
@@ -81,11 +81,9 @@ class FirstPass:
     def _read(self) -> None:
         started = time.perf_counter()
         settings = self._plan.settings
-        detector = SceneDetector() if settings.scenes else None
         depth = self._plan.source.colour.layout.depth
         cutter = Cutter(settings.segment_frames)
-        for frame in self._frames():
-            cut = detector is not None and detector.is_cut(frame.planes[0], depth)
+        for frame, cut in with_cuts(self._frames(), depth, enabled=settings.scenes):
             self.table.append(frame, cut=cut)
             for unit in cutter.push(cut):
                 self._found(unit)

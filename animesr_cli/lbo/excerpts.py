@@ -18,10 +18,12 @@ import torch
 from torch import Tensor
 
 from animesr_cli.errors import UsageError
+from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.probe import VideoInfo
-from animesr_cli.reading.reader import Frame, Reader
+from animesr_cli.reading.reader import Reader
 from animesr_cli.video.colour import to_rgb
-from animesr_cli.video.scenes import SceneDetector
+from animesr_cli.video.part import Part
+from animesr_cli.video.scenes import with_cuts
 from animesr_cli.video.timestamps import FALLBACK_RATE
 
 log = logging.getLogger(__name__)
@@ -107,7 +109,7 @@ def _by_jumps(
 
     for number in range(count):
         start = (number + Fraction(1, 2)) * part
-        with Reader(info.path, info=info, start=start, warn=warn_once) as reader:
+        with Reader(info.path, info=info, part=Part(start), warn=warn_once) as reader:
             try:
                 shot = _one_shot(iter(reader), info, length, least)
             except UsageError:  # a file that is shorter than it says
@@ -118,10 +120,9 @@ def _by_jumps(
 
 def _one_shot(frames: Iterator[Frame], info: VideoInfo, length: int, least: int) -> list[Frame]:
     """The next ``length`` frames up to a cut, or those behind it if it comes too soon."""
-    detector = SceneDetector()
     shot: list[Frame] = []
-    for frame in islice(frames, PATIENCE * length):
-        if detector.is_cut(frame.planes[0], info.colour.layout.depth):
+    for frame, cut in with_cuts(islice(frames, PATIENCE * length), info.colour.layout.depth):
+        if cut:
             if len(shot) >= least:
                 break
             shot = []

@@ -79,9 +79,9 @@ class PseudoHr:
         rows, columns = rescaled_size(height, width, factor)
         small = resized(frames, rows, columns).to(self.compute.device)
         engine = Engine(self.network, rows, columns, self.compute, warn=self.warn)
-        results = upscale_frames(engine, ((frame, False) for frame in small))
+        results = upscale_frames(engine, ((None, frame, False) for frame in small))
         size = HR_SCALE * height, HR_SCALE * width
-        return torch.cat([resized(result[None], *size).cpu() for result in results])
+        return torch.cat([resized(result[None], *size).cpu() for _, result in results])
 
 
 def open_network(

@@ -11,7 +11,6 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -20,14 +19,14 @@ from animesr_cli.degradation.operators import SIZE_MULTIPLE
 from animesr_cli.errors import UsageError
 from animesr_cli.metrics.measures import Scores
 from animesr_cli.metrics.scoring import MS_SSIM_SIDE_PX, SMALLEST_SIDE_PX, Meter, luma_of
+from animesr_cli.reading.frame import FrameReader
 from animesr_cli.reading.image_reader import SequenceReader, find_sequence, probe_sequence
 from animesr_cli.reading.probe import VideoInfo, probe
 from animesr_cli.reading.reader import Frame, Reader
 from animesr_cli.text import shown
+from animesr_cli.video.part import Part
 
 logger = logging.getLogger(__name__)
-
-AnyReader: TypeAlias = Reader | SequenceReader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,14 +112,14 @@ def evaluate(
 
 def _opened(
     path: Path | str, other: Path | str, frames: int | None, warn: Callable[[str], None]
-) -> AnyReader:
+) -> FrameReader:
     """A reader of a video, or of images; these have no times, so they get the other's rate."""
     sequence = find_sequence(Path(path))
     if sequence is None:
-        return Reader(path, frames=frames, warn=warn)
+        return Reader(path, part=Part(frames=frames), warn=warn)
     rate = None if find_sequence(Path(other)) else probe(other).frame_rate
     info = probe_sequence(sequence, rate=rate)
-    return SequenceReader(sequence, info=info, frames=frames, warn=warn)
+    return SequenceReader(sequence, info=info, part=Part(frames=frames), warn=warn)
 
 
 def _named(path: Path | str, warn: Callable[[str], None]) -> Callable[[str], None]:
@@ -169,7 +168,7 @@ def _cropped(luma: Tensor, crop: int) -> Tensor:
 
 
 def _pairs(
-    sr: AnyReader, hr: AnyReader, warn: Callable[[str], None]
+    sr: FrameReader, hr: FrameReader, warn: Callable[[str], None]
 ) -> Iterator[tuple[Frame, Frame]]:
     """The frames of both in order, until one of them ends; the other may not go on."""
     sr_frames, hr_frames = iter(sr), iter(hr)

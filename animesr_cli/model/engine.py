@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -24,6 +25,8 @@ from animesr_cli.model.tiles import MIN_TILE, Region, grid
 from animesr_cli.settings.limits import PRECISIONS
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 # What is left to the decoder, the encoder and everybody else.
 FREE_MEMORY_SHARE = 0.6
@@ -338,28 +341,32 @@ def _all_finite(*tensors: Tensor) -> bool:
 
 
 def upscale_frames(
-    engine: Engine, frames: Iterable[tuple[Tensor, bool]], before: Tensor | None = None
-) -> Iterator[Tensor]:
-    """Run (frame, begins a shot) pairs through the engine, one result per frame, in order.
+    engine: Engine, frames: Iterable[tuple[T, Tensor, bool]], before: Tensor | None = None
+) -> Iterator[tuple[T, Tensor]]:
+    """Run (anything, its RGB, whether it begins a shot) through the engine, in order.
 
-    Neither the window nor what is carried reaches across a cut: the first and the last frame of a
-    shot stand in for their missing neighbours. To go on inside a shot, ``before`` is the frame
-    before the first, and the engine carries what that one left.
+    What comes first of the three is handed on beside the result that belongs to it. Neither the
+    window nor what is carried reaches across a cut: the first and the last frame of a shot stand in
+    for their missing neighbours. To go on inside a shot, ``before`` is the frame before the first,
+    and the engine carries what that one left.
     """
     if not engine.radius:
-        for frame, cut in frames:
+        for item, frame, cut in frames:
             if cut:
                 engine.reset()
-            yield engine.step(frame)
+            yield item, engine.step(frame)
         return
-    prev, cur = before, None
-    for nxt, cut in frames:
-        if cur is not None:
-            yield engine.step(cur if prev is None else prev, cur, cur if cut else nxt)
+    prev: Tensor | None = before
+    held: tuple[T, Tensor] | None = None  # a frame waits for the one behind it
+    for item, nxt, cut in frames:
+        if held is not None:
+            waiting, cur = held
+            yield waiting, engine.step(cur if prev is None else prev, cur, cur if cut else nxt)
             prev = cur
         if cut:
             engine.reset()
             prev = None
-        cur = nxt
-    if cur is not None:
-        yield engine.step(cur if prev is None else prev, cur, cur)
+        held = item, nxt
+    if held is not None:
+        waiting, cur = held
+        yield waiting, engine.step(cur if prev is None else prev, cur, cur)

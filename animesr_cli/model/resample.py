@@ -35,6 +35,13 @@ def enlarge(picture: Tensor, height: int, width: int, name: str) -> Tensor:
     )[0]
 
 
+def resample(picture: Tensor, height: int, width: int) -> Tensor:
+    """Bring (C, H, W) to another size, bicubic and antialiased, before anything is quantised."""
+    if picture.shape[-2:] == (height, width):
+        return picture
+    return enlarge(picture, height, width, "bicubic")
+
+
 @lru_cache(maxsize=8)
 def _lanczos(given: int, wanted: int, device: torch.device) -> Tensor:
     """(wanted, given): what each pixel of a row counts for in each of the enlarged row."""

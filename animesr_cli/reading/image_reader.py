@@ -27,12 +27,14 @@ from av.video.codeccontext import VideoCodecContext
 from torch import Tensor
 
 from animesr_cli.errors import InputError, UsageError
+from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.probe import DECODING_ERRORS, VideoInfo, describe_colour, probe
-from animesr_cli.reading.reader import Frame, tensor_of
+from animesr_cli.reading.reader import tensor_of
 from animesr_cli.settings.limits import MAX_PIXELS
 from animesr_cli.text import shown
 from animesr_cli.video.colour import ColourSpec, from_rgb, to_rgb
 from animesr_cli.video.containers import IMAGE_SUFFIXES
+from animesr_cli.video.part import WHOLE, Part
 from animesr_cli.video.pixel_formats import Converter, alpha_of, layout_of, native_format, planes_of
 from animesr_cli.video.timestamps import format_time
 
@@ -369,8 +371,7 @@ class SequenceReader:
     Args:
         info: what ``probe_sequence`` said of it.
         matrix: as in ``probe_sequence``.
-        start, end: seconds, the first image being at 0; frames from ``start`` on, before ``end``.
-        frames: at most this many.
+        part: which images are wanted, the first being at 0.
     """
 
     def __init__(
@@ -379,9 +380,7 @@ class SequenceReader:
         *,
         info: VideoInfo,
         matrix: str | None = None,
-        start: Fraction | None = None,
-        end: Fraction | None = None,
-        frames: int | None = None,
+        part: Part = WHOLE,
         warn: Warn = logger.warning,
     ) -> None:
         self.info = info
@@ -389,8 +388,8 @@ class SequenceReader:
         """Frames handed out so far."""
         self._files = sequence.files
         self._matrix = matrix
-        self._range = chosen(len(sequence.files), info.time_base, start, end, frames)
-        self.origin = self._range.start * info.time_base if start is not None else Fraction(0)
+        self._range = chosen(len(sequence.files), info.time_base, part)
+        self.origin = self._range.start * info.time_base if part.start is not None else Fraction(0)
         """Seconds to subtract from the times of the frames."""
         self._warn = warn
         self._converters: dict[str, Converter] = {}
@@ -492,17 +491,15 @@ def _rescaled(codes: Tensor, depth: int, to_depth: int) -> Tensor:
     return values.round().to(torch.uint8 if to_depth == 8 else torch.uint16)
 
 
-def chosen(
-    count: int, tick: Fraction, start: Fraction | None, end: Fraction | None, frames: int | None
-) -> range:
-    """The indices of ``count`` frames, ``tick`` apart, that lie in [start, end).
+def chosen(count: int, tick: Fraction, part: Part) -> range:
+    """The indices of ``count`` frames, ``tick`` seconds apart, that lie in a part.
 
     Raises:
         UsageError: none does.
     """
-    first = math.ceil((start or 0) / tick)
-    last = count if end is None else min(math.ceil(end / tick), count)
-    last = last if frames is None else min(last, first + frames)
+    first = math.ceil((part.start or 0) / tick)
+    last = count if part.end is None else min(math.ceil(part.end / tick), count)
+    last = last if part.frames is None else min(last, first + part.frames)
     if first >= last:
         raise UsageError(
             "the chosen part of the images holds no frame",

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -24,31 +23,16 @@ from torch import Tensor
 from animesr_cli.errors import InputError, UsageError
 from animesr_cli.reading.decoder import Decoded, Decoder
 from animesr_cli.reading.deinterlace import Deinterlacer
+from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.probe import ColourTags, StreamInfo, VideoInfo, probe
 from animesr_cli.text import shown
+from animesr_cli.video.part import WHOLE, Part
 from animesr_cli.video.pixel_formats import Converter, alpha_of, native_format, planes_of
 from animesr_cli.video.timestamps import Stamped, TimestampRepair, format_time, ticks
 
 __all__ = ["ColourTags", "Frame", "Reader", "StreamInfo", "VideoInfo", "probe"]
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One picture, at its time."""
-
-    planes: tuple[Tensor, ...]
-    """Y, U, V or Y or R, G, B; uint8 or uint16 views of the decoder's memory: read only."""
-    pts: int
-    """In ``VideoInfo.time_base``; strictly increasing."""
-    duration: int
-    alpha: Tensor | None = None
-    """How opaque each pixel is, in the same depth; None: the format has no transparency."""
-    source_pts: int | None = None
-    """As the file has it, before any repair; None: it has none."""
-    damaged: bool = False
-    """It could not be decoded and repeats another, or came from damaged data."""
 
 
 class Reader:
@@ -60,9 +44,7 @@ class Reader:
     Args:
         info: what ``probe`` said of this file; None probes it.
         matrix: as in ``probe``; ignored where ``info`` is given.
-        start, end: seconds on the clock that people see (``VideoInfo.clock_start`` is its zero);
-            the frames from ``start`` on and before ``end``, exactly.
-        frames: at most this many.
+        part: which frames are wanted; ``VideoInfo.clock_start`` is the zero of its clock.
         deinterlacer: makes whole frames of interlaced ones.
     """
 
@@ -72,19 +54,10 @@ class Reader:
         *,
         info: VideoInfo | None = None,
         matrix: str | None = None,
-        start: Fraction | None = None,
-        end: Fraction | None = None,
-        frames: int | None = None,
+        part: Part = WHOLE,
         deinterlacer: Deinterlacer | None = None,
         warn: Callable[[str], None] = logger.warning,
     ) -> None:
-        if frames is not None and frames < 1:
-            raise UsageError(f"the number of frames must be at least 1, not {frames}")
-        if end is not None and end <= (start or 0):
-            raise UsageError(
-                f"the end ({format_time(end)}) is not later than the start "
-                f"({format_time(start or 0)})"
-            )
         self.info = info if info is not None else probe(path, matrix=matrix)
         self.origin = self.info.clock_start
         """Seconds to subtract from the times of all streams; final from the first frame on."""
@@ -97,7 +70,7 @@ class Reader:
         self.damaged_frames = 0
         """Frames that were decoded from damaged data."""
         self._path = Path(path)
-        self._start, self._end, self._limit = start, end, frames
+        self._start, self._end, self._limit = part.start, part.end, part.frames
         self._warn = warn
         self._deinterlacer = deinterlacer
         self._decoder = Decoder(self._path, self.info)

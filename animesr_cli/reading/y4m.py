@@ -30,10 +30,11 @@ from torch import Tensor
 
 from animesr_cli.atomic_files import explained
 from animesr_cli.errors import InputError, UsageError
+from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.probe import ColourTags, VideoInfo, colour_spec
-from animesr_cli.reading.reader import Frame
 from animesr_cli.settings.limits import MAX_PIXELS
 from animesr_cli.video.colour import ColourSpec, PixelLayout
+from animesr_cli.video.part import WHOLE, Part
 from animesr_cli.video.pixel_formats import SUBSAMPLING, has_alpha
 from animesr_cli.video.timestamps import FALLBACK_RATE, Pace, format_time, seconds
 
@@ -280,8 +281,7 @@ class PipeReader:
 
     Args:
         info: what ``probe_pipe`` said.
-        start, end: seconds, the first frame being at 0; what comes before is read and dropped.
-        frames: at most this many.
+        part: which frames are wanted, the first being at 0; what comes before is read and dropped.
         stopped: whether the run has ended; the iteration then ends without a word.
     """
 
@@ -289,9 +289,7 @@ class PipeReader:
         self,
         info: VideoInfo,
         *,
-        start: Fraction | None = None,
-        end: Fraction | None = None,
-        frames: int | None = None,
+        part: Part = WHOLE,
         warn: Warn = logger.warning,
         stopped: Stopped = _never,
         descriptor: int = STDIN,
@@ -303,7 +301,7 @@ class PipeReader:
         """Frames handed out so far."""
         self.skipped = 0
         """Frames read only to get to ``start``."""
-        self._start, self._end, self._limit = start, end, frames
+        self._start, self._end, self._limit = part.start, part.end, part.frames
         self._warn = warn
         self._stopped = stopped
         self._descriptor = descriptor

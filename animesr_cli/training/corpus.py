@@ -24,6 +24,7 @@ from torch import Tensor
 
 from animesr_cli.batch import VIDEO_SUFFIXES
 from animesr_cli.errors import InputError
+from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.image_reader import (
     ImageSequence,
     SequenceReader,
@@ -32,11 +33,12 @@ from animesr_cli.reading.image_reader import (
     probe_sequence,
 )
 from animesr_cli.reading.probe import VideoInfo, probe
-from animesr_cli.reading.reader import Frame, Reader
+from animesr_cli.reading.reader import Reader
 from animesr_cli.text import shown
 from animesr_cli.video.colour import ColourSpec, to_rgb
 from animesr_cli.video.containers import IMAGE_SUFFIXES
-from animesr_cli.video.scenes import SceneDetector
+from animesr_cli.video.part import Part
+from animesr_cli.video.scenes import with_cuts
 
 log = logging.getLogger(__name__)
 
@@ -87,16 +89,16 @@ class Source:
     def _reader(self, start: Fraction | None, count: int | None) -> Reader | SequenceReader:
         if self.sequence is not None:
             return SequenceReader(
-                self.sequence, info=self.info, start=start, frames=count, warn=log.info
+                self.sequence, info=self.info, part=Part(start, None, count), warn=log.info
             )
-        return Reader(self.path, info=self.info, start=start, frames=count, warn=log.info)
+        return Reader(self.path, info=self.info, part=Part(start, None, count), warn=log.info)
 
-    def read(self, listen: Callable[[], None]) -> Iterator[tuple[Frame, Tensor]]:
-        """Every frame, and its picture."""
+    def read(self, listen: Callable[[], None]) -> Iterator[Frame]:
+        """Every frame."""
         with self._reader(None, None) as reader:
             for frame in reader:
                 listen()
-                yield frame, picture_of(frame, self.info.colour)
+                yield frame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,15 +225,17 @@ class _Budget:
 
 def _load(source: Source, budget: _Budget, listen: Callable[[], None]) -> None:
     """Read it to its end: times, cuts and, where they fit, the pictures."""
-    detector, info = SceneDetector(), source.info
+    info = source.info
     kept: list[Tensor] | None = []
     taken = 0
-    for number, (frame, picture) in enumerate(source.read(listen)):
+    frames = with_cuts(source.read(listen), info.colour.layout.depth)
+    for number, (frame, cut) in enumerate(frames):
         source.times.append(frame.pts * info.time_base - info.clock_start)
-        if detector.is_cut(frame.planes[0], info.colour.layout.depth) or not number:
+        if cut or not number:
             source.starts.append(number)
         if kept is None:
             continue
+        picture = picture_of(frame, info.colour)
         if budget.take(picture.nbytes):
             kept.append(picture)
             taken += picture.nbytes

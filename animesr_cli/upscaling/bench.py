@@ -24,9 +24,12 @@ import torch
 from animesr_cli.errors import DeviceError
 from animesr_cli.model.engine import Compute, Engine
 from animesr_cli.model.network import pad_to_multiple
+from animesr_cli.model.resample import resample
 from animesr_cli.reading.reader import Reader
 from animesr_cli.settings import UpscaleSettings
-from animesr_cli.upscaling.pipeline import Observer, Upscaling, open_writer, resample
+from animesr_cli.upscaling.events import Observer
+from animesr_cli.upscaling.one_piece import OnePiece
+from animesr_cli.upscaling.open import open_writer
 from animesr_cli.upscaling.plan import Plan, make_plan
 from animesr_cli.video.colour import from_rgb, to_rgb
 from animesr_cli.workers.child_process import leave_ctrl_c_to_the_parent, signals_blocked
@@ -139,9 +142,9 @@ def measure_network(
 
 def _run_plain(plan: Plan) -> tuple[int, Mapping[str, float]]:
     """Decode, compute, encode, one frame after another."""
-    device, settings, frames = plan.compute.device, plan.settings, 0
+    device, output, frames = plan.compute.device, plan.format, 0
     net = plan.network.to(device)
-    with Reader(plan.source.path, info=plan.source, frames=settings.frames) as reader:
+    with Reader(plan.source.path, info=plan.source, part=plan.part) as reader:
         pictures = [
             (to_rgb([plane.to(device) for plane in frame.planes], plan.source.colour), frame)
             for frame in reader
@@ -154,7 +157,7 @@ def _run_plain(plan: Plan) -> tuple[int, Mapping[str, float]]:
                 window = tuple(padded[min(max(i, 0), len(padded) - 1)] for i in around)
                 sr, carried = net.step(window, carried)
                 sr = sr[0, :, : net.scale * plan.source.height, : net.scale * plan.source.width]
-                planes = from_rgb(resample(sr, plan.height, plan.width), plan.colour)
+                planes = from_rgb(resample(sr, output.height, output.width), output.colour)
                 writer.write(tuple(plane.cpu() for plane in planes), frame.pts, frame.duration)
                 frames += 1
             writer.finish()
@@ -162,7 +165,7 @@ def _run_plain(plan: Plan) -> tuple[int, Mapping[str, float]]:
 
 
 def _run_overlapped(plan: Plan) -> tuple[int, Mapping[str, float]]:
-    result = Upscaling(plan, Observer(), []).run()
+    result = OnePiece(plan, Observer(), []).run()
     return result.frames, result.stage_seconds
 
 

@@ -25,6 +25,7 @@ from animesr_cli.settings import UpscaleSettings, check_settings
 from animesr_cli.upscaling.targets import Target, choose_target, images_of, look_at, losses, remarks
 from animesr_cli.video.colour import ColourSpec, Matrix, PixelLayout
 from animesr_cli.video.hdr import is_hdr
+from animesr_cli.video.part import Part
 from animesr_cli.writing.encoders import (
     Encoding,
     check_opens,
@@ -35,6 +36,7 @@ from animesr_cli.writing.encoders import (
     stores_aspect,
 )
 from animesr_cli.writing.image_writer import ImageNames
+from animesr_cli.writing.output import OutputFormat
 
 HARDWARE_H264_WIDTH_PX: Final = 4096
 """Hardware decoders of H.264 end here."""
@@ -94,13 +96,8 @@ class Plan:
     compute: Compute
     tile: int
     """Tile side in input pixels; at least the frame's longer side means the whole frame."""
-    width: int
-    height: int
-    sample_aspect_ratio: Fraction
-    encoding: Encoding
+    format: OutputFormat
     deinterlacer: Deinterlacer | None = None
-    colour: ColourSpec
-    """Of the output."""
     frames: int | None
     """Expected; None where the container does not tell."""
     estimated_seconds: float | None
@@ -110,8 +107,18 @@ class Plan:
     notes: tuple[str, ...]
 
     @property
+    def part(self) -> Part:
+        """Of the input."""
+        return part_of(self.settings)
+
+    @property
     def tiled(self) -> bool:
         return self.tile < max(self.source.width, self.source.height)
+
+
+def part_of(settings: UpscaleSettings) -> Part:
+    """The part of the input that is asked for."""
+    return Part(settings.start, settings.end, settings.frames)
 
 
 def output_size(
@@ -304,12 +311,14 @@ def make_plan(
         network=loaded.network,
         compute=compute,
         tile=settings.tile or tile,
-        width=width,
-        height=height,
-        sample_aspect_ratio=aspect,
-        encoding=encoding,
+        format=OutputFormat(
+            width=width,
+            height=height,
+            aspect=aspect,
+            encoding=encoding,
+            colour=output_colour(info, encoding),
+        ),
         deinterlacer=deinterlacer,
-        colour=output_colour(info, encoding),
         frames=frames,
         estimated_seconds=estimate,
         free_bytes=free,

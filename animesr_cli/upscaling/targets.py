@@ -29,6 +29,7 @@ from animesr_cli.settings import UpscaleSettings
 from animesr_cli.text import shown
 from animesr_cli.video.colour import MATRIX_TITLES
 from animesr_cli.video.containers import IMAGE_SUFFIXES
+from animesr_cli.video.part import Part
 from animesr_cli.writing.encoders import format_of
 from animesr_cli.writing.image_writer import ImageNames, check_images, image_names
 from animesr_cli.writing.writer import check_output
@@ -182,7 +183,9 @@ def _images(
     frames = range(0)
     if sequence is not None:
         tick = 1 / (settings.fps or DEFAULT_RATE)
-        frames = chosen(len(sequence.files), tick, settings.start, settings.end, settings.frames)
+        frames = chosen(
+            len(sequence.files), tick, Part(settings.start, settings.end, settings.frames)
+        )
     images = image_names(folder, pattern, sequence, frames)
     check_images(images, sequence, overwrite=settings.overwrite)
     return Target(path=output, format_name="png", images=images)

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -36,7 +35,8 @@ from animesr_cli.video.pixel_formats import (
     planes_of,
 )
 from animesr_cli.video.timestamps import FALLBACK_RATE, Pace, seconds
-from animesr_cli.writing.encoders import Encoding, new_context, open_encoder
+from animesr_cli.writing.encoders import new_context, open_encoder
+from animesr_cli.writing.output import OutputFormat
 from animesr_cli.writing.part_folder import PartFolder
 
 log = logging.getLogger(__name__)
@@ -156,19 +156,16 @@ class SequenceWriter:
         images: ImageNames,
         *,
         source: VideoInfo,
-        width: int,
-        height: int,
-        sample_aspect_ratio: Fraction,
-        encoding: Encoding,
+        output_format: OutputFormat,
         overwrite: bool = False,
         warn: Warn = log.warning,
     ) -> None:
         self.bytes_written = 0
         self._images = images
         self._source = source
-        self._size = (width, height)
-        self._aspect = sample_aspect_ratio
-        self._encoding = encoding
+        self._size = (output_format.width, output_format.height)
+        self._aspect = output_format.aspect
+        self._encoding = output_format.encoding
         self._overwrite = overwrite
         self._warn = warn
         self._pace = Pace(source.frame_rate or FALLBACK_RATE)

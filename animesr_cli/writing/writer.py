@@ -31,14 +31,13 @@ from animesr_cli.atomic_files import PartFile, check_name, check_place, explaine
 from animesr_cli.errors import UsageError
 from animesr_cli.reading.probe import VideoInfo
 from animesr_cli.text import shown
-from animesr_cli.video.colour import ColourSpec
 from animesr_cli.video.containers import open_output
 from animesr_cli.video.hdr import add_described_stream, container_keeps, is_replaced
+from animesr_cli.video.part import WHOLE, Part
 from animesr_cli.video.pixel_formats import filled_frame
 from animesr_cli.video.timestamps import seconds, ticks
 from animesr_cli.writing.encoders import (
     FORMATS,
-    Encoding,
     encoder_options,
     format_named,
     format_of,
@@ -47,6 +46,7 @@ from animesr_cli.writing.encoders import (
     stores_aspect,
 )
 from animesr_cli.writing.mp4_boxes import shorten_media
+from animesr_cli.writing.output import OutputFormat
 from animesr_cli.writing.stream_copy import NoStreams, StreamCopier
 from animesr_cli.writing.verify import Tally, read_back, verify_copies, verify_video
 
@@ -108,9 +108,7 @@ class Writer:
     Args:
         source: what the other streams, tags, rotation, time base and frame rate are taken from.
         origin: seconds that are subtracted from every time (``Reader.origin``).
-        colour: what the planes are, for the tags.
-        start, end: seconds as in ``Reader``; the other streams are cut to them.
-        frames: the run ends after this many frames, and the other streams with them.
+        part: which frames will come; the other streams are cut to them.
         encoder_threads: None is one for each processor, up to ``MAX_ENCODER_THREADS``.
     """
 
@@ -119,27 +117,21 @@ class Writer:
         path: Path,
         *,
         source: VideoInfo,
-        width: int,
-        height: int,
-        sample_aspect_ratio: Fraction,
-        encoding: Encoding,
+        output_format: OutputFormat,
         origin: Fraction,
-        colour: ColourSpec,
-        start: Fraction | None = None,
-        end: Fraction | None = None,
-        frames: int | None = None,
+        part: Part = WHOLE,
         overwrite: bool = False,
         encoder_threads: int | None = None,
         warn: Warn = log.warning,
     ) -> None:
         self.path = path
         self._source = source
-        self._size = (width, height)
-        self._aspect = sample_aspect_ratio
-        self._encoding = encoding
+        self._size = (output_format.width, output_format.height)
+        self._aspect = output_format.aspect
+        self._encoding = output_format.encoding
         self._origin = origin
-        self._tags = output_tags(source, colour)
-        self._start, self._end, self._frames = start, end, frames
+        self._tags = output_tags(source, output_format.colour)
+        self._start, self._end, self._frames = part.start, part.end, part.frames
         self._overwrite = overwrite
         self._threads = encoder_threads or min(os.cpu_count() or 1, MAX_ENCODER_THREADS)
         self._warn = warn

@@ -19,7 +19,7 @@ from animesr_cli.cli.console import format_bytes
 from animesr_cli.cli.upscale_display import RunDisplay, Speed, plan_line, progress_line
 from animesr_cli.errors import UsageError
 from animesr_cli.settings import UpscaleSettings
-from animesr_cli.upscaling.pipeline import Progress, UpscaleResult
+from animesr_cli.upscaling.events import Progress, UpscaleResult
 from animesr_cli.upscaling.plan import Plan, make_plan
 from command import environment, start
 

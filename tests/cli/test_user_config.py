@@ -23,7 +23,7 @@ from animesr_cli.cli.user_config import (
 )
 from animesr_cli.errors import UsageError
 from animesr_cli.settings import UpscaleSettings
-from animesr_cli.upscaling.pipeline import UpscaleResult
+from animesr_cli.upscaling.events import UpscaleResult
 from command import animesr
 
 KINDS = option_kinds(cast(Any, typer.main.get_command(cli.app)).commands["upscale"])

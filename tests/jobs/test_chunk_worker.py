@@ -105,14 +105,14 @@ def test_a_shot_goes_on_behind_a_border_as_if_there_were_none(
     def engine() -> Engine:
         return Engine(net, 20, 28, compute)
 
-    whole = list(upscale_frames(engine(), ((frame, False) for frame in frames)))
+    whole = [sr for _, sr in upscale_frames(engine(), ((None, frame, False) for frame in frames))]
     first = engine()
-    results = upscale_frames(first, ((frame, False) for frame in frames))
-    before = [next(results) for _ in range(border)]
+    results = upscale_frames(first, ((None, frame, False) for frame in frames))
+    before = [next(results)[1] for _ in range(border)]
     second = engine()
     second.carry(tuple(tensor.clone() for tensor in first.carried))
-    rest = ((frame, False) for frame in frames[border:])
-    after = list(upscale_frames(second, rest, frames[border - 1]))
+    rest = ((None, frame, False) for frame in frames[border:])
+    after = [sr for _, sr in upscale_frames(second, rest, frames[border - 1])]
     assert all(map(torch.equal, [*before, *after], whole))
 
 

@@ -51,7 +51,7 @@ from animesr_cli.model.checkpoint import Checkpoint
 from animesr_cli.model.engine import Engine, choose_compute
 from animesr_cli.model.msrb import MSRB
 from animesr_cli.model.network import Carried, Window
-from animesr_cli.upscaling.pipeline import Progress
+from animesr_cli.upscaling.events import Progress
 from animesr_cli.video.scenes import SceneDetector
 from animesr_cli.writing import encoders
 from animesr_cli.writing.writer import Writer

@@ -23,7 +23,7 @@ from animesr_cli.errors import DeviceError, InputError, Interrupted
 from animesr_cli.jobs import chunk_queue as dealer
 from animesr_cli.jobs.chunk_worker import Piece, SegmentWork, Stretch
 from animesr_cli.jobs.job import FAILURES_WITHOUT_SUCCESS, LongRun
-from animesr_cli.upscaling.pipeline import Progress, UpscaleResult
+from animesr_cli.upscaling.events import Progress, UpscaleResult
 from animesr_cli.video.scenes import SceneDetector
 from animesr_cli.writing import concat as joiner
 from command import animesr, warnings_of

@@ -16,6 +16,7 @@ from animesr_cli.jobs.frame_index import DAMAGED, FrameTable
 from animesr_cli.jobs.range_reader import RangeReader, can_be_found
 from animesr_cli.reading.deinterlace import Deinterlacer
 from animesr_cli.reading.reader import Frame, Reader
+from animesr_cli.video.part import Part
 from zoo import ZOO
 
 READABLE = {name: specimen for name, specimen in ZOO.items() if specimen.refused is None}
@@ -109,7 +110,7 @@ def test_a_part_of_a_clip_has_its_own_numbers(
     """Frame 0 is the first that was asked for."""
     source = media.write_video(tmp_path / "in.mkv", frames=30, gop=7)
     start, end, frames = part
-    check_ranges(lambda: Reader(source, start=start, end=end, frames=frames), [(5, 8), (0, 2)])
+    check_ranges(lambda: Reader(source, part=Part(start, end, frames)), [(5, 8), (0, 2)])
 
 
 def test_a_filter_over_neighbours_sees_the_same_ones(tmp_path: Path) -> None:

@@ -31,8 +31,10 @@ NET = small_network()
 
 def run(engine: Engine, clip: Tensor, cuts: tuple[int, ...] = ()) -> Tensor:
     """Feed (T, 3, H, W) through the engine and stack what comes out."""
-    frames = ((frame, t in cuts) for t, frame in enumerate(clip))
-    return torch.stack([sr.clone() for sr in upscale_frames(engine, frames)])
+    frames = ((t, frame, t in cuts) for t, frame in enumerate(clip))
+    results = [(t, sr.clone()) for t, sr in upscale_frames(engine, frames)]
+    assert [t for t, _ in results] == list(range(len(clip)))  # each beside its own frame
+    return torch.stack([sr for _, sr in results])
 
 
 def engine_for(clip: Tensor, compute: Compute = CPU_FP32, tile: int = 10_000) -> Engine:

@@ -35,8 +35,9 @@ from animesr_cli.reading.image_reader import (
 from animesr_cli.reading.probe import probe
 from animesr_cli.reading.reader import Frame
 from animesr_cli.settings import UpscaleSettings
-from animesr_cli.upscaling.pipeline import Observer, UpscaleResult
+from animesr_cli.upscaling.events import Observer, UpscaleResult
 from animesr_cli.video.colour import from_rgb, to_rgb
+from animesr_cli.video.part import Part
 from animesr_cli.video.pixel_formats import alpha_of, planes_of
 from animesr_cli.writing.image_writer import SequenceWriter
 from animesr_cli.writing.part_folder import PartFolder
@@ -126,7 +127,7 @@ class Reading:
         self.info = probe_sequence(self.sequence, rate=arguments.pop("rate", None))
         self.warnings: list[str] = []
         self.reader = SequenceReader(
-            self.sequence, info=self.info, warn=self.warnings.append, **arguments
+            self.sequence, info=self.info, warn=self.warnings.append, part=Part(**arguments)
         )
         with self.reader as reader:
             self.frames: list[Frame] = list(reader)

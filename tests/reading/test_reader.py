@@ -19,6 +19,7 @@ from animesr_cli.errors import InputError, UsageError
 from animesr_cli.reading import reader as reader_module
 from animesr_cli.reading.reader import Frame, Reader, probe
 from animesr_cli.video import containers
+from animesr_cli.video.part import Part
 from animesr_cli.video.pixel_formats import planes_of
 from media import Audio, Subtitles
 
@@ -31,7 +32,8 @@ class Clip:
 
     def __init__(self, path: Path, **options: Any) -> None:
         self.warnings: list[str] = []
-        with Reader(path, warn=self.warnings.append, **options) as reader:
+        part = {name: options.pop(name) for name in ("start", "end", "frames") if name in options}
+        with Reader(path, warn=self.warnings.append, part=Part(**part), **options) as reader:
             self.frames: list[Frame] = list(reader)
         self.reader = reader
         self.pts = [frame.pts for frame in self.frames]
@@ -490,7 +492,7 @@ def test_an_impossible_part_is_refused_at_once(tmp_path: Path, part: dict[str, A
     """An end before the start, or no frames at all, is a usage error before anything is read."""
     path = media.write_video(tmp_path / "a.mkv", frames=2)
     with pytest.raises(UsageError):
-        Reader(path, **part)
+        Reader(path, part=Part(**part))
 
 
 def test_a_part_does_not_complain_about_the_rest(tmp_path: Path) -> None:

@@ -20,7 +20,9 @@ from av.stream import Discard
 from animesr_cli.reading.probe import VideoInfo, codec_name, probe
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.video.colour import ColourSpec, PixelLayout
+from animesr_cli.video.part import Part
 from animesr_cli.writing.encoders import Encoding, choose_encoding
+from animesr_cli.writing.output import OutputFormat
 from animesr_cli.writing.writer import Writer, check_output
 
 FAST: Mapping[str, str] = {"preset": "ultrafast"}
@@ -91,6 +93,7 @@ def make_writer(
     """A writer as a run would make it, that has not been entered."""
     settings = settings or UpscaleSettings(encoder_options=dict(FAST))
     overwrite = arguments.get("overwrite", False)
+    part = {name: arguments.pop(name) for name in ("start", "end", "frames") if name in arguments}
     info = info or probe(source)
     format_name = check_output(output, source, overwrite=overwrite)
     if format_name == "webm" and settings.encoder_options == FAST:
@@ -99,12 +102,15 @@ def make_writer(
     return Writer(
         output,
         source=info,
-        width=width,
-        height=height,
-        sample_aspect_ratio=info.sample_aspect_ratio,
-        encoding=encoding,
+        output_format=OutputFormat(
+            width=width,
+            height=height,
+            aspect=info.sample_aspect_ratio,
+            encoding=encoding,
+            colour=output_colour(encoding, info),
+        ),
         origin=origin,
-        colour=output_colour(encoding, info),
+        part=Part(**part),
         warn=warn,
         **arguments,
     )

@@ -32,8 +32,9 @@ from animesr_cli.cli.upscale import upscale as upscale_command
 from animesr_cli.reading.reader import Frame, Reader, probe
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.upscaling import pipeline
-from animesr_cli.upscaling.pipeline import Progress
+from animesr_cli.upscaling.events import Progress
 from animesr_cli.video.colour import ColourSpec, from_rgb, to_rgb
+from animesr_cli.video.part import Part
 from animesr_cli.video.pixel_formats import layout_of
 from animesr_cli.video.scenes import SceneDetector
 from animesr_cli.writing.writer import Writer
@@ -57,7 +58,7 @@ def network_results(
     """What the network makes of a clip, shot by shot, by its own ``forward``: (3, 4H, 4W) each."""
     shots: list[list[Tensor]] = [[]]
     detector = SceneDetector()
-    with Reader(source, **part) as reader:
+    with Reader(source, part=Part(**part)) as reader:
         depth = reader.info.colour.layout.depth
         for frame in reader:
             if detector.is_cut(frame.planes[0], depth) and scenes:
@@ -405,13 +406,13 @@ def test_memory_does_not_grow_with_the_length(
             if slow == "encoder":
                 time.sleep(0.02)  # the queues before it fill up
 
-    monkeypatch.setattr(pipeline, "Reader", Counted)
-    monkeypatch.setattr(pipeline, "Writer", Slow)
+    monkeypatch.setattr("animesr_cli.upscaling.open.Reader", Counted)
+    monkeypatch.setattr("animesr_cli.upscaling.open.Writer", Slow)
     for frames in (16, 48):
         alive.append(Alive())
         source = media.write_video(tmp_path / f"{frames}.mkv", frames=frames, width=32, height=16)
         upscale(source, tmp_path / f"{frames}_out.mkv", model=str(zero_checkpoint))
-    bound = pipeline.DECODED_FRAMES + pipeline.ENLARGED_FRAMES + 6  # those in somebody's hands
+    bound = pipeline.DECODED_FRAMES + pipeline.UPSCALED_FRAMES + 6  # those in somebody's hands
     assert alive[0].most <= bound
     assert alive[1].most <= bound
 

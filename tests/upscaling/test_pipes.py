@@ -42,8 +42,9 @@ from animesr_cli.reading.y4m import (
     signalled,
 )
 from animesr_cli.settings import UpscaleSettings
-from animesr_cli.upscaling.pipeline import Observer
+from animesr_cli.upscaling.events import Observer
 from animesr_cli.video.colour import ColourSpec
+from animesr_cli.video.part import Part
 from animesr_cli.video.pixel_formats import layout_of, planes_of
 from command import animesr, environment, finished, start
 
@@ -120,7 +121,7 @@ class Piped:
         with piped(content) as descriptor:
             self.info = probe_pipe(descriptor=descriptor)
             self.reader = PipeReader(
-                self.info, descriptor=descriptor, warn=self.warnings.append, **arguments
+                self.info, descriptor=descriptor, warn=self.warnings.append, part=Part(**arguments)
             )
             self.frames: list[Frame] = list(self.reader)
 
@@ -484,7 +485,7 @@ def upscaled(
     chosen = UpscaleSettings(model=str(checkpoint), device="cpu", precision="fp32", **settings)
     with path.open("wb") as file, monkeypatch.context() as patch:
         to_file = partial(PipeWriter, descriptor=file.fileno())
-        patch.setattr("animesr_cli.upscaling.pipeline.PipeWriter", to_file)
+        patch.setattr("animesr_cli.upscaling.open.PipeWriter", to_file)
         patch.setattr("animesr_cli.upscaling.targets.check_pipe_output", lambda: None)
         run(source, PIPE, chosen, Observer(on_warning=said.append))
     return path.read_bytes()

@@ -162,23 +162,23 @@ def test_a_very_wide_h264_is_warned_of(planned: Planned) -> None:
 def test_colours_are_written_as_they_were_read(planned: Planned, tmp_path: Path) -> None:
     """Matrix and range of the input, also where it has no tags and its size changes."""
     plan, _ = planned()
-    assert (plan.colour.matrix, plan.colour.full_range) == ("bt601", False)
+    assert (plan.format.colour.matrix, plan.format.colour.full_range) == ("bt601", False)
     assert plan.source.colour_note == "BT.601 (untagged, by size)"
     plan, _ = planned(matrix="bt709")
-    assert plan.colour.matrix == "bt709"
+    assert plan.format.colour.matrix == "bt709"
     full = media.write_video(tmp_path / "full.mkv", frames=1, matrix=9, color_range=2)
     plan, _ = planned(full)
-    assert (plan.colour.matrix, plan.colour.full_range) == ("bt2020", True)
+    assert (plan.format.colour.matrix, plan.format.colour.full_range) == ("bt2020", True)
 
 
 def test_rgb_becomes_tagged_bt709(planned: Planned, tmp_path: Path) -> None:
     """Pictures of a computer have no matrix; the one that players assume for HD is written."""
     source = media.write_video(tmp_path / "rgb.mkv", frames=1, codec="ffv1", pix_fmt="bgr0")
     plan, _ = planned(source)
-    assert plan.encoding.pix_fmt == "yuv420p"
-    assert (plan.colour.matrix, plan.colour.full_range) == ("bt709", False)
+    assert plan.format.encoding.pix_fmt == "yuv420p"
+    assert (plan.format.colour.matrix, plan.format.colour.full_range) == ("bt709", False)
     plan, _ = planned(source, codec="ffv1")
-    assert plan.encoding.layout.family == "rgb"
+    assert plan.format.encoding.layout.family == "rgb"
 
 
 # Length, time and room ---------------------------------------------------------------------------
