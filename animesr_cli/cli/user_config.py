@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import difflib
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from animesr_cli.bounded import LARGEST_INT, MEBIBYTE, UnfitError, parse_toml, read_bytes
 from animesr_cli.errors import UsageError
+from animesr_cli.text import shown
 
 Value: TypeAlias = bool | int | float | str | list[str]
 Table: TypeAlias = Mapping[str, Value]
@@ -32,7 +33,7 @@ COMMAND_LINE_ONLY: Final = frozenset(
 """Names of files, and what replaces files: these are said anew each time."""
 
 SAME_QUESTION: Final = (
-    frozenset({"scale", "width", "height"}),
+    frozenset({"scale", "width", "height", "fit"}),
     frozenset({"precision", "half", "fp32"}),
 )
 """Options that answer one question: where one is given, no weaker place answers with another."""
@@ -86,21 +87,24 @@ def file_in_force(named: Path | None, *, ignore: bool) -> Path | None:
 
 
 def _parse(path: Path) -> dict[str, Any]:
+    name = f"the configuration file {shown(path)}"
     try:
-        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        text = read_bytes(path, most_bytes=MEBIBYTE).decode("utf-8-sig")
     except FileNotFoundError:
-        raise UsageError(f"the configuration file {path} does not exist") from None
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UsageError(
-            f"the configuration file {path} cannot be read: {reason}",
-            "--ignore-config does without it",
-        ) from error
+        raise UsageError(f"{name} does not exist") from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise UsageError(f"{path} is not valid TOML: line {line} is not UTF-8") from None
-    except tomllib.TOMLDecodeError as error:  # its text ends with line and column
-        raise UsageError(f"{path} is not valid TOML: {error}") from None
+        raise UsageError(f"{shown(path)} is not valid TOML: line {line} is not UTF-8") from None
+    except (UnfitError, OSError) as error:
+        reason = str(error) if isinstance(error, UnfitError) else error.strerror or str(error)
+        raise UsageError(
+            f"{name} cannot be read: {reason[:1].lower()}{reason[1:]}",
+            "--ignore-config does without it",
+        ) from error
+    try:
+        return parse_toml(text)
+    except UnfitError as error:
+        raise UsageError(f"{shown(path)} is not valid TOML: {error}") from None
 
 
 def _nearest(name: str, names: Sequence[str] | Mapping[str, object]) -> str | None:
@@ -137,6 +141,8 @@ def _value(value: Any, place: str, key: str, kinds: Kinds, path: Path) -> Value:
         fits = all(isinstance(item, str) for item in value)
     if not fits:
         raise UsageError(f"{path}: {place} must be {title}, not {_shown(value)}")
+    if isinstance(value, int | float) and not abs(value) <= LARGEST_INT:  # NaN, too
+        raise UsageError(f"{path}: {place} is too large a number")
     result: Value = kind(value)
     return result
 

@@ -45,10 +45,10 @@ from animesr_cli.settings import (
     check_settings,
 )
 from animesr_cli.text import shown
+from animesr_cli.upscaling.output_size import output_size
 from animesr_cli.upscaling.plan import (
     choose_deinterlacer,
     expected_frames,
-    output_size,
 )
 from animesr_cli.upscaling.targets import images_of, look_at
 from animesr_cli.video.colour import ColourSpec, PixelLayout, from_rgb, to_rgb

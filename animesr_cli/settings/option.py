@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import NoneType, UnionType
@@ -112,19 +112,20 @@ def read(settings: type[Settings], given: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in given.items():
         reads = known[name].option.reads
         values[name] = reads(value) if reads and value is not None else value
-        check_range(known[name], values[name])
+        check_value(known[name], values[name])
     return values
 
 
-def check_ranges(settings: Settings, names: Collection[str] = ()) -> None:
-    """Refuse numbers that are out of their options' ranges."""
+def check_values(settings: Settings) -> None:
+    """Refuse every value that ``check_value`` refuses."""
     for each in declared(type(settings)).values():
-        if not names or each.field in names:
-            check_range(each, getattr(settings, each.field))
+        check_value(each, getattr(settings, each.field))
 
 
-def check_range(each: Declared, value: object) -> None:
-    """Refuse a number that is out of its option's range; other values pass."""
+def check_value(each: Declared, value: object) -> None:
+    """Refuse a number that is out of its option's range, and a text that C would cut."""
+    if isinstance(value, str) and "\0" in value:
+        raise UsageError(f"--{each.name} holds a NUL byte")
     if isinstance(value, bool) or not isinstance(value, int | float):
         return
     option = each.option

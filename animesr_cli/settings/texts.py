@@ -28,8 +28,8 @@ _SECONDS = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 
 LATEST_SECONDS: Final = 10_000 * 3600
 LONGEST_TEXT: Final = 60
-_LINES = re.compile(r"([0-9]{1,9})[pi]?")
-_BOX = re.compile(r"([0-9]{1,9})\s*[x×]\s*([0-9]{1,9})")
+_LINES = re.compile(r"([0-9]{1,20})[pi]?")
+_BOX = re.compile(r"([0-9]{1,20})\s*[x×]\s*([0-9]{1,20})")
 
 
 def parse_time(text: str) -> Fraction:

@@ -20,7 +20,7 @@ from animesr_cli.settings.limits import (
     SEGMENT_FRAMES,
     Precision,
 )
-from animesr_cli.settings.option import Option, check_ranges
+from animesr_cli.settings.option import Option, check_values
 
 PICTURE, PART, NETWORK = "Picture", "Part of the input", "Network"
 ENCODING, LONG_JOBS = "Encoding", "Long jobs"
@@ -202,7 +202,7 @@ def check_settings(settings: UpscaleSettings) -> None:
     Raises:
         UsageError: one sentence about the first of them.
     """
-    check_ranges(settings)
+    check_values(settings)
     for side in settings.fit or ():
         if not 1 <= side <= MAX_SIDE:
             raise UsageError(f"--fit takes sides from 1 to {MAX_SIDE}, not {side}")

@@ -22,6 +22,7 @@ from animesr_cli.reading.image_reader import ImageSequence
 from animesr_cli.reading.probe import VideoInfo
 from animesr_cli.reading.y4m import OUTPUT_FORMATS, PIPE, signalled
 from animesr_cli.settings import UpscaleSettings, check_settings
+from animesr_cli.upscaling.output_size import output_size, size_notes
 from animesr_cli.upscaling.targets import Target, choose_target, images_of, look_at, losses, remarks
 from animesr_cli.video.colour import ColourSpec, Matrix, PixelLayout
 from animesr_cli.video.hdr import is_hdr
@@ -32,8 +33,6 @@ from animesr_cli.writing.encoders import (
     choose_encoding,
     choose_image_encoding,
     choose_pipe_encoding,
-    size_multiple,
-    stores_aspect,
 )
 from animesr_cli.writing.image_writer import ImageNames
 from animesr_cli.writing.output import OutputFormat
@@ -121,39 +120,6 @@ def part_of(settings: UpscaleSettings) -> Part:
     return Part(settings.start, settings.end, settings.frames)
 
 
-def output_size(
-    source: VideoInfo, settings: UpscaleSettings, encoding: Encoding
-) -> tuple[int, int, Fraction]:
-    """Width, height and sample aspect ratio of the output, on the coded (unrotated) picture.
-
-    A factor, or one side alone, keeps the sample aspect ratio; where both sides are given, it
-    takes up the difference, so that the picture is shown in the same shape. Where the file cannot
-    store it, pixels are made square.
-    """
-    stored = stores_aspect(encoding)
-    shape = source.width * (1 if stored else source.sample_aspect_ratio), source.height
-    width, height = settings.width, settings.height
-    if source.rotation % 180:  # the wish is about the picture as shown
-        width, height = height, width
-    scale = Fraction(settings.factor).limit_denominator(10_000)
-    if width or height:
-        scale = width / Fraction(shape[0]) if width else Fraction(height or 0, shape[1])
-    exact = (width or shape[0] * scale, height or shape[1] * scale)
-    steps = size_multiple(encoding)
-    out_w, out_h = (_nearest(size, step) for size, step in zip(exact, steps, strict=True))
-    if not stored:
-        return out_w, out_h, Fraction(1)
-    aspect = source.sample_aspect_ratio
-    if width and height:
-        aspect *= Fraction(source.width * out_h, source.height * out_w)
-        aspect = aspect.limit_denominator(1000)
-    return out_w, out_h, aspect
-
-
-def _nearest(size: Fraction | int, step: int) -> int:
-    return max(int(size / step + Fraction(1, 2)), 1) * step
-
-
 def output_colour(source: VideoInfo, encoding: Encoding) -> ColourSpec:
     """The input's matrix, range and siting, in the layout of the encoder, as far as it has them."""
     chosen = _colour_in(source, encoding.layout)
@@ -201,23 +167,6 @@ def _check_disk(pixels: int, encoding: Encoding, free: int, warn: Callable[[str]
         )
     if free < likely:
         warn(f"the output may need {_size(likely)} and only {_size(free)} are free where it goes")
-
-
-def _notes(
-    source: VideoInfo, settings: UpscaleSettings, width: int, height: int, aspect: Fraction
-) -> list[str]:
-    notes = []
-    exact: tuple[float, float] = (source.width * settings.factor, source.height * settings.factor)
-    if source.sample_aspect_ratio != aspect == 1 and not (settings.width and settings.height):
-        notes.append("pixels made square: the output cannot store that they are not")
-        exact = (width, exact[1])
-    if settings.width or settings.height:
-        turned = source.rotation % 180
-        wished = (settings.height, settings.width) if turned else (settings.width, settings.height)
-        exact = (wished[0] or width, wished[1] or height)
-    if (width, height) != tuple(round(size) for size in exact):
-        notes.append(f"{exact[0]:g}x{exact[1]:g} made {width}x{height}, as the encoder needs")
-    return notes
 
 
 def _encoding(
@@ -293,7 +242,7 @@ def make_plan(
                 "--end 10 tries the first seconds"
             )
     notes = [
-        *_notes(info, settings, width, height, aspect),
+        *size_notes(info, settings, width, height, aspect),
         *remarks(info, sequence, target, settings),
     ]
     if width > HARDWARE_H264_WIDTH_PX and "264" in encoding.codec:

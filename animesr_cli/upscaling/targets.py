@@ -93,8 +93,9 @@ class Target:
 
 def size_label(settings: UpscaleSettings) -> str:
     """``x4``, ``w1920``, ``1080`` or ``1920x1080``: what is added to a name."""
-    size = "x".join(str(n) for n in (settings.width, settings.height) if n)
-    return f"w{size}" if size and not settings.height else size or f"x{settings.factor:g}"
+    size = "x".join(str(n) for n in settings.fit or (settings.width, settings.height) if n)
+    only_width = settings.width and not settings.height
+    return f"w{size}" if only_width else size or f"x{settings.factor:g}"
 
 
 def default_output(source: Path, settings: UpscaleSettings, folder: Path | None) -> Path:

@@ -95,6 +95,8 @@ class Encoder:
     quality: str | None = None
     """The option that ``--crf`` sets; None: it has no constant quality."""
     default_quality: float | None = None
+    qualities: tuple[float, float] = (0, 51)
+    """What ``--crf`` may be."""
     speed: str | None = None
     """The option that ``--preset`` sets."""
     default_speed: str | None = None
@@ -113,11 +115,15 @@ _X264: Final = Encoder(
     quality="crf", default_quality=18, speed="preset", default_speed="faster", speeds=X26X_SPEEDS
 )
 _NVENC: Final = Encoder(
-    quality="cq", default_quality=19, speed="preset", default_speed="p5",
+    quality="cq", default_quality=19, qualities=(1, 51), speed="preset", default_speed="p5",
     fixed={"rc": "vbr", "b": "0"},
 )  # fmt: skip
 _QSV: Final = Encoder(
-    quality="global_quality", default_quality=20, speed="preset", default_speed="medium"
+    quality="global_quality",
+    default_quality=20,
+    qualities=(1, 51),
+    speed="preset",
+    default_speed="medium",
 )
 _AMF: Final = Encoder(speed="quality", default_speed="quality")
 ENCODERS: Final[Mapping[str, Encoder]] = {
@@ -125,10 +131,10 @@ ENCODERS: Final[Mapping[str, Encoder]] = {
     "libx265": replace(_X264, default_speed="superfast"),
     "libx264rgb": _X264,
     "libsvtav1": Encoder(
-        quality="crf", default_quality=20, speed="preset", default_speed="8"
+        quality="crf", default_quality=20, qualities=(1, 63), speed="preset", default_speed="8"
     ),
     "libvpx-vp9": Encoder(
-        quality="crf", default_quality=24, speed="cpu-used", default_speed="6",
+        quality="crf", default_quality=24, qualities=(0, 63), speed="cpu-used", default_speed="6",
         fixed={"b": "0", "row-mt": "1", "deadline": "realtime"},
     ),
     "h264_nvenc": _NVENC,
@@ -341,9 +347,34 @@ def _option_names(context: VideoCodecContext) -> list[str]:
     return [option.name for option in (*options.private, *options.generic)]
 
 
+OTHER_NAMES: Final = {
+    "h265": "libx265", "x265": "libx265", "h.265": "libx265", "x264": "libx264",
+    "h.264": "libx264", "av1": "libsvtav1", "svtav1": "libsvtav1", "vp9": "libvpx-vp9",
+    "nvenc": "hevc_nvenc", "prores": "prores_ks",
+}  # fmt: skip
+"""What people say, and the encoder that is meant."""
+
+
+def _encoder_names() -> list[str]:
+    """Every video encoder of this FFmpeg; those of the table first."""
+    return [*ENCODERS, *(name for name in sorted(codecs_available) if _encodes_video(name))]
+
+
+def _encodes_video(name: str) -> bool:
+    try:
+        return av.codec.Codec(name, "w").type == "video"
+    except UnknownCodecError:
+        return False
+
+
 def _near(name: str, names: list[str]) -> str | None:
     nearest = difflib.get_close_matches(name, list(dict.fromkeys(names)), n=3)
     return f"did you mean {' or '.join(nearest)}?" if nearest else None
+
+
+def _meant_encoder(wish: str) -> str | None:
+    meant = OTHER_NAMES.get(wish.lower())
+    return f"did you mean {meant}?" if meant else _near(wish, _encoder_names())
 
 
 def _values(codec: str, key: str) -> str | None:
@@ -508,7 +539,7 @@ def named_codec(wish: str) -> str:
     except UnknownCodecError:
         raise DeviceError(
             f"there is no encoder {wish!r} in this build of FFmpeg",
-            _near(wish, [*ENCODERS, *codecs_available]) or _other_encoders(wish),
+            _meant_encoder(wish) or _other_encoders(wish),
         ) from None
     if encoder.type != "video":
         raise UsageError(f"{wish} encodes {encoder.type}, not video", _other_encoders(wish))
@@ -534,9 +565,12 @@ def _held_codec(format_name: str, codec: str) -> str:
 def _generic_row(codec: str) -> Encoder:
     """An encoder outside the table: FFmpeg's own defaults, and the options that are usual."""
     context = av.codec.CodecContext.create(codec, "w")
-    names = {option.name for option in context.supported_options.private}
+    known = {option.name: option for option in context.supported_options.private}
+    crf = known.get("crf")
     return Encoder(
-        quality="crf" if "crf" in names else None, speed="preset" if "preset" in names else None
+        quality=None if crf is None else "crf",
+        qualities=(0, 51) if crf is None else (float(crf.min), float(crf.max)),
+        speed="preset" if "preset" in known else None,
     )
 
 
@@ -552,6 +586,12 @@ def _options(codec: str, settings: UpscaleSettings) -> dict[str, str]:
     if preset is not None and row.speeds and preset not in row.speeds:
         raise UsageError(
             f"the encoder {codec} has no preset {preset!r}", f"one of {', '.join(row.speeds)}"
+        )
+    lowest, highest = row.qualities
+    if crf is not None and not lowest <= crf <= highest:
+        raise UsageError(
+            f"--crf of {codec} goes from {lowest:g} to {highest:g}, not to {crf:g}",
+            "lower is better",
         )
     if crf is None and not RATE_OPTIONS & set(extra):
         crf = row.default_quality

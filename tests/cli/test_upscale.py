@@ -142,13 +142,13 @@ def test_every_option_reaches_the_settings(monkeypatch: pytest.MonkeyPatch, tmp_
     seen: list[UpscaleSettings] = []
     monkeypatch.setattr("animesr_cli.cli.upscale._upscale", lambda *given: seen.append(given[2]))
     long = (
-        "--scale 2.5 --width 1920 --height 1080 --matrix bt709 --no-scenes --start 1:02.5 --end 90 "
+        "--width 1920 --height 1080p --matrix bt709 --no-scenes --start 1:02.5 --end 90 "
         "--frames 7 --model v2 --tile 128 --device cuda:1 --precision bf16 --codec libx265 "
         "--crf 16.5 --preset slow --pix-fmt yuv420p10le -e tune=animation -e a=b=c --overwrite "
         "--strict"
     )
     short = (
-        "-s 2.5 --width 1920 --height 1080 --matrix bt709 --no-scenes --start 62.5 --end 1:30 "
+        "--width 1920 --height 1080 --matrix bt709 --no-scenes --start 62.5 --end 1:30 "
         "--frames 7 -n v2 -t 128 -g cuda:1 --precision bf16 -c libx265 --crf 16.5 --preset slow "
         "--pix-fmt yuv420p10le -e tune=animation -e a=b=c -y --strict"
     )
@@ -156,7 +156,7 @@ def test_every_option_reaches_the_settings(monkeypatch: pytest.MonkeyPatch, tmp_
         assert animesr("upscale", tmp_path / "in.mkv", *text.split()).exit_code == 0
     assert seen[0] == seen[1]
     assert seen[0] == UpscaleSettings(
-        scale=2.5, width=1920, height=1080, matrix="bt709", scenes=False,
+        width=1920, height=1080, matrix="bt709", scenes=False,
         start=Fraction(125, 2), end=Fraction(90), frames=7, model="v2", tile=128, device="cuda:1",
         precision="bf16", codec="libx265", crf=16.5, preset="slow", pix_fmt="yuv420p10le",
         encoder_options={"tune": "animation", "a": "b=c"}, overwrite=True, strict=True,
@@ -177,6 +177,27 @@ def test_the_names_of_other_programs_are_known(
     assert option not in animesr("upscale", "--help").stdout
 
 
+@pytest.mark.parametrize(
+    ("options", "settings"),
+    [
+        ("-s 2.5", UpscaleSettings(scale=2.5)),
+        ("--height 1080p", UpscaleSettings(height=1080)),
+        ("--height 4K", UpscaleSettings(height=2160)),
+        ("--fit 1920x1080", UpscaleSettings(fit=(1920, 1080))),
+        ("--fit 1080p", UpscaleSettings(fit=(1920, 1080))),
+        ("--fit uhd", UpscaleSettings(fit=(3840, 2160))),
+    ],
+)
+def test_sizes_are_said_as_people_say_them(
+    options: str, settings: UpscaleSettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Lines with or without their p, names, boxes."""
+    seen: list[UpscaleSettings] = []
+    monkeypatch.setattr("animesr_cli.cli.upscale._upscale", lambda *given: seen.append(given[2]))
+    assert animesr("upscale", tmp_path / "in.mkv", *options.split()).exit_code == 0
+    assert seen == [settings]
+
+
 WRONG: dict[str, tuple[str, tuple[str, ...]]] = {
     "no input": ("", ("no input is named", "animesr upscale IN [OUT]")),
     "input twice": ("-i IN", ("the input is named twice",)),
@@ -188,6 +209,24 @@ WRONG: dict[str, tuple[str, tuple[str, ...]]] = {
     "order": ("--start 5 --end 4", ("--end must be later than --start",)),
     "scale": ("--scale 0", ("--scale must be above 0, not 0",)),
     "no scale": ("--scale nan", ("--scale must be above 0, not nan",)),
+    "tiny scale": ("--scale 1e-300", ("--scale must be at least 0.01, not 1e-300",)),
+    "huge scale": ("--scale 1e300", ("--scale must be at most 100, not 1e+300",)),
+    "infinite scale": ("--scale inf", ("--scale must be at most 100, not inf",)),
+    "two sizes": ("--scale 2 --height 1080", ("--scale and --height both set the size",)),
+    "the default too": ("-s 4 --fit 4k", ("--scale and --fit both set the size",)),
+    "box and side": ("--fit 4k --width 99", ("--fit sets both sides",)),
+    "no box": ("--fit 1080", ("'1080' is no size to fit into", "1920x1080")),
+    "empty box": ("--fit 0x9", ("--fit takes sides from 1 to 65536, not 0",)),
+    "no height": ("--height high", ("'high' is no height", "1080p")),
+    "too wide": ("--width 2147483648", ("--width must be at most 65536, not 2147483648",)),
+    "too high": ("--height 2147483648", ("--height must be at most 65536, not 2147483648",)),
+    "no time of a video": ("--start 99999999999999999999:00:00", ("is not a time in a video",)),
+    "many digits": ("--start " + "9" * 5000, ("is not a time",)),
+    "many digits of a rate": ("--fps " + "9" * 5000, ("is no number of frames per second",)),
+    "crf": ("--crf 99", ("--crf of libx264 goes from 0 to 51, not to 99",)),
+    "large crf": ("--crf 1000 -c libsvtav1", ("--crf of libsvtav1 goes from 1 to 63",)),
+    "no crf": ("--crf nan", ("--crf must be at least -1000, not nan",)),
+    "NUL": ("-c lib\0x264", ("--codec holds a NUL byte",)),
     "width": ("--width 0", ("--width must be at least 1, not 0",)),
     "frames": ("--frames 0", ("--frames must be at least 1, not 0",)),
     "tile": ("--tile 8", ("--tile must be 0 (automatic) or at least 16, not 8",)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -301,8 +302,34 @@ def test_a_named_file_must_be_there_and_readable(tmp_path: Path) -> None:
     """A file that is missing, is a folder, or is at once to be ignored is a usage error."""
     missing = tmp_path / "none.toml"
     animesr("upscale", "in.mkv", "--config", missing).refused(2, f"{missing} does not exist")
-    animesr("upscale", "in.mkv", "--config", tmp_path).refused(2, "cannot be read: is a directory")
+    animesr("upscale", "in.mkv", "--config", tmp_path).refused(2, "cannot be read: it is a folder")
     animesr("upscale", "in.mkv", "--config", missing, "--ignore-config").refused(2, "leave out one")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("[upscale]\nstream = " + "9" * 5000, "is not valid TOML"),
+        ("[upscale]\nstream = " + "9" * 4000, "[upscale] stream is too large a number"),
+        ("[upscale]\ncrf = nan", "[upscale] crf is too large a number"),
+        ("[upscale]\nend = " + "9" * 30, "[upscale] end is too large a number"),
+        ("[upscale]\nheight = 2147483648", "--height must be at most 65536, not 2147483648"),
+        ("[upscale]\nx = " + "[" * 5000, "is not valid TOML"),
+        ("#" * (1 << 20), "cannot be read: it is larger than"),
+    ],
+    ids=lambda value: value[:24],
+)
+def test_numbers_and_files_have_a_limit(config: Path, content: str, words: str) -> None:
+    """What no option could take, and what is no configuration, ends in one line."""
+    assert words in refusal(config, content + "\n")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs")
+def test_a_file_that_is_none_is_not_waited_for(tmp_path: Path) -> None:
+    """A FIFO would hang, a device would never end."""
+    os.mkfifo(tmp_path / "fifo")
+    for place in (tmp_path / "fifo", "/dev/zero"):
+        animesr("upscale", "in.mkv", "--config", place).refused(2, "not a regular file")
 
 
 def test_a_broken_link_at_the_usual_place_is_said(config: Path) -> None:

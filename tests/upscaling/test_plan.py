@@ -21,8 +21,10 @@ from animesr_cli.model.msrb import MSRB
 from animesr_cli.reading.probe import VideoInfo
 from animesr_cli.reading.reader import probe
 from animesr_cli.settings import UpscaleSettings
+from animesr_cli.upscaling import output_size as size_room
 from animesr_cli.upscaling import plan as plan_room
-from animesr_cli.upscaling.plan import Plan, expected_frames, make_plan, output_size
+from animesr_cli.upscaling.output_size import USUAL_SIZES, output_size
+from animesr_cli.upscaling.plan import Plan, expected_frames, make_plan
 from animesr_cli.writing.encoders import Encoding
 
 PROBED = probe(Path(__file__).parents[1] / "clip.mp4")
@@ -70,7 +72,7 @@ def sized(
 ) -> tuple[int, int, Fraction]:
     """The output's size for an encoder that takes multiples of these."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan_room, "size_multiple", lambda encoding: multiple)
+        patch.setattr(size_room, "size_multiple", lambda encoding: multiple)
         return output_size(source, settings, MP4)
 
 
@@ -100,8 +102,41 @@ def test_one_side_alone_keeps_the_aspect(
         assert abs(out[index] - side) < multiple[index]
         other = Fraction(own[1 - index] * side, own[index])
         step = multiple[1 - index]
-        assert out[1 - index] == step or abs(out[1 - index] - other) <= Fraction(step, 2)
+        usual = tuple(out) in USUAL_SIZES and side in out  # see the test of sizes that are meant
+        assert usual or out[1 - index] == step or abs(out[1 - index] - other) <= Fraction(step, 2)
         assert aspect == source.sample_aspect_ratio
+
+
+@pytest.mark.parametrize(
+    ("size", "settings", "expected"),
+    [
+        ((854, 480), {"height": 1080}, (1920, 1080)),
+        ((854, 480), {"width": 3840}, (3840, 2160)),
+        ((852, 480), {"height": 2160}, (3840, 2160)),
+        ((852, 480), {"fit": (1920, 1080)}, (1920, 1080)),
+        ((426, 240), {"height": 720}, (1280, 720)),
+        ((1366, 768), {"fit": (3840, 2160)}, (3840, 2160)),
+        ((640, 480), {"fit": (1920, 1080)}, (1440, 1080)),
+        ((640, 480), {"fit": (1000, 5000)}, (1000, 750)),
+        ((848, 480), {"height": 1080}, (1908, 1080)),  # 1.2 % narrower: a shape of its own
+        ((854, 480), {"height": 1000}, (1780, 1000)),  # no usual picture
+        ((854, 480), {"scale": 2.25}, (1922, 1080)),  # a factor is a factor
+    ],
+)
+def test_sizes_are_those_that_are_meant(
+    size: tuple[int, int], settings: dict[str, Any], expected: tuple[int, int]
+) -> None:
+    """A usual side of a picture whose shape is usual but for rounding gives the usual picture."""
+    source = video(width=size[0], height=size[1])
+    assert sized(source, UpscaleSettings(**settings), (2, 2))[:2] == expected
+
+
+def test_a_box_is_about_the_picture_as_shown() -> None:
+    """Wide pixels and turned pictures fit as they are seen; their pixels stay as they are."""
+    dvd = video(width=720, height=480, sample_aspect_ratio=Fraction(32, 27))
+    assert sized(dvd, UpscaleSettings(fit=(1920, 1080)), (2, 2)) == (1620, 1080, Fraction(32, 27))
+    turned = video(width=64, height=48, rotation=90)
+    assert sized(turned, UpscaleSettings(fit=(96, 1000)), (2, 2))[:2] == (128, 96)
 
 
 @given(
