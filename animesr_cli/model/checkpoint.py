@@ -16,9 +16,7 @@ import hashlib
 import io
 import logging
 import os
-import re
 import uuid
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from errno import EACCES, EDQUOT, EEXIST, EFBIG, ENOSPC, ENOTDIR, EPERM, EROFS
@@ -34,6 +32,7 @@ from animesr_cli.errors import (
     UsageError,
     WeightsError,
 )
+from animesr_cli.model.tensor_file import SUFFIXES, read_bytes, tensors_of, to_float32
 from animesr_cli.settings.limits import NETWORK_SCALE
 
 if TYPE_CHECKING:
@@ -47,7 +46,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 Warn = Callable[[str], None]
 
-SUFFIXES = (".safetensors", ".pth", ".pt")
 URL_TIMEOUT_SECONDS = 30.0
 CHUNK_BYTES = 1 << 18
 STORAGE_ERRNOS = frozenset({ENOSPC, EDQUOT, EFBIG, EROFS, EACCES, EPERM, ENOTDIR, EEXIST})
@@ -523,88 +521,12 @@ def locate(
     return found
 
 
-def _parse_safetensors(data: bytes, path: Path) -> object:
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
-    try:
-        return load(data)
-    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
-        raise WeightsError(f"{path} is damaged, or no safetensors file: {_cause(error)}") from error
-
-
-def _parse_pickle(data: bytes, path: Path) -> object:
-    """A ``.pth`` file; tensors and plain containers only, whatever it asks for."""
-    import torch
-
-    try:
-        with warnings.catch_warnings():
-            # torch advises about pickle protocols and old storages: nothing for a user to do.
-            warnings.simplefilter("ignore", UserWarning)
-            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception as error:
-        # Damaged pickles raise nearly anything: EOFError, ValueError, KeyError, RuntimeError ...
-        if code := re.search(r"GLOBAL (\S+)", str(error)):
-            raise WeightsError(
-                f"{path} holds {code[1]}, and loading that could run code: refused",
-                "convert it, where you trust it, to a file of plain tensors",
-            ) from error
-        raise WeightsError(f"{path} is damaged, or holds no plain tensors") from error
-
-
-def _unwrap(content: object, path: Path) -> dict[str, Tensor]:
-    """Tensors by name: bare, or as BasicSR and DataParallel wrap them."""
-    from torch import Tensor
-
-    for wrapper in ("params_ema", "params"):
-        if isinstance(content, Mapping) and wrapper in content:
-            content = content[wrapper]
-            break
-    if not isinstance(content, Mapping) or not content:
-        raise WeightsError(f"{path} holds no tensors by name")
-    for key, value in content.items():
-        if not isinstance(key, str) or not isinstance(value, Tensor):
-            raise WeightsError(f"{path}: {key!r} is a {type(value).__name__}, not a tensor")
-    if all(key.startswith("module.") for key in content):
-        content = {key.removeprefix("module."): value for key, value in content.items()}
-    return dict(content)
-
-
-def _to_float32(key: str, tensor: Tensor, path: Path) -> Tensor:
-    """An fp32 copy of its own on the CPU, of any floating-point type, all finite."""
-    import torch
-
-    plain = tensor.layout == torch.strided and tensor.device.type == "cpu"
-    if not (plain and tensor.is_floating_point()):
-        raise WeightsError(f"{path}: {key} is no plain floating-point tensor ({tensor.dtype})")
-    result = tensor.detach().to(torch.float32).clone(memory_format=torch.contiguous_format)
-    if not bool(torch.isfinite(result).all()):
-        raise WeightsError(f"{path}: {key} holds NaN or infinite values")
-    return result
-
-
-def _read(path: Path) -> bytes:
-    if path.suffix.lower() not in SUFFIXES:
-        raise WeightsError(
-            f"{path} does not end in one of {', '.join(SUFFIXES)}", "rename it if it is one of them"
-        )
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise WeightsError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _tensors_of(data: bytes, path: Path) -> dict[str, Tensor]:
-    parse = _parse_safetensors if path.suffix.lower() == ".safetensors" else _parse_pickle
-    return _unwrap(parse(data, path), path)
-
-
 def load_tensors(name_or_path: str | Path) -> tuple[dict[str, Tensor], str]:
     """Every tensor of a file by name, fp32, finite and on the CPU; and the file's sha256."""
     path = locate(name_or_path)
-    data = _read(path)
-    tensors = _tensors_of(data, path)
-    floats = {key: _to_float32(key, tensor, path) for key, tensor in tensors.items()}
+    data = read_bytes(path)
+    tensors = tensors_of(data, path)
+    floats = {key: to_float32(key, tensor, path) for key, tensor in tensors.items()}
     return floats, hashlib.sha256(data).hexdigest()
 
 
@@ -619,20 +541,20 @@ def load_checkpoint(
     from animesr_cli.model.recognise import recognise
 
     path = locate(name_or_path, download=download, warn=warn, progress=progress)
-    data = _read(path)
+    data = read_bytes(path)
     sha256 = hashlib.sha256(data).hexdigest()
     name = path.name
     if not _is_path(name_or_path):
         name = str(name_or_path)
         if sha256 != find(name).sha256:
             raise WeightsError(f"{path} changed while it was read", "try again")
-    network, tensors = recognise(_tensors_of(data, path), path)
+    network, tensors = recognise(tensors_of(data, path), path)
     return LoadedCheckpoint(
         name=name,
         path=path,
         sha256=sha256,
         network=network,
-        state_dict={key: _to_float32(key, tensor, path) for key, tensor in tensors.items()},
+        state_dict={key: to_float32(key, tensor, path) for key, tensor in tensors.items()},
     )
 
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from animesr_cli.errors import DeviceError, UsageError
-from animesr_cli.model.network import Carried, Network, Window, pad_to_multiple
+from animesr_cli.model.network import Carried, Network, Window
 from animesr_cli.model.tiles import MIN_TILE, Region, grid
 from animesr_cli.settings.limits import PRECISIONS
 
@@ -252,8 +252,7 @@ class Engine:
         gives NaN or Inf. The result is not clamped and must not be written to.
         """
         start = time.perf_counter()
-        multiple = self._net.multiple
-        batch: Window = tuple(pad_to_multiple(frame, multiple)[None] for frame in window)
+        batch: Window = tuple(self._net.padded(frame)[None] for frame in window)
         sr, carried = self._compute(self._net, batch)
         if not _all_finite(sr, *carried):
             sr, carried = self._again_in_fp32(batch)

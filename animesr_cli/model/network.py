@@ -12,7 +12,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +51,8 @@ class Network(nn.Module, ABC):
     """Frames before and after the current one that a window holds."""
     recurrent: bool
     """Whether a frame's result depends on the frames before its window."""
+    padding: ClassVar[Literal["replicate", "reflect"]] = "replicate"
+    """What continues frames on the right and below where their sizes are not divisible."""
     config: Mapping[str, Any]
     """The arguments that build a network of this size."""
 
@@ -110,13 +112,17 @@ class Network(nn.Module, ABC):
             carried = twin.initial(torch.zeros(1, 3, self.multiple, self.multiple))
         return sum(tensor.nbytes for tensor in carried) // self.multiple**2
 
+    def padded(self, frames: Tensor) -> Tensor:
+        """(..., H, W) with rows and columns added until both sizes divide by ``multiple``."""
+        return pad_to_multiple(frames, self.multiple, self.padding)
+
     def forward(self, clip: Tensor) -> Tensor:
         """(N, T, 3, H, W) RGB in [0, 1] -> (N, T, 3, sH, sW), not clamped, of any size and length.
 
         The first and last frame stand in for their missing neighbours.
         """
         height, width = clip.shape[-2:]
-        frames = pad_to_multiple(clip, self.multiple).unbind(dim=1)
+        frames = self.padded(clip).unbind(dim=1)
         carried = self.initial(frames[0])
         results = []
         for t in range(len(frames)):
@@ -133,14 +139,20 @@ def numbered(tensors: Mapping[str, Tensor], prefix: str) -> int:
     return len({found[1] for name in tensors if (found := pattern.match(name))})
 
 
-def pad_to_multiple(frames: Tensor, multiple: int) -> Tensor:
-    """Replicate the last row and column of (..., H, W) until both sizes are divisible."""
+def pad_to_multiple(frames: Tensor, multiple: int, mode: str = "replicate") -> Tensor:
+    """Add rows below and columns on the right of (..., H, W) until both sizes are divisible.
+
+    Args:
+        mode: ``replicate`` repeats the last one, ``reflect`` goes back from it; frames that are
+            smaller than what is added are replicated all the same.
+    """
     height, width = frames.shape[-2:]
     pad_h, pad_w = -height % multiple, -width % multiple
     if not (pad_h or pad_w):
         return frames
     flat = frames.reshape(-1, 1, height, width)
-    padded = functional.pad(flat, (0, pad_w, 0, pad_h), mode="replicate")
+    mode = mode if pad_h < height and pad_w < width else "replicate"
+    padded = functional.pad(flat, (0, pad_w, 0, pad_h), mode=mode)
     return padded.reshape(*frames.shape[:-2], height + pad_h, width + pad_w)
 
 

@@ -7,6 +7,7 @@ another way than the class does, that function returns them renamed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -17,10 +18,19 @@ from animesr_cli.errors import WeightsError
 from animesr_cli.model.compact_msrb import compact_msrb_of
 from animesr_cli.model.msrb import msrb_of
 from animesr_cli.model.network import Network, Tensors
+from animesr_cli.model.realbasicvsr import realbasicvsr_of
+from animesr_cli.model.rrdb import rrdb_of
+from animesr_cli.model.srvgg import srvgg_of
 
 Reader = Callable[[Tensors, Path], tuple[Network, Tensors] | None]
 
-READERS: tuple[Reader, ...] = (msrb_of, compact_msrb_of)
+READERS: tuple[Reader, ...] = (
+    msrb_of,
+    compact_msrb_of,
+    realbasicvsr_of,
+    rrdb_of,
+    srvgg_of,
+)
 """In the order in which they are asked."""
 
 
@@ -46,11 +56,34 @@ def recognise(tensors: Tensors, path: Path) -> tuple[Network, Tensors]:
     )
 
 
-def _likeness(tensors: Mapping[str, Tensor]) -> str | None:
-    """What unknown tensors look like, where that helps."""
-    if any(key.startswith("main.") for key in tensors):
-        return "it looks like a learned operator (LBO), which --lbo takes"
-    return None
+LIKENESSES: tuple[tuple[str, str], ...] = (
+    (r"main\.\d+\.", "a learned operator (LBO), which --lbo takes"),
+    (r"(?:basicvsr\.)?(?:spynet|backward_resblocks)\.", "BasicVSR without RealBasicVSR's cleaning"),
+    (r"layers\.\d+\.residual_group\.blocks\.\d+\.attn\.relative_position", "SwinIR or HAT"),
+    (r"layers\.\d+\.(?:residual_group\.)?(?:blocks\.\d+\.)?conv_block\.cab", "HAT"),
+    (r"layers\.\d+\.blocks\.\d+\.attn\.attns\.", "DAT"),
+    (r"layers\.\d+\.blocks\.\d+\.attn\.", "a transformer such as DAT or RGT"),
+    (r"encoder_level\d|refinement\.\d+\.attn", "Restormer"),
+    (r"conv_first\.|body\.\d+\.conv\d", "EDSR, MSRResNet or another ESRGAN-like network"),
+    (r"feats\.\d+\.|to_img\.", "one of the OmniSR, SPAN or PLKSR family"),
+    (r"block_1\.c1_r\.|block_n\.", "SPAN"),
+    (r"unet[12]\.conv|unet\d?\.", "waifu2x's CUNet or Real-CUGAN"),
+    (r"conv_bottom\.|model\.conv0|swin_unet", "waifu2x"),
+    (r"conv_final\.|cugan", "Real-CUGAN"),
+    (r"features\.\d+\.|classifier\.", "a classifier such as VGG"),
+    (r"discriminator|conv\d\.weight_orig|conv0\.weight", "a discriminator"),
+    (r"first_stage_model\.|diffusion_model\.", "a diffusion model"),
+)
+"""A pattern in tensors' names -> what files with them usually are of."""
+
+
+def _likeness(tensors: Mapping[str, Tensor]) -> str:
+    """What unknown tensors look like, where that helps; else what is known."""
+    known = ", ".join(("MSRB", "CompactMSRB", "RealBasicVSR", "RRDBNet", "SRVGGNetCompact"))
+    for pattern, name in LIKENESSES:
+        if any(re.match(pattern, tensor) for tensor in tensors):
+            return f"it looks like {name}; known are {known}"
+    return f"known are {known}"
 
 
 def check_tensors(

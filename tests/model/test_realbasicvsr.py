@@ -9,12 +9,12 @@ from typing import cast
 
 import pytest
 import torch
-from pinned import filled, picture, sample
 from safetensors.torch import load_file
 
 from animesr_cli.errors import WeightsError
 from animesr_cli.model.network import Tensors
 from animesr_cli.model.realbasicvsr import RealBasicVSR, realbasicvsr_of
+from pinned import filled, picture, sample
 
 
 def small(threshold: float = 1.0) -> RealBasicVSR:

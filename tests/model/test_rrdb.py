@@ -9,12 +9,12 @@ from typing import cast
 
 import pytest
 import torch
-from pinned import filled, picture, sample
 from safetensors.torch import load_file
 
 from animesr_cli.errors import WeightsError
 from animesr_cli.model.network import Tensors
 from animesr_cli.model.rrdb import RRDBNet, rrdb_of
+from pinned import filled, picture, sample
 
 X4 = {"scale": 4}
 SHUFFLED = {"scale": 2, "unshuffled": 2}

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from pinned import filled, picture, sample
 from safetensors.torch import load_file
 
 from animesr_cli.model.network import Tensors
 from animesr_cli.model.spynet import SPyNet, warp
+from pinned import filled, picture, sample
 
 
 @pytest.fixture(scope="module")

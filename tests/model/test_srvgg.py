@@ -8,12 +8,12 @@ from typing import cast
 
 import pytest
 import torch
-from pinned import filled, picture, sample
 from safetensors.torch import load_file
 
 from animesr_cli.errors import WeightsError
 from animesr_cli.model.network import Tensors
 from animesr_cli.model.srvgg import SRVGGNetCompact, srvgg_of
+from pinned import filled, picture, sample
 
 MAKES = {"x4": 4, "x2": 2, "x1": 1}
 

@@ -1,4 +1,4 @@
-"""Weights and pictures by a formula, so that a few numbers in a test pin what a network computes."""
+"""Weights and pictures by a formula: a few numbers in a test pin what a network computes."""
 
 from __future__ import annotations
 
