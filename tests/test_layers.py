@@ -177,7 +177,7 @@ USERS = {
     },
     "ray": {"workers.ray_driver"},
     "rich": {"cli"},
-    "safetensors": {"jobs.chunk_worker", "model.checkpoint", "training.state"},
+    "safetensors": {"jobs.chunk_worker", "model.tensor_file", "training.state"},
     "torch": {
         "video",
         "reading",

@@ -108,7 +108,8 @@ class BasicVSR(nn.Module):
             moved = frame.new_zeros(count, self.mid_channels, height, width, dtype=dtype)
         else:
             moved = warp(before.feature, self.spynet(frame, before.cleaned))
-        return chain(torch.cat((frame.to(dtype), moved), dim=1))
+        feature: Tensor = chain(torch.cat((frame.to(dtype), moved), dim=1))
+        return feature
 
     def enlarged(self, cleaned: Tensor, backward: Tensor, forward: Tensor) -> Tensor:
         """(N, 3, 4H, 4W), fp32, of a cleaned frame and its features of both directions."""
@@ -119,7 +120,8 @@ class BasicVSR(nn.Module):
         base = functional.interpolate(
             cleaned, scale_factor=SCALE, mode="bilinear", align_corners=False
         )
-        return base + residual
+        result: Tensor = base + residual
+        return result
 
 
 class RealBasicVSR(Network):

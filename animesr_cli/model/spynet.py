@@ -70,7 +70,7 @@ class _Level(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         last = len(self.basic_module) - 1
         for index, layer in enumerate(self.basic_module):
-            x = layer.conv(x)  # type: ignore[union-attr,operator]
+            x = layer.conv(x)  # type: ignore[operator]
             if index < last:
                 x = functional.relu(x, inplace=True)
         return x
