@@ -175,6 +175,7 @@ USERS = {
         "compare",
         "pages",
     },
+    "psutil": {"model.memory"},
     "ray": {"workers.ray_driver"},
     "rich": {"cli"},
     "safetensors": {"jobs.chunk_worker", "model.tensor_file", "training.state"},

@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from animesr_cli.model.checkpoint import load_network, load_tensors
-from animesr_cli.model.engine import Compute, Engine, upscale_frames
+from animesr_cli.model.devices import Compute
+from animesr_cli.model.engine import Engine, upscale_frames
 from animesr_cli.training.state import MODEL_FILE
 
 BICUBIC: Final = "bicubic"

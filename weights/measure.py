@@ -41,7 +41,7 @@ from animesr_cli.degradation.operators import DegradationPlan
 from animesr_cli.errors import AnimesrError, UsageError
 from animesr_cli.metrics.measures import Scores
 from animesr_cli.metrics.scoring import Meter, luma_of
-from animesr_cli.model.engine import Compute, choose_compute
+from animesr_cli.model.devices import Compute, choose_compute
 from animesr_cli.reading.reader import Reader
 from animesr_cli.video.colour import ColourSpec, PixelLayout, to_rgb
 from animesr_cli.video.part import Part

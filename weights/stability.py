@@ -40,7 +40,7 @@ from animesr_cli.degradation.lbo import load_operator
 from animesr_cli.degradation.video import read_plan
 from animesr_cli.errors import AnimesrError, UsageError
 from animesr_cli.metrics.scoring import luma_of, psnr, squared_error
-from animesr_cli.model.engine import choose_compute
+from animesr_cli.model.devices import choose_compute
 from animesr_cli.reading.reader import Reader
 from animesr_cli.video.colour import to_rgb
 from animesr_cli.video.part import Part

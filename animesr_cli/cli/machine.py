@@ -18,7 +18,13 @@ from animesr_cli import __version__
 from animesr_cli.cli.user_config import Kinds, Table, read_config, usual_file
 from animesr_cli.errors import UsageError
 from animesr_cli.model.checkpoint import CATALOGUE, cache_folder, status
-from animesr_cli.model.engine import choose_compute, free_memory
+from animesr_cli.model.devices import (
+    accelerators,
+    bf16_trial,
+    choose_compute,
+    cpu_multiplies_bf16,
+)
+from animesr_cli.model.memory import free_memory
 from animesr_cli.writing.encoders import probe_encoders
 
 PACKAGES = ("torch", "av", "typer", "rich", "numpy", "huggingface_hub", "safetensors", "tqdm")
@@ -35,10 +41,7 @@ class Finding:
 
 
 def _devices() -> list[Finding]:
-    names = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-    if torch.backends.mps.is_available():
-        names.append("mps")
-    return [Finding("devices", name, _describe(name)) for name in names]
+    return [Finding("devices", name, _describe(name)) for name in ("cpu", *accelerators())]
 
 
 def _describe(name: str) -> str:
@@ -51,7 +54,10 @@ def _describe(name: str) -> str:
         title = platform.processor()
     free = free_memory(compute.device)
     memory = f", {free / 1e9:.1f} GB free" if free else ""
-    return f"{title}{memory}; auto is {compute.precision} ({compute.reason})"
+    told = f"{title}{memory}; auto is {compute.precision} ({compute.reason})"
+    if compute.device.type == "cpu" and cpu_multiplies_bf16():
+        told += f"; self-test of bf16: {bf16_trial()}"
+    return told
 
 
 def _values(section: str, table: Table) -> list[Finding]:

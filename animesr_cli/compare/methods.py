@@ -16,7 +16,8 @@ from torch import Tensor
 
 from animesr_cli.errors import UsageError
 from animesr_cli.model.checkpoint import CATALOGUE
-from animesr_cli.model.engine import Engine, choose_compute, upscale_frames
+from animesr_cli.model.devices import choose_compute
+from animesr_cli.model.engine import Engine, upscale_frames
 from animesr_cli.model.resample import RESAMPLERS, enlarge, resample
 from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.probe import VideoInfo

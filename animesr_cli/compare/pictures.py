@@ -33,7 +33,7 @@ from animesr_cli.errors import UsageError
 from animesr_cli.metrics.evaluate import is_part
 from animesr_cli.metrics.measures import Scores
 from animesr_cli.metrics.scoring import MS_SSIM_SIDE_PX, SMALLEST_SIDE_PX, Meter, luma_of
-from animesr_cli.model.engine import choose_compute
+from animesr_cli.model.devices import choose_compute
 from animesr_cli.reading.image_reader import SequenceReader
 from animesr_cli.reading.probe import VideoInfo
 from animesr_cli.reading.reader import Reader

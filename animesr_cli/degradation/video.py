@@ -38,7 +38,7 @@ from animesr_cli.degradation.operators import (
     shrink,
 )
 from animesr_cli.errors import InputError, UsageError
-from animesr_cli.model.engine import choose_compute
+from animesr_cli.model.devices import choose_compute
 from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.probe import VideoInfo, probe
 from animesr_cli.reading.reader import Reader

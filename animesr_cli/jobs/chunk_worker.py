@@ -38,7 +38,7 @@ from animesr_cli.jobs.kept_files import (
 )
 from animesr_cli.jobs.manifest import Record, read_record, write_record
 from animesr_cli.jobs.range_reader import RUN_IN_FRAMES, RangeReader
-from animesr_cli.model.engine import choose_compute
+from animesr_cli.model.devices import choose_compute
 from animesr_cli.model.network import Carried
 from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.reader import Reader

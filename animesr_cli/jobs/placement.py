@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from animesr_cli.model.engine import compute_on
+from animesr_cli.model.devices import compute_on
 from animesr_cli.upscaling.plan import Plan
 from animesr_cli.workers.local import ProcessExecutor, seats_for
 from animesr_cli.workers.protocol import Seat

@@ -32,7 +32,8 @@ from animesr_cli.errors import InputError
 from animesr_cli.lbo.excerpts import Excerpt, read_excerpts
 from animesr_cli.metrics.scoring import sobel
 from animesr_cli.model.checkpoint import LoadedCheckpoint, load_checkpoint
-from animesr_cli.model.engine import Compute, Engine, choose_compute, upscale_frames
+from animesr_cli.model.devices import Compute, choose_compute
+from animesr_cli.model.engine import Engine, upscale_frames
 from animesr_cli.model.network import Network
 from animesr_cli.reading.probe import VideoInfo, probe
 from animesr_cli.settings import LboSettings

@@ -1,4 +1,4 @@
-"""Inference over tiles, frame after frame. Knows devices, precision and memory; nothing of files.
+"""Inference over tiles, frame after frame: any network, any size, as much memory as there is.
 
 What a network carries from frame to frame is kept for the whole frame. A tile is computed from
 crops of it that are larger by the network's receptive field (``Network.halo``), so that any tiling
@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import copy
 import logging
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from animesr_cli.errors import DeviceError, UsageError
+from animesr_cli.errors import DeviceError
+from animesr_cli.model.devices import Compute
+from animesr_cli.model.memory import free_memory, is_out_of_memory
 from animesr_cli.model.network import Carried, Network, Window
 from animesr_cli.model.tiles import MIN_TILE, Region, grid
-from animesr_cli.settings.limits import PRECISIONS
 
 log = logging.getLogger(__name__)
 
@@ -32,100 +31,17 @@ T = TypeVar("T")
 FREE_MEMORY_SHARE = 0.6
 
 
-@dataclass(frozen=True)
-class Compute:
-    """Where and in which number format the network runs, and why that was chosen."""
-
-    device: torch.device
-    dtype: torch.dtype
-    reason: str
-
-    @property
-    def precision(self) -> str:
-        return {torch.float16: "fp16", torch.bfloat16: "bf16", torch.float32: "fp32"}[self.dtype]
+def frame_bytes_per_pixel(net: Network) -> int:
+    """What no tiling makes smaller: what is carried in and out of a frame, and the result."""
+    return 2 * net.carried_bytes_per_pixel + 4 * 3 * net.scale**2
 
 
-def choose_device(name: str) -> torch.device:
-    """``auto`` takes CUDA, then MPS, then the CPU; a named device that is absent is an error."""
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UsageError(
-            f"'{name}' is not a device", "use auto, cpu, cuda, cuda:1 or mps"
-        ) from None
-    present = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if not present.get(device.type, False):
-        raise DeviceError(
-            f"device {name} is not available here",
-            "`animesr doctor` lists the devices; `--device auto` takes the best of them",
-        )
-    return device
-
-
-def _cpu_multiplies_bf16() -> str | None:
-    """The instruction set that makes bf16 fast on this processor, or None."""
-    # Emulated bf16 is several times slower than fp32, so the instructions themselves must be there.
-    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
-    names = {"amx_bf16": "AMX", "avx512_bf16": "AVX512-BF16", "bf16": "Arm BF16"}
-    return next((names[key] for key in names if capabilities.get(key)), None)
-
-
-def choose_compute(device_name: str, precision: str) -> Compute:
-    """Pick device and precision; the one place where either is decided."""
-    _check_precision(precision)
-    return compute_on(choose_device(device_name), precision)
-
-
-def _check_precision(precision: str) -> None:
-    if precision not in PRECISIONS:
-        raise UsageError(f"there is no precision {precision!r}", f"use {', '.join(PRECISIONS)}")
-
-
-def compute_on(device: torch.device, precision: str) -> Compute:
-    """The precision for a device, which need not be one of this machine."""
-    _check_precision(precision)
-    if precision == "fp32":
-        return Compute(device, torch.float32, "asked for")
-    if precision == "bf16":
-        return Compute(device, torch.bfloat16, "asked for")
-    if precision == "fp16":
-        if device.type == "cpu":
-            raise UsageError("fp16 needs a GPU", "on a CPU use --precision auto, bf16 or fp32")
-        return Compute(device, torch.float16, "asked for")
-    if device.type == "cuda":
-        return Compute(device, torch.float16, "half precision on CUDA")
-    if device.type == "mps":
-        return Compute(device, torch.float32, "half precision is unproven on MPS")
-    instructions = _cpu_multiplies_bf16()
-    if instructions:
-        return Compute(device, torch.bfloat16, f"the CPU has {instructions}")
-    return Compute(device, torch.float32, "the CPU has no bf16 instructions")
-
-
-def free_memory(device: torch.device) -> int | None:
-    """Bytes that can still be allocated on ``device``, or None where nothing tells."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    if device.type == "mps":
-        return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
-    try:
-        with open("/proc/meminfo", encoding="ascii") as lines:
-            table = dict(line.split(":", 1) for line in lines)
-        return int(table["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError):
-        pass
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None
+def _what_fits(height: int, width: int, net: Network, free: int) -> str:
+    """The largest frame of the same shape, as advice."""
+    pixels = free * FREE_MEMORY_SHARE / frame_bytes_per_pixel(net)
+    share = min((pixels / (height * width)) ** 0.5, 1)
+    size = f"{int(width * share)}x{int(height * share)}"
+    return f"the network works at {net.scale} times the size; a frame of about {size} would fit"
 
 
 def choose_tile(height: int, width: int, net: Network, compute: Compute) -> int:
@@ -138,13 +54,12 @@ def choose_tile(height: int, width: int, net: Network, compute: Compute) -> int:
     whole = max(-(-max(height, width) // net.multiple) * net.multiple, MIN_TILE)
     if free is None:
         return min(whole, 1024)
-    # What is carried in and out, and the result: all of the whole frame, whatever the tiles.
-    needed = height * width * (2 * net.carried_bytes_per_pixel + 4 * 3 * net.scale**2)
+    needed = height * width * frame_bytes_per_pixel(net)
     if needed > free:
         raise DeviceError(
             f"a frame of {width}x{height} needs about {needed / 1e9:.0f} GB on {compute.device}, "
             f"and {free / 1e9:.0f} GB are free",
-            f"the network works at {net.scale} times the size; make the input smaller first",
+            _what_fits(height, width, net, free),
         )
     budget = free * FREE_MEMORY_SHARE - needed
     pixels = budget / net.bytes_per_pixel(compute.dtype)
@@ -162,10 +77,6 @@ def seconds_per_pixel(net: Network, compute: Compute, side: int) -> float:
         start = time.perf_counter()
         engine.step(*window)  # ends with a check of the values: no work is pending
     return (time.perf_counter() - start) / side**2
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 class Engine:
@@ -205,22 +116,17 @@ class Engine:
         net = copy.deepcopy(self._master).to(self.compute.device, dtype)
         for parameter in net.requires_grad_(False).eval().parameters():
             if parameter.dim() == 4:
-                parameter.data = parameter.data.to(memory_format=self._memory_format)
+                parameter.data = parameter.data.to(memory_format=self.compute.memory_format)
         return net
-
-    @property
-    def _memory_format(self) -> torch.memory_format:
-        # Half-precision convolutions are fastest with channels last, by 2x on AVX512-BF16.
-        half = self.compute.dtype != torch.float32
-        return torch.channels_last if half else torch.contiguous_format
 
     def reset(self) -> None:
         """Forget the shot: the next frame begins with what the network begins with."""
         frame = torch.zeros(1, 3, self._frame.height, self._frame.width)
         initial = self._net.initial(frame.to(self.compute.device))
+        layout = self.compute.memory_format
         # Features lie as convolutions like them; pictures of the output's size stay as they are.
         self._carried = tuple(
-            tensor.to(memory_format=self._memory_format) if self._factor(tensor) == 1 else tensor
+            tensor.to(memory_format=layout) if self._factor(tensor) == 1 else tensor
             for tensor in initial
         )
 
@@ -284,23 +190,30 @@ class Engine:
         while True:
             try:
                 return self._by_tiles(net, window)
-            except RuntimeError as error:
-                if not _is_out_of_memory(error):
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
                     raise
                 self._shrink_tile()
 
     def _shrink_tile(self) -> None:
         largest = max(max(r.height, r.width) for r in self._tiles())
         if largest <= MIN_TILE:
-            raise DeviceError(
-                f"out of memory on {self.compute.device}, even with tiles of {MIN_TILE} pixels",
-                "close other programs, or use --device cpu",
-            )
+            raise self._too_large()
         multiple = self._net.multiple
         self.tile = max(largest // 2 // multiple * multiple, MIN_TILE)
         self._warn(f"out of memory on {self.compute.device}: going on with --tile {self.tile}")
         if self.compute.device.type == "cuda":
             torch.cuda.empty_cache()
+
+    def _too_large(self) -> DeviceError:
+        height, width = self._size
+        free = free_memory(self.compute.device) or 0
+        fits = _what_fits(height, width, self._net, free)
+        return DeviceError(
+            f"out of memory on {self.compute.device}, even with tiles of {MIN_TILE} pixels; "
+            f"{free / 1e9:.1f} GB are free",
+            f"close other programs, use --device cpu, or make the input smaller first: {fits}",
+        )
 
     def _tiles(self) -> list[Region]:
         return grid(self._frame.height, self._frame.width, self.tile, self._net.multiple)

@@ -22,7 +22,8 @@ from typing import Any, TypeVar, cast
 import torch
 
 from animesr_cli.errors import DeviceError
-from animesr_cli.model.engine import Compute, Engine
+from animesr_cli.model.devices import Compute
+from animesr_cli.model.engine import Engine
 from animesr_cli.model.network import pad_to_multiple
 from animesr_cli.model.resample import resample
 from animesr_cli.reading.reader import Reader

@@ -15,7 +15,8 @@ from typing import Final
 
 from animesr_cli.errors import DiskFullError, UsageError
 from animesr_cli.model.checkpoint import LoadedCheckpoint, load_checkpoint
-from animesr_cli.model.engine import Compute, choose_compute, choose_tile, seconds_per_pixel
+from animesr_cli.model.devices import Compute, choose_compute
+from animesr_cli.model.engine import choose_tile, seconds_per_pixel
 from animesr_cli.model.network import Network
 from animesr_cli.reading.deinterlace import Deinterlacer, Verdict, interlacing_remark, look_into
 from animesr_cli.reading.image_reader import ImageSequence

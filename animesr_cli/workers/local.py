@@ -38,7 +38,7 @@ def seats_for(workers: int | None, device: str) -> list[Seat]:
     """
     import torch  # here, as what is to run in processes is not always the network
 
-    from animesr_cli.model.engine import choose_device
+    from animesr_cli.model.devices import choose_device
 
     if workers is not None and workers < 1:
         raise UsageError(f"{workers} workers cannot work", "use 1 or more")

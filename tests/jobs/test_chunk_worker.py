@@ -14,7 +14,8 @@ from safetensors import SafetensorError
 
 from animesr_cli.jobs.chunk_worker import read_state, state_bytes, stretches
 from animesr_cli.jobs.chunks import Cutter, Segment, Unit
-from animesr_cli.model.engine import Compute, Engine, upscale_frames
+from animesr_cli.model.devices import Compute
+from animesr_cli.model.engine import Engine, upscale_frames
 from animesr_cli.model.msrb import MSRB
 
 CPU = torch.device("cpu")

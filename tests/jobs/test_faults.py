@@ -48,7 +48,8 @@ from animesr_cli.errors import (
 )
 from animesr_cli.model import checkpoint as checkpoints
 from animesr_cli.model.checkpoint import Checkpoint
-from animesr_cli.model.engine import Engine, choose_compute
+from animesr_cli.model.devices import choose_compute
+from animesr_cli.model.engine import Engine
 from animesr_cli.model.msrb import MSRB
 from animesr_cli.model.network import Carried, Window
 from animesr_cli.upscaling.events import Progress

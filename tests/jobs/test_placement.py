@@ -13,7 +13,7 @@ import media
 from animesr_cli.errors import UsageError
 from animesr_cli.jobs import placement as seating
 from animesr_cli.jobs.placement import choose_seating, own_threads, threads_of
-from animesr_cli.model.engine import Compute
+from animesr_cli.model.devices import Compute
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.upscaling.plan import Plan, make_plan
 from animesr_cli.workers.local import ProcessExecutor

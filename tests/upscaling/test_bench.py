@@ -17,7 +17,7 @@ import torch
 import media
 from animesr_cli import bench_segments
 from animesr_cli.bench_segments import Timed
-from animesr_cli.model.engine import choose_compute
+from animesr_cli.model.devices import choose_compute
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.upscaling import bench
 from animesr_cli.upscaling.bench import Figures, Run, measure, measure_network

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 import media
 from animesr_cli.errors import DiskFullError, InputError, OutputError, UsageError
-from animesr_cli.model.engine import choose_compute, choose_tile
+from animesr_cli.model.devices import choose_compute
+from animesr_cli.model.engine import choose_tile
 from animesr_cli.model.msrb import MSRB
 from animesr_cli.reading.probe import VideoInfo
 from animesr_cli.reading.reader import probe

@@ -24,7 +24,7 @@ from animesr_cli.degradation.video import degrade_video
 from animesr_cli.errors import UsageError
 from animesr_cli.metrics.evaluate import evaluate
 from animesr_cli.metrics.measures import Scores
-from animesr_cli.model.engine import choose_compute
+from animesr_cli.model.devices import choose_compute
 from media import write_video
 from sheet import PART_HEIGHT_PX, PART_WIDTH_PX, ZOOM, Scene, busiest_part, draw_sheet
 
