@@ -81,6 +81,19 @@ class DegradationSettings:
     """From, to, both included."""
     profiles: tuple[tuple[Profile, float], ...] = (("baseline", 0.1), ("main", 0.2), ("high", 0.7))
     """With their probabilities."""
+    mild_probability: float = 0.0
+    """Of a plan that is drawn from ``MILD`` instead: not the paper's, whose every clip is poor. A
+    network that never saw a clean source oversharpens it."""
+
+
+MILD: Final = DegradationSettings(
+    isotropic_probability=1.0,
+    isotropic_sigma_px=(0.2, 1.2),
+    noise_sigma=(0.0, 1.5),
+    lbo_probability=0.0,
+    crf=(15, 24),
+)
+"""What a good source went through."""
 
 
 SigmaPx = Annotated[float, Range(0.01, 100)]
@@ -125,6 +138,8 @@ def sample_plan(
     operators: Sequence[LoadedOperator] = (),
 ) -> DegradationPlan:
     """Draw what will be done to one clip; without operators it is the basic ones alone."""
+    if settings.mild_probability and rng.random() < settings.mild_probability:
+        return sample_plan(rng, MILD, operators)
     kernel: Kernel = "anisotropic"
     if rng.random() < settings.isotropic_probability:
         kernel = "isotropic"

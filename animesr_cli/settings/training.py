@@ -165,6 +165,33 @@ class FinetuneSettings:
             reads=_loss_weights,
         ),
     ] = LossWeights()  # fmt: skip
+    anchor: Annotated[
+        str | None,
+        Option(
+            "Hold the result near what this network makes of the same frames, so that lines stay "
+            "sharp: a name or a path, mostly that of -n.",
+            panel=LEARNING, metavar="NAME",
+        ),
+    ] = None  # fmt: skip
+    anchor_weight: Annotated[
+        float,
+        Option("Weight of the anchor's pixels and slopes.", panel=LEARNING, least=0, most=1e6),
+    ] = 1.0
+    anchor_clean: Annotated[
+        float,
+        Option(
+            "Weight of what the anchor makes of the clean frames, downscaled.",
+            panel=LEARNING, least=0, most=1e6,
+        ),
+    ] = 0.0  # fmt: skip
+    truth_share: Annotated[
+        float,
+        Option("With an anchor: what is left of l1 and gradient.", panel=LEARNING, least=0, most=1),
+    ] = 0.5
+    mild: Annotated[
+        float,
+        Option("Share of windows that are degraded only mildly.", panel=LEARNING, least=0, most=1),
+    ] = 0.0
     judged: Annotated[
         int,
         Option(

@@ -15,7 +15,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -98,20 +98,25 @@ def check(settings: FinetuneSettings) -> None:
             f"a patch of {patch}x{patch} pixels cannot be trained with",
             f"--patch is at least {SMALLEST_PATCH_PX}, and divisible by {PATCH_MULTIPLE}",
         )
-    needed = -(-smallest_picture_px(DISCRIMINATORS) // SCALE)
-    if settings.stage == "gan" and patch < needed:
-        raise UsageError(
-            f"a patch of {patch}x{patch} pixels is too small for stage gan, whose discriminator "
-            "judges a quarter of the picture too",
-            f"use --patch {needed} or more",
-        )
     if not 0 < settings.held_out < 1:
         raise UsageError(f"the held-out share must lie between 0 and 1, not {settings.held_out:g}")
     names = [n for n in LOSSES if settings.stage == "gan" or n not in LOSSES_OF_GAN]
-    if not any(getattr(settings.weights, name) for name in names):
+    anchored = settings.anchor and (settings.anchor_weight or settings.anchor_clean)
+    if not anchored and not any(getattr(settings.weights, name) for name in names):
         raise UsageError(
             f"every loss of stage {settings.stage} weighs 0: there is nothing to learn",
             f"it has {', '.join(names)}",
+        )
+
+
+def _check_pictures(settings: FinetuneSettings, scale: int) -> None:
+    """Raises UsageError where enlarged windows are too small for the discriminator."""
+    needed = -(-smallest_picture_px(DISCRIMINATORS) // scale)
+    if settings.stage == "gan" and settings.patch < needed:
+        raise UsageError(
+            f"a patch of {settings.patch}x{settings.patch} pixels is too small for stage gan, "
+            "whose discriminator judges a quarter of the picture too",
+            f"use --patch {needed} or more",
         )
 
 
@@ -141,6 +146,28 @@ class _Start:
     """Of another run, whose moments are taken over."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Anchor:
+    """The network that the result is held near."""
+
+    network: Network
+    sha256: str
+
+
+def _anchor(settings: FinetuneSettings, network: Network, warn: Warn) -> _Anchor | None:
+    """Raises UsageError where it enlarges by another factor than what is trained."""
+    if settings.anchor is None:
+        return None
+    loaded = load_checkpoint(settings.anchor, warn=warn)
+    if loaded.network.scale != network.scale:
+        raise UsageError(
+            f"the anchor {loaded.name} enlarges {loaded.network.scale} times, and what is trained "
+            f"{network.scale} times",
+            "name a network of the same scale with --anchor",
+        )
+    return _Anchor(network=loaded.build(), sha256=loaded.sha256)
+
+
 def _start(settings: FinetuneSettings, warn: Warn) -> _Start:
     path = Path(settings.model).expanduser()
     if is_state(path):
@@ -167,8 +194,8 @@ def _start_of_state(path: Path) -> _Start:
 def _told(settings: FinetuneSettings) -> dict[str, Any]:
     """The settings that are not told elsewhere, or may change."""
     told = asdict(settings)
-    for name in ("model", "num_feat", "num_block"):
-        del told[name]  # the start tells
+    for name in ("model", "num_feat", "num_block", "anchor"):
+        del told[name]  # the start tells, or the anchor's hash
     if settings.schedule == "constant":
         del told["iterations"]  # such a run may be made longer
     told["batch"] *= world_size()
@@ -176,12 +203,16 @@ def _told(settings: FinetuneSettings) -> dict[str, Any]:
 
 
 def _identity(
-    settings: FinetuneSettings, start: Mapping[str, Any], operators: Sequence[LoadedOperator]
+    settings: FinetuneSettings,
+    start: Mapping[str, Any],
+    anchor: _Anchor | None,
+    operators: Sequence[LoadedOperator],
 ) -> dict[str, Any]:
     """What decides, beside the material, what an iteration learns."""
     return {
         "settings": _told(settings),
         "start": dict(start),
+        "anchor": None if anchor is None else anchor.sha256,
         "operators": [operator.sha256 for operator in operators],
     }
 
@@ -336,15 +367,18 @@ def finetune(
     compute = choose_compute(own_device(run.device), settings.precision)
     # bf16 has the range of fp32, so that losses need no scaling; fp16 has not.
     dtype = torch.bfloat16 if compute.dtype == torch.float16 else compute.dtype
-    degradation = degradation or DegradationSettings()
+    degradation = replace(degradation or DegradationSettings(), mild_probability=settings.mild)
     with joined(compute.device), _folder(output) if rank() == 0 else nullcontext():
         saved = None if run.restart else read_state(output / STATE_FILE)
         start = _start(settings, warn)
+        scale = start.network.scale
+        _check_pictures(settings, scale)
+        anchor = _anchor(settings, start.network, warn)
         operators = [load_operator(path) for path in lbo]
         for operator in operators:
             operator.network.to(compute.device)
 
-        identity = _identity(settings, start.identity, operators)
+        identity = _identity(settings, start.identity, anchor, operators)
         usual = {"settings": _told(DEFAULTS)}
         if saved is not None:  # before the material is read, which takes longer
             same = {name: saved.identity.get(name) for name in identity}
@@ -383,8 +417,15 @@ def finetune(
             degradation=degradation,
             operators=operators,
             device=compute.device,
+            scale=scale,
         )
-        trainer = Trainer(start.network, settings, device=compute.device, dtype=dtype)
+        trainer = Trainer(
+            start.network,
+            settings,
+            device=compute.device,
+            dtype=dtype,
+            anchor=None if anchor is None else anchor.network,
+        )
         if start.state is not None:
             trainer.begin_with(start.state, Path(settings.model))
         one = TrainingRun(

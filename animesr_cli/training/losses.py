@@ -100,6 +100,15 @@ def gradient_loss(sr: Tensor, hr: Tensor) -> Tensor:
     return slopes / 2
 
 
+def anchor_loss(sr: Tensor, anchor: Tensor) -> Tensor:
+    """Distance of pixels and of slopes from what another network made of the same frames.
+
+    Pixel losses against a truth that cannot be known average over what it may be, and soften every
+    line. What a sharp network makes of the input is a function of the input: nothing is averaged.
+    """
+    return (sr - anchor).float().abs().mean() + gradient_loss(sr, anchor)
+
+
 def energy_loss(sr: Tensor, hr: Tensor) -> Tensor:
     """Mean difference of how steep slopes are, root mean square within windows of 8x8 pixels.
 

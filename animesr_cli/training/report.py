@@ -16,7 +16,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from animesr_cli.atomic_files import explained
-from animesr_cli.degradation.operators import SCALE
 from animesr_cli.metrics.measures import L1, MEASURES, Measure
 from animesr_cli.pages.html import document, text
 from animesr_cli.training.state import PICTURES_FOLDER, REPORT_FILE, write_file
@@ -35,7 +34,8 @@ VALIDATION_CURVES: Final = ("psnr_y", "ssim_y", "gradient_ratio", "flicker")
 TRAINING_CURVES: Final[Mapping[str, str]] = {
     "l1": "L1", "perceptual": "perceptual", "gan": "adversarial", "discriminator": "discriminator",
     "matching": "matching", "gradient": "gradient", "frequency": "frequency",
-    "temporal": "temporal", "held": "held frames",
+    "temporal": "temporal", "held": "held frames", "anchor": "anchor",
+    "anchor_clean": "anchor of the clean frames",
     "gradient_norm": "norm of the gradient", "lr": "learning rate",
 }  # fmt: skip
 
@@ -47,7 +47,7 @@ class Examination:
     scores: Mapping[str, float]
     """Means over the windows."""
     results: tuple[Tensor, ...]
-    """For each window (T, 3, 4h, 4w) uint8."""
+    """For each window (T, 3, sh, sw) uint8."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +179,7 @@ def _middle_pictures(report: Report, number: int) -> dict[str, bytes]:
     middle = len(window.hr) // 2
     lr = window.lr[middle].mul(255).round_().byte()
     versions = {
-        "input": functional.interpolate(lr[None], scale_factor=SCALE, mode="nearest")[0],
+        "input": functional.interpolate(lr[None], window.hr.shape[-2:], mode="nearest")[0],
         "before": report.before.results[number][middle],
         "now": report.after.results[number][middle],
         "truth": window.hr[middle],

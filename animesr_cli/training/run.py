@@ -95,7 +95,8 @@ class TrainingRun:
         self.settings, self.run, self.identity = settings, run, identity
         self.leads = rank() == 0
         """This process writes; the others only compute."""
-        self.bicubic = self._examine(bicubic)
+        scale = trainer.network.scale
+        self.bicubic = self._examine(lambda lr: bicubic(lr, scale))
         self.before = self._examine(trainer.upscale)
         if saved is not None:
             trainer.restore(saved, output / STATE_FILE)

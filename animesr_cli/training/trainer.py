@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +30,7 @@ from animesr_cli.training.discriminator import (
 )
 from animesr_cli.training.distributed import averaged
 from animesr_cli.training.losses import (
+    anchor_loss,
     energy_loss,
     focal_frequency_loss,
     gradient_loss,
@@ -39,7 +40,7 @@ from animesr_cli.training.losses import (
     unsharp_mask,
 )
 from animesr_cli.training.state import SavedState, restore, taken, tensors_of
-from animesr_cli.training.windows import Batch
+from animesr_cli.training.windows import Batch, downscaled, truth_of
 
 BETAS: Final = (0.9, 0.99)
 DISCRIMINATORS: Final = 3
@@ -48,6 +49,8 @@ JUDGE: Final = "discriminator."
 """What the discriminator's tensors in a state begin with."""
 LAST_SHARE: Final = 0.01
 """Of the learning rate, that schedule cosine ends with."""
+OF_TRUTH: Final = ("l1", "gradient")
+"""The losses that a share of truth makes smaller: an anchor takes the other share."""
 
 
 class DivergedError(Exception):
@@ -95,6 +98,7 @@ class Trainer:
     Args:
         device: where all of it is.
         dtype: of multiplications.
+        anchor: a network of the same scale, which is not trained: the result is held near its.
     """
 
     def __init__(
@@ -104,8 +108,13 @@ class Trainer:
         *,
         device: torch.device,
         dtype: torch.dtype,
+        anchor: Network | None = None,
     ) -> None:
         self.settings, self.device, self.dtype = settings, device, dtype
+        self.anchor: nn.Module | None = None
+        if anchor is not None:
+            self.anchor = anchor.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+            self.anchor.requires_grad_(False)
         self.network = network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         freeze(self.network, settings.freeze)
         self.adam = _adam(self.network, settings, device)
@@ -134,34 +143,40 @@ class Trainer:
         """
         settings = self.settings
         rate = learning_rate(settings, self.iteration)
-        lr, hr = batch.lr.to(self.device), batch.hr.to(self.device)
+        lr = batch.lr.to(self.device)
+        hr = truth_of(batch.hr.to(self.device), self.network.scale)
         sharpened = settings.stage == "net" and settings.usm
         wanted = unsharp_mask(hr, settings.usm) if sharpened else hr
         with self._autocast():
             sr = self.network(lr)
-        losses = self._clip_losses(sr, wanted)
+        losses = self._clip_losses(sr, wanted) | self._anchor_losses(sr, lr, hr)
         seen = self._judged_frames(batch.iteration, sr.shape[1])
         pictures, real = sr[:, seen].flatten(0, 1), hr[:, seen].flatten(0, 1)
         if self.discriminator is not None:
             losses |= self._picture_losses(pictures, real)
         total = torch.stack([self._weight(name) * loss for name, loss in losses.items()]).sum()
-        norm = self._update(total, self.network, self.adam, rate)
+        values = self._update({"loss": total, **losses}, self.network, self.adam, rate)
         with torch.no_grad():
             torch._foreach_lerp_(
                 list(self.average.values()), list(self.network.parameters()), 1 - settings.ema
             )
         if self.discriminator is not None:
-            losses["discriminator"] = self._learn_to_judge(pictures.detach(), real, rate)
+            values["discriminator"] = self._learn_to_judge(pictures.detach(), real, rate)
         self.iteration += 1
-        told = {"loss": total, **losses, "gradient_norm": norm}
-        return {"lr": rate, **{name: float(value.detach()) for name, value in told.items()}}
+        return {"lr": rate, **values}
 
     def _autocast(self) -> torch.autocast:
         half = self.dtype != torch.float32
         return torch.autocast(self.device.type, self.dtype if half else None, enabled=half)
 
     def _weight(self, name: str) -> float:
-        return float(getattr(self.settings.weights, name))
+        settings = self.settings
+        if name == "anchor":
+            return settings.anchor_weight
+        if name == "anchor_clean":
+            return settings.anchor_clean
+        share = settings.truth_share if self.anchor is not None and name in OF_TRUTH else 1.0
+        return share * float(getattr(settings.weights, name))
 
     def _clip_losses(self, sr: Tensor, wanted: Tensor) -> dict[str, Tensor]:
         weights = self.settings.weights
@@ -177,6 +192,26 @@ class Trainer:
         if weights.held:
             losses["held"] = held_frame_loss(sr, wanted)
         return losses
+
+    def _anchor_losses(self, sr: Tensor, lr: Tensor, hr: Tensor) -> dict[str, Tensor]:
+        """How far the result is from what the anchor makes of these frames, and of clean ones."""
+        settings = self.settings
+        losses: dict[str, Tensor] = {}
+        if self.anchor is None:
+            return losses
+        if settings.anchor_weight:
+            losses["anchor"] = anchor_loss(sr, self._anchor_of(lr))
+        if settings.anchor_clean:
+            clean = downscaled(hr, *lr.shape[-2:])
+            losses["anchor_clean"] = anchor_loss(sr, self._anchor_of(clean))
+        return losses
+
+    @torch.no_grad()
+    def _anchor_of(self, clip: Tensor) -> Tensor:
+        assert self.anchor is not None
+        with self._autocast():
+            result: Tensor = self.anchor(clip)
+        return result.float().clamp_(0, 1)
 
     def _judged_frames(self, iteration: int, frames: int) -> list[int]:
         wanted = self.settings.judged or frames
@@ -201,36 +236,40 @@ class Trainer:
                 losses["matching"] = feature_matching_loss(truth, fake)
         return losses
 
-    def _learn_to_judge(self, pictures: Tensor, real: Tensor, rate: float) -> Tensor:
+    def _learn_to_judge(self, pictures: Tensor, real: Tensor, rate: float) -> float:
         assert self.discriminator is not None
         self.discriminator.requires_grad_(True)
         with self._autocast():
             loss = discriminator_loss(self.discriminator(real), self.discriminator(pictures))
-        self._update(loss, self.discriminator, self.discriminator_adam, rate, clip=False)
-        return loss
+        adam = self.discriminator_adam
+        return self._update({"loss": loss}, self.discriminator, adam, rate, clip=False)["loss"]
 
     def _update(
         self,
-        loss: Tensor,
+        losses: Mapping[str, Tensor],
         module: nn.Module,
         adam: torch.optim.Adam,
         rate: float,
         *,
         clip: bool = True,
-    ) -> Tensor:
-        """Backwards, and one step of Adam; the norm of the gradient."""
+    ) -> dict[str, float]:
+        """Backwards from ``loss``, and one step of Adam; all losses and the gradient's norm."""
         adam.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        losses["loss"].backward()  # type: ignore[no-untyped-call]
         learned = [p for p in module.parameters() if p.grad is not None]
         averaged([p.grad for p in learned if p.grad is not None])
         largest = self.settings.clip if clip else math.inf
         norm: Tensor = nn.utils.clip_grad_norm_(learned, largest)
-        if not math.isfinite(float(norm) + float(loss.detach())):
+        told = {**losses, "gradient_norm": norm}
+        # One transfer for all of them: a GPU is waited for once an update, not once a number.
+        numbers = torch.stack([value.detach().float() for value in told.values()]).tolist()
+        values = dict(zip(told, numbers, strict=True))
+        if not all(map(math.isfinite, numbers)):
             raise DivergedError
         for group in adam.param_groups:
             group["lr"] = rate
         adam.step()
-        return norm
+        return values
 
     # -- keeping it --
 
@@ -266,7 +305,7 @@ class Trainer:
         self.iteration = 0
 
     def upscale(self, clip: Tensor) -> Tensor:
-        """(N, T, 3, h, w) to (N, T, 3, 4h, 4w) with the averaged weights."""
+        """(N, T, 3, h, w) to (N, T, 3, sh, sw) with the averaged weights."""
         with self._autocast(), torch.no_grad():
             result: Tensor = torch.func.functional_call(self.network, self.average, (clip,))
         return result

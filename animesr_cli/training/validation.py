@@ -16,14 +16,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from animesr_cli.degradation.lbo import LoadedOperator
-from animesr_cli.degradation.operators import SCALE, SIZE_MULTIPLE, DegradationSettings, sample_plan
+from animesr_cli.degradation.operators import SIZE_MULTIPLE, DegradationSettings, sample_plan
 from animesr_cli.metrics.scoring import Meter, luma_of
 from animesr_cli.training.corpus import Shot
-from animesr_cli.training.windows import degraded
+from animesr_cli.training.windows import degraded, truth_of
 from animesr_cli.video.colour import ColourSpec, PixelLayout
 
 Upscale = Callable[[Tensor], Tensor]
-"""(1, T, 3, h, w) in [0, 1] to (1, T, 3, 4h, 4w)."""
+"""(1, T, 3, h, w) in [0, 1] to (1, T, 3, sh, sw)."""
 
 WINDOWS: Final = 8
 FRAMES: Final = 7
@@ -43,7 +43,7 @@ class HeldOut:
     lr: Tensor
     """(T, 3, h, w) in [0, 1]."""
     hr: Tensor
-    """(T, 3, 4h, 4w) uint8."""
+    """(T, 3, sh, sw) uint8, where s is the scale of the network."""
 
 
 def hold_out(shots: Sequence[Shot], share: float) -> tuple[list[Shot], list[Shot]]:
@@ -69,8 +69,9 @@ def fixed_windows(
     degradation: DegradationSettings,
     operators: Sequence[LoadedOperator],
     device: torch.device,
+    scale: int,
 ) -> list[HeldOut]:
-    """Up to eight windows of up to seven frames, spread over the shots."""
+    """Up to eight windows of up to seven frames, spread over the shots; their HR at the scale."""
     count = min(WINDOWS, len(shots)) if len(shots) >= WINDOWS else WINDOWS
     windows = []
     for number in range(count):
@@ -83,6 +84,7 @@ def fixed_windows(
         with torch.no_grad():
             clip = hr.to(device).to(torch.float32).div_(255)
             lr = degraded(clip, plan, operators).cpu()
+            hr = truth_of(clip, scale).mul(255).round_().byte().cpu()
         windows.append(HeldOut(name=f"{shot.source.name} {shot.first + first}", lr=lr, hr=hr))
     return windows
 
@@ -99,16 +101,16 @@ def _detailed_part(clip: Tensor, rng: random.Random) -> Tensor:
     return parts[detail.index(max(detail))].contiguous()
 
 
-def bicubic(lr: Tensor) -> Tensor:
-    """(N, T, 3, h, w) to (N, T, 3, 4h, 4w): what everybody has."""
-    clip = functional.interpolate(lr.flatten(0, 1), scale_factor=SCALE, mode="bicubic")
+def bicubic(lr: Tensor, scale: int) -> Tensor:
+    """(N, T, 3, h, w) to (N, T, 3, sh, sw): what everybody has."""
+    clip = functional.interpolate(lr.flatten(0, 1), scale_factor=scale, mode="bicubic")
     return clip.view(*lr.shape[:2], *clip.shape[1:])
 
 
 def measure(
     upscale: Upscale, windows: Sequence[HeldOut], device: torch.device
 ) -> tuple[dict[str, float], list[Tensor]]:
-    """Mean scores over the windows, and each one's result (T, 3, 4h, 4w) uint8."""
+    """Mean scores over the windows, and each one's result (T, 3, sh, sw) uint8."""
     tables: list[Mapping[str, float | None]] = []
     results = []
     for window in windows:

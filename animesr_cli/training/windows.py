@@ -24,6 +24,7 @@ from typing import Final
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from animesr_cli.degradation.lbo import LoadedOperator
 from animesr_cli.degradation.operators import (
@@ -169,6 +170,25 @@ class WindowSampler:
         mirrored = {0: window.reverse, 2: window.flip_y, 3: window.flip_x}
         clip = clip.flip([axis for axis, on in mirrored.items() if on])
         return clip.mT.contiguous() if window.transpose else clip
+
+
+def truth_of(hr: Tensor, scale: int) -> Tensor:
+    """Clean pictures (..., 3, 4h, 4w) in [0, 1] at the size of a network of x1, x2 or x4.
+
+    The degradation leaves a quarter of each side, whatever the network; one that enlarges less is
+    shown a smaller truth.
+    """
+    if scale == SCALE:
+        return hr
+    height, width = (side * scale // SCALE for side in hr.shape[-2:])
+    return downscaled(hr, height, width)
+
+
+def downscaled(clip: Tensor, height: int, width: int) -> Tensor:
+    """Pictures (..., 3, H, W) in [0, 1] at a smaller size, bicubic without aliasing."""
+    size = (height, width)
+    flat = functional.interpolate(clip.flatten(0, -4), size, mode="bicubic", antialias=True)
+    return flat.clamp_(0, 1).view(*clip.shape[:-2], *size)
 
 
 def degraded(hr: Tensor, plan: DegradationPlan, operators: Sequence[LoadedOperator]) -> Tensor:

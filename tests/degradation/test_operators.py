@@ -20,6 +20,7 @@ from torch.nn import functional
 from animesr_cli.degradation.lbo import LearnableOperator, LoadedOperator
 from animesr_cli.degradation.operators import (
     DegradationPlan,
+    DegradationSettings,
     Noise,
     add_noise,
     apply_plan,
@@ -400,3 +401,16 @@ def test_cuda_degrades_as_the_cpu_does(clip: Tensor) -> None:
     there = shrink(clip.cuda(), plan, None)
     assert there.is_cuda
     torch.testing.assert_close(there.cpu(), shrink(clip, plan, None), rtol=0, atol=0.5 / 255)
+
+
+def test_a_share_of_plans_is_mild() -> None:
+    """They are as a good source is, without an operator; the others are the paper's."""
+    settings = DegradationSettings(mild_probability=0.3, crf=(30, 35))
+    plans = [sample_plan(random.Random(seed), settings) for seed in range(400)]
+    mild = [plan for plan in plans if plan.crf < 30]
+    assert 90 < len(mild) < 150
+    for plan in mild:
+        assert plan.kernel == "isotropic"
+        assert plan.sigma_x_px <= 1.2
+        assert plan.noise_sigma <= 1.5
+        assert 15 <= plan.crf <= 24

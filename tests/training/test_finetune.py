@@ -146,6 +146,22 @@ def test_operators_take_part(tune: Any, tmp_path: Path) -> None:
     assert losses_of(tmp_path / "out") != with_operator
 
 
+def test_an_anchor_takes_part(
+    tune: Any, tmp_path: Path, random_checkpoint: Path, zero_checkpoint: Path
+) -> None:
+    """Its losses are logged and its hash is in the card; another anchor is another run."""
+    assert tune("--anchor", random_checkpoint, "--usm", "0").exit_code == 0
+    entries = [entry for entry in log_of(tmp_path / "out") if "loss" in entry]
+    assert all(entry["anchor"] >= 0 for entry in entries)
+    assert entries[0]["loss"] == pytest.approx(0.5 * entries[0]["l1"] + entries[0]["anchor"])
+    card = json.loads((tmp_path / "out" / "model.json").read_text())
+    assert card["anchor"] == load_checkpoint(random_checkpoint).sha256
+    moved = shutil.copy(random_checkpoint, tmp_path / "moved.safetensors")
+    assert tune("--anchor", moved, "--usm", "0").exit_code == 0
+    tune("--anchor", zero_checkpoint, "--usm", "0").refused(2, "anchor was", "--restart")
+    tune("--anchor", random_checkpoint, "--usm", "0", "--mild", "0.3").refused(2, "mild was 0.0")
+
+
 def test_validation_with_other_clips(tune: Any, tmp_path: Path, own_clip: Path) -> None:
     """Clips that are named for validation are measured, and all of the data is learned from."""
     outcome = tune("--validation", own_clip)
@@ -165,7 +181,13 @@ def settings_of(checkpoint: Path, **changes: Any) -> FinetuneSettings:
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"schedule": "cosine", "warmup": 3}, {"stage": "gan", "patch": 24, "batch": 1}]
+    "changes",
+    [
+        {},
+        {"schedule": "cosine", "warmup": 3, "mild": 0.5},
+        {"stage": "gan", "patch": 24, "batch": 1},
+        {"anchor": "itself", "anchor_clean": 0.5},
+    ],
 )
 def test_an_interrupted_run_goes_on_exactly(
     data: Path, random_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
@@ -175,6 +197,8 @@ def test_an_interrupted_run_goes_on_exactly(
     monkeypatch.setattr("animesr_cli.training.discriminator.WIDTHS", (3, 4, 4, 4, 4, 1))
     write_video(tmp_path / "large.mp4", frames=8, width=128, height=112)
     write_video(tmp_path / "other.mp4", frames=8, width=128, height=112)
+    if "anchor" in changes:
+        changes = {**changes, "anchor": str(random_checkpoint)}
     settings = settings_of(random_checkpoint, **changes)
     run = FinetuneRun(log_every=1, validate_every=4)
     files = [tmp_path / "large.mp4", tmp_path / "other.mp4"]
@@ -355,7 +379,7 @@ def test_an_operator_is_no_network(tune: Any, tmp_path: Path) -> None:
     """A checkpoint of something else is refused as -n, and a network as --lbo."""
     path = tmp_path / "lbo.safetensors"
     save_file(LearnableOperator(4).state_dict(), path)
-    tune("-n", path).refused(6, "not of this network")
+    tune("-n", path).refused(6, "of no network", "a learned operator (LBO), which --lbo takes")
 
 
 def test_a_damaged_state(tune: Any, tmp_path: Path) -> None:

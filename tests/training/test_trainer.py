@@ -15,9 +15,10 @@ from animesr_cli.errors import UsageError, WeightsError
 from animesr_cli.model.msrb import MSRB
 from animesr_cli.settings import LOSSES, FinetuneSettings, LossWeights
 from animesr_cli.training import discriminator
+from animesr_cli.training.losses import gradient_loss
 from animesr_cli.training.state import SavedState
 from animesr_cli.training.trainer import DivergedError, Trainer, learning_rate
-from animesr_cli.training.windows import Batch
+from animesr_cli.training.windows import Batch, downscaled
 
 CPU = torch.device("cpu")
 TINY = FinetuneSettings(patch=8, frames=2, batch=2, lr=1e-3, judged=0)
@@ -44,6 +45,16 @@ def batch_of(settings: FinetuneSettings = TINY, iteration: int = 0) -> Batch:
     return Batch(iteration=iteration, windows=(), lr=lr, hr=hr, waited_seconds=0)
 
 
+def anchored(settings: FinetuneSettings, **changes: Any) -> Trainer:
+    """A trainer whose anchor is a network of other weights."""
+    torch.manual_seed(8)
+    anchor = MSRB(num_feat=6, num_block=(1, 1, 1))
+    torch.manual_seed(3)
+    network = MSRB(num_feat=4, num_block=(1, 1, 1))
+    settings = replace(settings, anchor="other", usm=0.0, **changes)
+    return Trainer(network, settings, device=CPU, dtype=torch.float32, anchor=anchor)
+
+
 def weights_of(trainer: Trainer) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in trainer.network.state_dict().items()}
 
@@ -68,6 +79,36 @@ def test_cosine_with_warmup() -> None:
 
 
 # ---- one iteration -------------------------------------------------------------------------------
+
+
+def test_an_anchor_adds_its_distance() -> None:
+    """The loss is the share of truth, the anchor's pixels and slopes, and those of clean frames."""
+    weights = LossWeights(gradient=0.5, temporal=0.25)
+    trainer = anchored(TINY, weights=weights, anchor_weight=2.0, anchor_clean=3.0, truth_share=0.25)
+    batch = batch_of()
+    assert trainer.anchor is not None
+    with torch.no_grad():
+        sr, near = trainer.network(batch.lr), trainer.anchor(batch.lr).clamp(0, 1)
+        clean = trainer.anchor(downscaled(batch.hr, 8, 8)).clamp(0, 1)
+    told = trainer.step(batch)
+    of_input, of_clean = (
+        float((sr - other).abs().mean() + gradient_loss(sr, other)) for other in (near, clean)
+    )
+    assert told["anchor"] == pytest.approx(of_input, rel=1e-5)
+    assert told["anchor_clean"] == pytest.approx(of_clean, rel=1e-5)
+    truth = 0.25 * (told["l1"] + 0.5 * told["gradient"]) + 0.25 * told["temporal"]
+    assert told["loss"] == pytest.approx(truth + 2 * of_input + 3 * of_clean, rel=1e-5)
+
+
+def test_the_anchor_holds() -> None:
+    """With no share of truth the result comes nearer to the anchor's; the anchor stays as it is."""
+    trainer, batch = anchored(TINY, truth_share=0.0), batch_of()
+    assert trainer.anchor is not None
+    before = [parameter.clone() for parameter in trainer.anchor.parameters()]
+    distances = [trainer.step(batch)["anchor"] for _ in range(15)]
+    assert distances[-1] < 0.97 * distances[0]
+    after = list(trainer.anchor.parameters())
+    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
 
 
 def test_it_learns() -> None:

@@ -23,9 +23,9 @@ def shots(tmp_path_factory: pytest.TempPathFactory) -> list[Shot]:
     return shots_of(load_sources([folder], memory_bytes=1 << 30, warn=pytest.fail))
 
 
-def windows_of(shots: list[Shot], seed: int = 0) -> list[HeldOut]:
+def windows_of(shots: list[Shot], seed: int = 0, scale: int = 4) -> list[HeldOut]:
     return fixed_windows(
-        shots, seed=seed, degradation=DegradationSettings(), operators=(), device=CPU
+        shots, seed=seed, degradation=DegradationSettings(), operators=(), device=CPU, scale=scale
     )
 
 
@@ -112,6 +112,15 @@ def test_bicubic_is_torchs(shots: list[Shot]) -> None:
     """What everything is compared with is plain bicubic enlargement of every frame."""
     (window, *_) = windows_of(shots)
     frames = torch.nn.functional.interpolate(window.lr, scale_factor=4, mode="bicubic")
-    assert torch.equal(bicubic(window.lr[None])[0], frames)
-    scores, _ = measure(bicubic, [window], CPU)
+    assert torch.equal(bicubic(window.lr[None], 4)[0], frames)
+    scores, _ = measure(lambda lr: bicubic(lr, 4), [window], CPU)
     assert scores["l1"] == pytest.approx(float((frames - window.hr / 255).abs().mean()), rel=1e-5)
+
+
+def test_a_network_that_enlarges_less_has_a_smaller_truth(shots: list[Shot]) -> None:
+    """The same windows, degraded alike; the truth is the clean picture at the network's size."""
+    (four, *_), (two, *_) = windows_of(shots), windows_of(shots, scale=2)
+    assert torch.equal(four.lr, two.lr)
+    assert [2 * side for side in two.hr.shape[-2:]] == list(four.hr.shape[-2:])
+    small = torch.nn.functional.avg_pool2d(four.hr.float(), 2)
+    assert (two.hr.float() - small).abs().mean() < 4
