@@ -43,7 +43,7 @@ def is_long(plan: Plan, warn: Callable[[str], None]) -> bool:
             "the run is in one piece, and begins anew where it is interrupted"
         )
         return False
-    is_short = plan.frames is not None and plan.frames <= settings.segment_frames
+    is_short = plan.frames is not None and plan.frames <= plan.segment_frames
     return not is_short or journal_folder(plan.output, settings.work_dir).exists()
 
 

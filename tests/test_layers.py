@@ -95,7 +95,6 @@ ROOMS: dict[str, set[str]] = {
         "upscaling",
         "api",
     },
-    "bench_segments": {"errors", "settings", "reading", "upscaling", "api"},
     "training": {
         "bounded",
         "errors",
@@ -141,7 +140,6 @@ ROOMS: dict[str, set[str]] = {
         "api",
         "compare",
         "batch",
-        "bench_segments",
         "training",
         "lbo",
     },
@@ -192,7 +190,6 @@ USERS = {
         "metrics",
         "compare",
         "pages",
-        "bench_segments",
         "cli.machine",
         "workers.local",
     },

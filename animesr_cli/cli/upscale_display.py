@@ -90,6 +90,8 @@ def plan_line(plan: Plan) -> str:
     source = plan.source
     rate = f" {float(source.frame_rate):.6g} fps" if source.frame_rate else ""
     tile = f"tiles of {plan.tile} px" if plan.tiled else "whole frames"
+    if not plan.tile:
+        tile = "tiles by each worker's memory"
     parts = [
         f"{source.width}x{source.height} -> {plan.format.width}x{plan.format.height}{rate}",
         f"{plan.frames if plan.frames else 'unknown number of'} frames",

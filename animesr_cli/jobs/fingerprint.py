@@ -54,7 +54,8 @@ def identity_of(plan: Plan, threads: int | None) -> dict[str, dict[str, Any]]:
         "option": {
             name: str(value) if isinstance(value, Fraction) else value
             for name, value in decisions(settings).items()
-        },
+        }
+        | {"--segment-frames": plan.segment_frames},
         "encoder": {
             "name": encoding.codec,
             "pixel format": encoding.pix_fmt,
@@ -77,8 +78,12 @@ def adopt_choices(
     *,
     tile: bool,
     threads: bool,
+    segment_frames: bool,
 ) -> None:
-    """Take over what was left to chance then, free memory or the number of processors."""
+    """Take over what was left to chance then: free memory, the number of processors, the speed."""
+    asked = then.get("option", {}).get("--segment-frames")
+    if segment_frames and isinstance(asked, int):
+        now["option"]["--segment-frames"] = asked
     before, computing = then.get("computing", {}), now["computing"]
     if before.get("device") != computing["device"]:
         return

@@ -141,6 +141,7 @@ class LongRun:
                 now,
                 tile=not settings.tile,
                 threads=self._seating.cluster is None,  # whose workers have one each
+                segment_frames=settings.segment_frames is None,
             )
             if found := differences(contents.identity, now):
                 raise UsageError(
@@ -149,10 +150,14 @@ class LongRun:
                 )
             for sentence in journal.go_on(contents):
                 self.warn(sentence)
-        computing = journal.contents.identity["computing"]
-        self._threads = computing["threads"]
-        self._executor = self._seating.executor(self._threads)
-        self.plan = replace(self.plan, tile=computing["tile"])
+        identity = journal.contents.identity
+        self._threads = identity["computing"]["threads"]
+        self._executor = self._seating.executor(self._threads, self.warn)
+        self.plan = replace(
+            self.plan,
+            tile=identity["computing"]["tile"],
+            segment_frames=identity["option"]["--segment-frames"],
+        )
         return self._resumed()
 
     def _found(self, now: Identity) -> Contents | None:
@@ -232,8 +237,17 @@ class LongRun:
         of = f" of {self._total}" if self._total else ""
         return (
             f"{frames}{of} frames are finished and kept in {shown(self._journal.folder)}: "
-            "the same command goes on from there"
+            f"the same command goes on from there{self._lost(frames)}"
         )
+
+    def _lost(self, kept: int) -> str:
+        """What was computed and is not part of a finished segment, in words."""
+        computed = self._done + sum(self._active.values())
+        lost, new = computed - kept, computed - self._done_before
+        if lost <= 0:
+            return ""
+        seconds = (time.perf_counter() - self._started) * lost / max(new, 1)
+        return f", and computes {lost} frames again (about {format_time(round(seconds))} of work)"
 
     @property
     def _total(self) -> int | None:
@@ -307,7 +321,7 @@ class LongRun:
         alone = self._seating.is_single
         if self._table is not None:
             self._dealer = Dealer(queue, self._table, self._journal, alone=alone)
-            for unit in units_of(self._table, self.plan.settings.segment_frames):
+            for unit in units_of(self._table, self.plan.segment_frames):
                 self._dealer.deal(unit)
             self._dealer.finish()
             return

@@ -30,13 +30,13 @@ class Seating:
     def is_single(self) -> bool:
         return self.cluster is None and len(self.seats) == 1
 
-    def executor(self, threads: int | None) -> Executor:
+    def executor(self, threads: int | None, warn: Callable[[str], None]) -> Executor:
         if self.cluster is not None:
             return self.cluster
         seats = [replace(s, threads=threads or s.threads) for s in self.seats]
         if len(seats) == 1:
             return InlineExecutor()
-        return ProcessExecutor(seats)
+        return ProcessExecutor(seats, warn=warn)
 
 
 def choose_seating(plan: Plan, warn: Callable[[str], None]) -> tuple[Seating, Plan]:

@@ -82,7 +82,7 @@ class FirstPass:
         started = time.perf_counter()
         settings = self._plan.settings
         depth = self._plan.source.colour.layout.depth
-        cutter = Cutter(settings.segment_frames)
+        cutter = Cutter(self._plan.segment_frames)
         for frame, cut in with_cuts(self._frames(), depth, enabled=settings.scenes):
             self.table.append(frame, cut=cut)
             for unit in cutter.push(cut):

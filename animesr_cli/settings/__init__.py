@@ -5,7 +5,6 @@ from animesr_cli.settings.limits import (
     MAX_PIXELS,
     NETWORK_SCALE,
     PRECISIONS,
-    SEGMENT_FRAMES,
     Precision,
 )
 from animesr_cli.settings.training import (
@@ -37,7 +36,6 @@ __all__ = [
     "PRECISIONS",
     "SCHEDULES",
     "SCRATCH",
-    "SEGMENT_FRAMES",
     "STAGES",
     "TRAINING_PRESETS",
     "CompareSettings",

@@ -14,9 +14,6 @@ NETWORK_SCALE = 4
 MAX_PIXELS = 1 << 28
 """Of one frame of the input: 16384 x 16384."""
 
-SEGMENT_FRAMES = 250
-"""What an interruption costs at most, and as often as encoders set a key frame anyway."""
-
 MAX_SIDE: Final = 1 << 16
 """Pixels; no encoder takes a longer side."""
 MAX_COUNT: Final = 10**9

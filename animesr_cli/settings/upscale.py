@@ -17,7 +17,6 @@ from animesr_cli.settings.limits import (
     MAX_SIDE,
     NETWORK_SCALE,
     PRECISIONS,
-    SEGMENT_FRAMES,
     Precision,
 )
 from animesr_cli.settings.option import Option, check_values
@@ -150,12 +149,13 @@ class UpscaleSettings:
         ),
     ] = True
     segment_frames: Annotated[
-        int,
+        int | None,
         Option(
-            "Frames that are kept together; an interruption costs at most these.",
+            "Frames that are kept together, which an interruption costs at most; about five "
+            "minutes of work where it is left out.",
             panel=LONG_JOBS, least=1, most=MAX_COUNT, decides=True,
         ),
-    ] = SEGMENT_FRAMES  # fmt: skip
+    ] = None  # fmt: skip
     work_dir: Annotated[
         Path | None,
         Option(

@@ -23,6 +23,7 @@ from animesr_cli.reading.image_reader import ImageSequence
 from animesr_cli.reading.probe import VideoInfo
 from animesr_cli.reading.y4m import OUTPUT_FORMATS, PIPE, signalled
 from animesr_cli.settings import UpscaleSettings, check_settings
+from animesr_cli.upscaling.chunk_size import segment_frames
 from animesr_cli.upscaling.output_size import output_size, size_notes
 from animesr_cli.upscaling.targets import Target, choose_target, images_of, look_at, losses, remarks
 from animesr_cli.video.colour import ColourSpec, Matrix, PixelLayout
@@ -95,11 +96,14 @@ class Plan:
     """fp32, on the CPU."""
     compute: Compute
     tile: int
-    """Tile side in input pixels; at least the frame's longer side means the whole frame."""
+    """Tile side in input pixels; at least the frame's longer side means the whole frame, and 0
+    that each worker chooses by its own memory."""
     format: OutputFormat
     deinterlacer: Deinterlacer | None = None
     frames: int | None
     """Expected; None where the container does not tell."""
+    segment_frames: int
+    """At most so many are kept together; settled when a run is begun."""
     estimated_seconds: float | None
     """Of the network over all frames, from a trial on this device."""
     free_bytes: int | None
@@ -113,7 +117,7 @@ class Plan:
 
     @property
     def tiled(self) -> bool:
-        return self.tile < max(self.source.width, self.source.height)
+        return 0 < self.tile < max(self.source.width, self.source.height)
 
 
 def part_of(settings: UpscaleSettings) -> Part:
@@ -228,7 +232,9 @@ def make_plan(
         check_opens(encoding, width, height)
     loaded = loaded or ready_network(settings, warn=warn)
     checkpoint, compute = loaded.checkpoint, loaded.compute
-    tile = choose_tile(info.height, info.width, loaded.network, compute)
+    tile = 0  # of a cluster: its machines choose, each by its own memory
+    if settings.cluster is None:
+        tile = choose_tile(info.height, info.width, loaded.network, compute)
     frames = expected_frames(info, settings)
     free = None if target.folder is None else shutil.disk_usage(target.folder).free
     if free is not None:
@@ -270,6 +276,7 @@ def make_plan(
         ),
         deinterlacer=deinterlacer,
         frames=frames,
+        segment_frames=segment_frames(settings, frames, estimate),
         estimated_seconds=estimate,
         free_bytes=free,
         notes=tuple(notes),

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import media
+from animesr_cli.cli.upscale_display import plan_line
 from animesr_cli.errors import UsageError
 from animesr_cli.jobs import placement as seating
 from animesr_cli.jobs.placement import choose_seating, own_threads, threads_of
@@ -46,7 +47,7 @@ def test_a_cpu_has_one_worker_of_this_process(planned: Callable[..., Plan]) -> N
     """Unless more are asked for."""
     plan = planned(device="cpu")
     seats, same = choose_seating(plan, pytest.fail)
-    assert isinstance(seats.executor(None), InlineExecutor)
+    assert isinstance(seats.executor(None, pytest.fail), InlineExecutor)
     assert seats.is_single
     assert threads_of(seats, same) == torch.get_num_threads()
     assert same.estimated_seconds == plan.estimated_seconds
@@ -59,7 +60,7 @@ def test_workers_share_the_threads(
     monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
     seats, plan = choose_seating(planned(device="cpu", workers=2), pytest.fail)
     assert (len(seats.seats), threads_of(seats, plan)) == (2, 2)
-    executor = seats.executor(1)
+    executor = seats.executor(1, pytest.fail)
     assert isinstance(executor, ProcessExecutor)
     assert executor.workers == 2
 
@@ -94,12 +95,14 @@ def test_a_cluster_settles_device_and_precision(
 ) -> None:  # fmt: skip
     """This machine need have no GPU: what its cluster has counts, and each worker picks tiles."""
     monkeypatch.setattr("animesr_cli.workers.ray_cluster.RayExecutor", FakeCluster)
+    monkeypatch.setattr("animesr_cli.model.devices.free_memory", lambda device: 0)  # here, that is
     plan = planned(cluster="head:6379", device=device, precision=precision, workers=3)
     seats, plan = choose_seating(plan, pytest.fail)
     assert (plan.compute.device.type, plan.compute.precision) == expected
-    assert plan.tile == 0
+    assert (plan.tile, plan.tiled) == (0, False)
+    assert "tiles by each worker's memory" in plan_line(plan)
     assert threads_of(seats, plan) == (1 if expected[0] == "cpu" else None)
-    assert seats.executor(None) is seats.cluster
+    assert seats.executor(None, pytest.fail) is seats.cluster
     assert isinstance(seats.cluster, FakeCluster)
     assert seats.cluster.asked == ("head:6379", device, 3)
 

@@ -28,6 +28,7 @@ from animesr_cli.errors import Interrupted
 from animesr_cli.jobs import chunk_worker as segments
 from animesr_cli.jobs.job import LongRun
 from animesr_cli.jobs.manifest import Journal
+from animesr_cli.upscaling import chunk_size
 from command import Outcome, animesr, environment, finished, snapshot, start
 from fault_server import DIED, Attempt, Ending, attempt_all
 
@@ -186,6 +187,10 @@ def test_the_first_signal_keeps_what_is_finished_and_says_how_to_go_on(
     stopped = finished(process)
     stopped.refused(128 + signum, f"stopped by {signum.name}", "frames are finished and kept")
     assert "the same command goes on from there" in stopped.stderr
+    if "and computes" in stopped.stderr:  # it may have been stopped right at a border
+        assert re.search(
+            r"and computes \d+ frames again \(about 00:0\d:\d\d of work\)", stopped.stderr
+        )
     done = len(records(output))
     assert not output.exists()
     resumed = finished(start(*slow, "--no-scenes", "--json", output))
@@ -503,6 +508,31 @@ def test_what_was_left_to_chance_stays_as_it_was(
     monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
     monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
     check_finishes(desk, interrupted, whole, "is missing")
+
+
+def test_segments_stay_as_they_were_cut_whatever_the_speed(
+    clip: Path, random_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How many frames are kept together goes by the speed once, when the run is begun."""
+    command: list[str | Path] = [
+        "upscale", "-n", random_checkpoint, "-c", "ffv1", "--precision", "fp32", "-g", "cpu", clip,
+    ]  # fmt: skip
+    frames = f"{chunk_size.__name__}.LEAST_SEGMENT_FRAMES"
+    slow = f"{chunk_size.__name__}.SEGMENT_SECONDS"
+    output = tmp_path / "out.mkv"
+
+    def stop(self: LongRun, records: object) -> None:
+        raise Interrupted(signal.SIGINT)
+
+    monkeypatch.setattr(frames, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(slow, 0.0)  # segments of two frames
+        patch.setattr(LongRun, "_join", stop)
+        animesr(*command, output).refused(130)
+    assert len(records(output)) == SEGMENTS
+    outcome = animesr(*command, output)
+    assert outcome.exit_code == 0, outcome.stderr
+    assert f"{SEGMENTS} segments, {sum(SHOTS)} frames, are finished" in outcome.stderr
 
 
 def test_a_second_run_on_one_output_is_refused(interrupted: Path, desk: list[str]) -> None:

@@ -15,8 +15,6 @@ import pytest
 import torch
 
 import media
-from animesr_cli import bench_segments
-from animesr_cli.bench_segments import Timed
 from animesr_cli.model.devices import choose_compute
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.upscaling import bench
@@ -175,87 +173,3 @@ def test_the_real_network_is_faster_than_the_plain_path(own_clip: Path, tmp_path
     if choose_compute("cpu", "auto").precision == "fp32":
         pytest.skip("no half precision pays on this CPU")
     assert plain / fast > 1.5
-
-
-# Segments -----------------------------------------------------------------------------------------
-
-
-def timed(seconds: float, size: int = 1000, frames: int = 100, segments: int = 4) -> Timed:
-    return Timed(
-        frames=frames, segments=segments, seconds=seconds, cpu_seconds=2 * seconds, bytes=size,
-        threads=2,
-    )  # fmt: skip
-
-
-def test_costs_of_segments_are_medians_of_pairs() -> None:
-    """Time is compared run by run, size once; two workers' gain is the ratio of the medians."""
-    figures = bench_segments._figures(
-        Path("a.mkv"),
-        UpscaleSettings(device="cpu"),
-        [timed(10), timed(20), timed(40)],
-        [timed(10.2, 1010), timed(20.2, 1010), timed(44, 1010)],
-        [timed(19), timed(18), timed(30)],
-        [timed(10), timed(9), timed(20)],
-        [(1.5, 10), (0.5, 30), (9, 20)],
-    )
-    assert figures.time_cost == figures.cpu_cost == pytest.approx(0.02)
-    assert figures.size_cost == pytest.approx(0.01)
-    assert (figures.one_piece_seconds, figures.segmented_seconds) == (20, 20.2)
-    assert figures.workers_ratio == pytest.approx(1.9)
-    assert (figures.resume_overhead_seconds, figures.dropped_frames) == (1.5, 20)
-    assert (figures.frames, figures.segments, figures.repeats) == (100, 4, 3)
-
-
-def kept_to(cores: int) -> tuple[int, int]:
-    bench_segments._keep_to(cores)
-    return torch.get_num_threads(), len(os.sched_getaffinity(0))
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="cores are set on Linux alone")
-def test_one_worker_is_measured_on_one_core() -> None:
-    """Decoder and encoder share the core of the network; this process keeps its own."""
-    before = os.sched_getaffinity(0)
-    assert bench.in_child(kept_to, 1) == (1, 1)
-    assert os.sched_getaffinity(0) == before
-
-
-@pytest.mark.slow
-def test_segments_are_really_measured(own_clip: Path, zero_checkpoint: Path) -> None:
-    """Processes of their own, real runs: whole, in segments, spread, interrupted and resumed."""
-    outcome = animesr(
-        "bench", own_clip, "--segments", "-n", zero_checkpoint, "-g", "cpu", "--repeats", "1",
-        "--segment-frames", "20", "--frames", "50", "--json",
-    )  # fmt: skip
-    assert outcome.exit_code == 0, outcome.stderr
-    figures = json.loads(outcome.stdout)
-    assert (figures["frames"], figures["segments"]) == (50, 3)  # of 40 and 10 frames
-    assert figures["time_cost"] == pytest.approx(
-        figures["segmented_seconds"] / figures["one_piece_seconds"] - 1
-    )
-    assert figures["segmented_bytes"] > figures["one_piece_bytes"] > 10_000
-    assert 0 < figures["dropped_frames"] < 20  # interrupted at 27, far from the borders
-    assert 0 < figures["resume_overhead_seconds"] < 20
-    assert figures["workers_ratio"] > 0
-
-
-def test_a_clip_of_one_segment_has_nothing_to_measure(clip: Path, zero_checkpoint: Path) -> None:
-    """It is said before the long runs."""
-    animesr("bench", clip, "--segments", "-n", zero_checkpoint).refused(
-        2, "the clip is one segment"
-    )
-
-
-def test_the_table_of_segments(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One row for each question, with before, after and what it comes to."""
-    figures = bench_segments._figures(
-        clip, UpscaleSettings(device="cpu"), [timed(10)], [timed(10.2, 1010)], [timed(19)],
-        [timed(10)], [(0.5, 12)],
-    )  # fmt: skip
-    monkeypatch.setattr(bench_segments, "measure_segments", lambda *a, **k: figures)
-    outcome = animesr("bench", clip, "--segments")
-    rows = [" ".join(line.split()) for line in outcome.stdout.splitlines()]
-    assert "one piece -> segments, seconds 10.0 10.2 +2.0 %, +2.0 % of processor time" in rows
-    assert "one piece -> segments, size 1.0 kB 1.0 kB +1.0 %" in rows
-    assert "one worker -> two, seconds 19.0 10.0 1.90 times as fast" in rows
-    assert "resumed, seconds to the first frame 0.5 and 12 frames in hand" in rows
-    assert "clip.mkv, 100 frames in 4 segments of at most 250, median of 1" in outcome.stdout

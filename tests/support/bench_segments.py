@@ -1,17 +1,21 @@
 """What segments cost and gain on a clip: beside one piece, over two workers, when interrupted.
 
-Every run has a process of its own, from the plan to the finished file, and pairs alternate, so that
-both meet the same machine. Medians are reported.
+    python tests/support/bench_segments.py CLIP [--segment-frames N] [--frames N] [--repeats N]
+
+prints the figures as JSON. Every run has a process of its own, from the plan to the finished file,
+and pairs alternate, so that both meet the same machine. Medians are reported.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import statistics
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -19,11 +23,9 @@ import torch
 
 from animesr_cli.api import run
 from animesr_cli.errors import UsageError
-from animesr_cli.reading.probe import probe
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.upscaling.bench import OUTPUT_SUFFIX, in_child
 from animesr_cli.upscaling.events import Observer, Progress
-from animesr_cli.upscaling.plan import expected_frames
 
 INTERRUPTED_AT: Final = 0.55
 """Share of the frames: inside a segment, as a rule."""
@@ -51,6 +53,7 @@ class SegmentFigures:
     frames: int
     segments: int
     segment_frames: int
+    """At most so many in each."""
     repeats: int
     device: str
     threads: int
@@ -158,25 +161,14 @@ class _Bench:
         return seconds, done - kept
 
 
-def _check_length(source: Path, settings: UpscaleSettings) -> None:
-    frames = expected_frames(probe(source), settings)
-    if frames is not None and frames <= settings.segment_frames:
-        raise UsageError(
-            f"the clip is one segment of at most {settings.segment_frames} frames",
-            "take a longer one, or a smaller --segment-frames",
-        )
-
-
 def measure_segments(source: Path, settings: UpscaleSettings, *, repeats: int) -> SegmentFigures:
     """Run everything; the clip some ten times for each repeat.
 
-    Raises:
-        UsageError: the clip is no longer than one segment.
+    ``settings.segment_frames`` is what the clip is cut by, and must be less than its length.
     """
     pieces, segmented, alone, together = [], [], [], []
     overheads: list[tuple[float, int]] = []
     on_cpu = settings.device == "cpu" or not torch.cuda.is_available()
-    _check_length(source, settings)
     with tempfile.TemporaryDirectory() as name:
         bench = _Bench(source, Path(name), settings)
         for _ in range(repeats):
@@ -207,7 +199,7 @@ def _figures(
         clip=source.name,
         frames=many.frames,
         segments=many.segments,
-        segment_frames=settings.segment_frames,
+        segment_frames=settings.segment_frames or 0,
         repeats=len(pieces),
         device=settings.device,
         threads=many.threads,
@@ -225,3 +217,21 @@ def _figures(
         resume_overhead_seconds=statistics.median(seconds for seconds, _ in overheads),
         dropped_frames=round(statistics.median(frames for _, frames in overheads)),
     )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What segments cost and gain on a clip.")
+    parser.add_argument("clip", type=Path)
+    parser.add_argument("-n", "--model", default=UpscaleSettings().model)
+    parser.add_argument("-g", "--device", default="auto")
+    parser.add_argument("--segment-frames", type=int, default=250)
+    parser.add_argument("--frames", type=int)
+    parser.add_argument("--repeats", type=int, default=3)
+    chosen = vars(parser.parse_args())
+    clip, repeats = chosen.pop("clip"), chosen.pop("repeats")
+    figures = measure_segments(clip, UpscaleSettings(**chosen), repeats=repeats)
+    sys.stdout.write(json.dumps(asdict(figures), indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
