@@ -159,6 +159,7 @@ USERS = {
         "writing",
     },
     "huggingface_hub": {"model.checkpoint"},
+    "jinja2": {"pages.html"},
     "numpy": {
         "video",
         "reading",

@@ -121,9 +121,13 @@ def wheel_files(wheel: Path) -> dict[str, int]:
 
 
 def test_the_wheel_holds_the_package_and_its_checkpoints(tmp_path: Path) -> None:
-    """The wheel is the package, its type marker, the shipped checkpoints and their notice."""
+    """The package, its pages, its manual, its type marker, checkpoints and their notice alone."""
     package = ROOT / "animesr_cli"
-    expected = {path.relative_to(ROOT).as_posix() for path in package.rglob("*.py")}
+    expected = {
+        path.relative_to(ROOT).as_posix()
+        for suffix in ("py", "html", "css", "js", "md")
+        for path in package.rglob(f"*.{suffix}")
+    }
     expected |= {"animesr_cli/py.typed"}
     shipped = [checkpoint.filename for checkpoint in CATALOGUE if checkpoint.shipped]
     expected |= {f"animesr_cli/weights/{name}" for name in (*shipped, NOTICE)}

@@ -32,7 +32,7 @@ from animesr_cli.text import visible
 from animesr_cli.video.timestamps import format_speed, format_time
 
 if TYPE_CHECKING:
-    from animesr_cli.compare.report import Entry
+    from animesr_cli.compare.report import ResultRow
     from animesr_cli.compare.run import CompareResult
 
 COMPUTED = only(
@@ -128,7 +128,7 @@ def show_comparison(result: CompareResult, *, as_json: bool, quiet: bool) -> Non
     return None
 
 
-def _compared(entry: Entry, *, measured: bool) -> tuple[str, ...]:
+def _compared(entry: ResultRow, *, measured: bool) -> tuple[str, ...]:
     fps, whole = entry.frames_per_second, entry.clip_seconds
     speed = "" if fps is None else format_speed(fps)
     time = "" if fps is None else "unknown" if whole is None else format_time(whole)

@@ -28,7 +28,15 @@ from torch import Tensor
 
 from animesr_cli.compare.frame_choice import Clip, Run, choose_moments, nearest_frames, read_run
 from animesr_cli.compare.methods import Candidate, load_candidates
-from animesr_cli.compare.report import REFERENCE, Entry, Layout, Looked, Moment, Picture, Report
+from animesr_cli.compare.report import (
+    REFERENCE,
+    Layout,
+    Moment,
+    MomentScores,
+    Report,
+    ResultPicture,
+    ResultRow,
+)
 from animesr_cli.errors import UsageError
 from animesr_cli.metrics.evaluate import is_part
 from animesr_cli.metrics.measures import Scores
@@ -273,7 +281,7 @@ class Comparison:
                 tick = partial(_tick, on_progress, done, total)
                 pictures.append(self._shown(run, candidate, place, truth, tick))
             if truth is not None:
-                pictures.append(Picture(codes=truth[-1], scores=None))
+                pictures.append(ResultPicture(codes=truth[-1], scores=None))
             yield Moment(seconds=float(run.seconds), run_up=run.shown, pictures=tuple(pictures))
         on_progress(total, total)
 
@@ -293,7 +301,7 @@ class Comparison:
         place: int,
         truth: Sequence[Tensor] | None,
         tick: Callable[[int], None],
-    ) -> Picture:
+    ) -> ResultPicture:
         """The picture of one candidate, timed, and measured where the truth is known."""
         before: Tensor | None = None
         codes: Tensor | None = None
@@ -306,7 +314,7 @@ class Comparison:
         scores = None
         if truth is not None:
             scores = self._measured(self._meters[place], before, codes, truth)
-        return Picture(codes=codes, scores=scores)
+        return ResultPicture(codes=codes, scores=scores)
 
     def _timed(self, candidate: Candidate, run: Run) -> Iterator[tuple[Tensor, float]]:
         """Each picture up to the shown one as codes in host memory, and the seconds it took."""
@@ -352,7 +360,7 @@ class Comparison:
 
     # -- in the end --
 
-    def report(self, moments: Sequence[Looked]) -> Report:
+    def report(self, moments: Sequence[MomentScores]) -> Report:
         """All that was measured, once the moments are there."""
         info, compute = (
             self.clip.info,
@@ -376,7 +384,7 @@ class Comparison:
         whole = replace(self.settings, start=None, end=None, frames=None)
         return expected_frames(self.clip.info, whole)
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[ResultRow]:
         """What was measured, for each candidate; the reference is the last."""
         found = [
             self._entry(*each)
@@ -385,11 +393,11 @@ class Comparison:
         if self.reference is None:
             return found
         path = shown(self.reference.info.path)
-        return [*found, Entry(name=REFERENCE, kind=REFERENCE, file=path)]
+        return [*found, ResultRow(name=REFERENCE, kind=REFERENCE, file=path)]
 
-    def _entry(self, candidate: Candidate, timing: Timing, meter: Meter) -> Entry:
+    def _entry(self, candidate: Candidate, timing: Timing, meter: Meter) -> ResultRow:
         checkpoint = candidate.loaded.checkpoint if candidate.loaded else None
-        return Entry(
+        return ResultRow(
             name=candidate.name,
             kind=candidate.kind,
             file=None if checkpoint is None else shown(checkpoint.path),

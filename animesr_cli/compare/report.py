@@ -68,7 +68,7 @@ class Layout:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
+class ResultPicture:
     """One enlarged frame, as it is shown."""
 
     codes: Tensor
@@ -78,7 +78,7 @@ class Picture:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Looked:
+class MomentScores:
     """What is known of a moment without its pictures."""
 
     seconds: float
@@ -94,23 +94,25 @@ class Moment:
     seconds: float
     run_up: int
     """Frames before it that were computed first."""
-    pictures: tuple[Picture, ...]
+    pictures: tuple[ResultPicture, ...]
     """One for each candidate, in order."""
 
     @property
-    def looked(self) -> Looked:
+    def without_pictures(self) -> MomentScores:
         """The same without the pictures."""
         scores = tuple(picture.scores for picture in self.pictures)
-        return Looked(seconds=self.seconds, run_up=self.run_up, scores=scores)
+        return MomentScores(seconds=self.seconds, run_up=self.run_up, scores=scores)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class ResultRow:
     """What was measured of one candidate."""
 
     name: str
     kind: str
     """network, resampler, or reference."""
+    how: str = ""
+    """How its pictures came to their size, for people: ``MSRB ×4``."""
     file: str | None = None
     sha256: str | None = None
     seconds_per_frame: float | None = None
@@ -136,5 +138,5 @@ class Report:
     device: str
     """Such as ``cpu bf16``."""
     reference: Path | None
-    entries: tuple[Entry, ...]
-    moments: tuple[Looked, ...]
+    entries: tuple[ResultRow, ...]
+    moments: tuple[MomentScores, ...]

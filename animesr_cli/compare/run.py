@@ -17,7 +17,7 @@ from typing import Final
 from animesr_cli.atomic_files import PartFile, check_name, check_place, explained
 from animesr_cli.compare.page import compare_page, facts
 from animesr_cli.compare.pictures import Comparison
-from animesr_cli.compare.report import Layout, Looked, Moment, Report
+from animesr_cli.compare.report import Layout, Moment, MomentScores, Report
 from animesr_cli.compare.sheet import Row, draw_sheet, row_of, small
 from animesr_cli.compare.split_screen import write_split_screen
 from animesr_cli.errors import UsageError
@@ -119,7 +119,7 @@ class _Gallery:
         self.pictures: list[list[bytes]] = []
         self.thumbnails: list[bytes] = []
         self.rows: list[Row] = []
-        self.looked: list[Looked] = []
+        self.moments: list[MomentScores] = []
 
     def add(self, moment: Moment) -> None:
         layout = self._layout
@@ -129,7 +129,7 @@ class _Gallery:
         )
         self.thumbnails.append(encode_png(small(moment.pictures[0].codes, layout, THUMBNAIL_PX)))
         self.rows.append(row_of(moment, layout))
-        self.looked.append(moment.looked)
+        self.moments.append(moment.without_pictures)
 
 
 def _counted(what: str, tell: OnProgress) -> Callable[[int, int | None], None]:
@@ -180,7 +180,7 @@ def compare(
     gallery = _Gallery(comparison.layout)
     for moment in comparison.moments(times, _counted("pictures", on_progress)):
         gallery.add(moment)
-    report = comparison.report(gallery.looked)
+    report = comparison.report(gallery.moments)
     written = compare_page(report, gallery.pictures, gallery.thumbnails).encode()
     drawn = draw_sheet(report, gallery.rows, facts(report))
     layout = comparison.layout

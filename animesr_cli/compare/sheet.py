@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from animesr_cli.compare.report import Entry, Layout, Moment, Report
+from animesr_cli.compare.report import Layout, Moment, Report, ResultRow
 from animesr_cli.model.resample import enlarge
 from animesr_cli.pages.lettering import draw, fitted
 from animesr_cli.video.timestamps import format_clock, format_speed
@@ -181,7 +181,7 @@ def draw_sheet(report: Report, rows: Sequence[Row], subtitle: str) -> Tensor:
     return sheet
 
 
-def _measured(entry: Entry) -> str:
+def _measured(entry: ResultRow) -> str:
     if entry.frames_per_second is None:
         return "the original"
     return f"{format_speed(entry.frames_per_second)} fps"

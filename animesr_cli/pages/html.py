@@ -1,75 +1,61 @@
-"""The shell of every page that is written: one self-contained HTML file, light and dark.
+"""Every page that is written: one self-contained HTML file, light and dark, from a template.
 
-A page holds its own style, script and pictures; a content security policy keeps it from asking for
-anything else, so it can be opened from a disk, mailed and kept. Text from outside (file names,
-names of models) goes through ``text`` and ``json_text``. It knows nothing of what a page shows.
+Templates lie in the rooms whose pages they are, and are named by their path in the package:
+``compare/page.html``. All of them extend ``pages/base.html``, whose content security policy keeps a
+page from asking for anything outside its own file, so that it can be opened from a disk, mailed and
+kept. Whatever is put into a template is escaped, and control characters in it are made visible.
 """
 
 from __future__ import annotations
 
-import html
-import json
+import base64
+from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
-from animesr_cli.text import shown
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.filters import do_mark_safe
 
-POLICY: Final = (
-    "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-)
+from animesr_cli.text import visible
 
-STYLE: Final = """
-:root {
-  color-scheme: light dark;
-  --ground: #f4f5f7; --panel: #ffffff; --sunken: #e9ebef; --ink: #17191c; --quiet: #5b616b;
-  --line: #d8dbe1; --accent: #1f5fd0; --on-accent: #ffffff; --stage: #c9ccd2;
-}
-@media (prefers-color-scheme: dark) {
-  :root {
-    --ground: #131518; --panel: #1c1f23; --sunken: #0e1013; --ink: #e7e9ec; --quiet: #9aa1ac;
-    --line: #31353c; --accent: #79a8ff; --on-accent: #0d1420; --stage: #0b0c0e;
-  }
-}
-* { box-sizing: border-box; }
-html { -webkit-text-size-adjust: 100%; }
-body {
-  margin: 0; background: var(--ground); color: var(--ink);
-  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif;
-}
-h1 { font-size: 20px; line-height: 1.3; margin: 0; font-weight: 650; overflow-wrap: anywhere; }
-h2 { font-size: 15px; margin: 0; font-weight: 650; }
-p { margin: 0; }
-code, kbd { font: 0.92em/1.4 ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
-button, select { font: inherit; color: inherit; }
-button, select {
-  background: var(--panel); border: 1px solid var(--line); border-radius: 7px;
-  min-height: 34px; padding: 0 11px; cursor: pointer;
-}
-button:hover, select:hover { border-color: var(--quiet); }
-button[aria-pressed="true"] {
-  background: var(--accent); border-color: var(--accent); color: var(--on-accent);
-}
-:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
-"""
-"""Colours, letters and controls of all pages."""
+PACKAGE: Final = Path(__file__).parents[1]
 
 
-def text(value: object) -> str:
-    """Anything as text of a page: escaped, control characters visible."""
-    return html.escape(shown(str(value)), quote=True)
-
-
-def json_text(value: Any) -> str:
-    """Plain values as JSON that may stand in a script element."""
-    written = json.dumps(value, ensure_ascii=True)
-    return written.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def document(*, title: str, body: str, style: str = "", script: str = "") -> str:
-    """A whole page; ``title`` is plain text, the rest is HTML, CSS and JavaScript as it stands."""
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        f"<title>{text(title)}</title>\n<style>{STYLE}{style}</style>\n</head>\n<body>\n"
-        f"{body}\n<script>{script}</script>\n</body>\n</html>\n"
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(PACKAGE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
+    environment.filters["png"] = _data_uri
+    environment.globals["source"] = _source
+    return environment
+
+
+def _visible(value: Any) -> Any:
+    """What a template prints: markup as it is, everything else with nothing invisible in it."""
+    return value if hasattr(value, "__html__") else visible(str(value))
+
+
+def _data_uri(png: bytes) -> Any:
+    """A PNG file as the value of an image's ``src``."""
+    return do_mark_safe("data:image/png;base64," + base64.b64encode(png).decode("ascii"))
+
+
+def _source(name: str) -> Any:
+    """A file of the package as it stands, for style and script elements."""
+    return do_mark_safe((PACKAGE / name).read_text(encoding="utf-8"))
+
+
+def render(template: str, /, **values: Any) -> str:
+    """The page of a template, such as ``compare/page.html``.
+
+    Args:
+        values: what the template names; text needs no preparation.
+    """
+    return _environment().get_template(template).render(values)

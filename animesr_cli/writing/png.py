@@ -7,7 +7,6 @@ Source: PNG, third edition, https://www.w3.org/TR/png-3/, 11.3.2.6 (cICP).
 
 from __future__ import annotations
 
-import base64
 from fractions import Fraction
 from typing import Final
 
@@ -51,8 +50,3 @@ def decode_png(content: bytes) -> Tensor:
     depth_16 = picture.format.name == "rgb48be"
     picture = picture.reformat(format="rgb48le") if depth_16 else picture
     return torch.stack([torch.from_numpy(plane.copy()) for plane in planes_of(picture)])
-
-
-def data_uri(png: bytes) -> str:
-    """A PNG file as text that a page can hold."""
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from animesr_cli.compare.page import compare_page
-from animesr_cli.compare.report import REFERENCE, Entry, Layout, Looked, Report
+from animesr_cli.compare.report import REFERENCE, Layout, MomentScores, Report, ResultRow
 from animesr_cli.metrics.measures import Scores
 from animesr_cli.writing.png import decode_png, encode_png
 from browser import Browser, Page, chromium
@@ -47,14 +47,14 @@ def report(aspect: Fraction = Fraction(1)) -> Report:
         ),
         device="cpu fp32", reference=Path("hr.mkv"),
         entries=(
-            Entry(name=NAMES[0], kind="network", sha256="0" * 64, seconds_per_frame=0.5,
+            ResultRow(name=NAMES[0], kind="network", sha256="0" * 64, seconds_per_frame=0.5,
                   frames_per_second=2, clip_seconds=120, mean=scores(0.25)),
-            Entry(name=NAMES[1], kind="resampler", seconds_per_frame=0.01,
+            ResultRow(name=NAMES[1], kind="resampler", seconds_per_frame=0.01,
                   frames_per_second=100, clip_seconds=2.4, mean=scores(0.5)),
-            Entry(name=NAMES[2], kind=REFERENCE),
+            ResultRow(name=NAMES[2], kind=REFERENCE),
         ),
         moments=tuple(
-            Looked(seconds=n * 2.5, run_up=15, scores=(scores(n / 10), scores(1), None))
+            MomentScores(seconds=n * 2.5, run_up=15, scores=(scores(n / 10), scores(1), None))
             for n in range(MOMENTS)
         ),
     )  # fmt: skip

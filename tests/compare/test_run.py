@@ -220,7 +220,7 @@ def test_hdr_pictures_say_that_they_are(tmp_path: Path) -> None:
     compare(path, CPU, wishes, page=tmp_path / "x.html", warn=lambda text: None)
     assert pictures_of(tmp_path / "x.html")[0].dtype == torch.uint16
     content = (tmp_path / "x.html").read_text()
-    first = re.search(r'id="store"><img[^>]*base64,([^"]+)', content)
+    first = re.search(r'id="store">\s*<img[^>]*base64,([^"]+)', content)
     assert first is not None
     png = base64.b64decode(first[1])
     assert tuple(png[png.index(b"cICP") + 4 :][:4]) == (9, 16, 0, 1)

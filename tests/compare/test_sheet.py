@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from animesr_cli.compare.report import Entry, Layout, Looked, Moment, Picture, Report
+from animesr_cli.compare.report import (
+    Layout,
+    Moment,
+    MomentScores,
+    Report,
+    ResultPicture,
+    ResultRow,
+)
 from animesr_cli.compare.sheet import WINDOW, busiest, draw_sheet, row_of, small
 from animesr_cli.compare.split_screen import edges, make_overlay
 from animesr_cli.metrics.measures import Scores
@@ -22,7 +29,7 @@ def layout(width: int, height: int, aspect: str = "1") -> Layout:
 
 
 def moment(pictures: list[torch.Tensor]) -> Moment:
-    shown = tuple(Picture(codes=codes, scores=None) for codes in pictures)
+    shown = tuple(ResultPicture(codes=codes, scores=None) for codes in pictures)
     return Moment(seconds=1.5, run_up=3, pictures=shown)
 
 
@@ -84,8 +91,8 @@ def test_a_sheet_holds_all_cells(width: int, height: int, count: int) -> None:
     report = Report(
         clip=Path("a clip.mkv"), width=width, height=height, frames=10,
         layout=layout(width, height), device="cpu fp32", reference=Path("hr.mkv"),
-        entries=tuple(Entry(name=f"candidate {n}", kind="network") for n in range(count)),
-        moments=(Looked(seconds=1.5, run_up=3, scores=(scores,) * count),) * 2,
+        entries=tuple(ResultRow(name=f"candidate {n}", kind="network") for n in range(count)),
+        moments=(MomentScores(seconds=1.5, run_up=3, scores=(scores,) * count),) * 2,
     )  # fmt: skip
     sheet = draw_sheet(report, rows, "of a test")
     assert sheet.dtype == torch.uint8

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from animesr_cli.writing.png import data_uri, decode_png, encode_png
+from animesr_cli.writing.png import decode_png, encode_png
 
 
 @settings(deadline=None)
@@ -42,14 +40,6 @@ def test_only_pictures_that_are_no_srgb_are_tagged() -> None:
     pq = encode_png(torch.zeros(3, 4, 4, dtype=torch.uint16), primaries=9, transfer=16)
     place = pq.index(b"cICP") + 4
     assert tuple(pq[place : place + 4]) == (9, 16, 0, 1)
-
-
-def test_a_data_uri_holds_the_file() -> None:
-    """What a page shows is the file, byte for byte."""
-    png = encode_png(torch.zeros(3, 4, 4, dtype=torch.uint8))
-    head, _, data = data_uri(png).partition(",")
-    assert head == "data:image/png;base64"
-    assert base64.b64decode(data) == png
 
 
 def test_a_damaged_file_is_noticed() -> None:

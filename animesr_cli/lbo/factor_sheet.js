@@ -1,0 +1,26 @@
+/* A click on a picture shows the command of its factor; the copy button copies it. */
+const commands = JSON.parse(document.getElementById("commands").textContent);
+const command = document.getElementById("command"), copy = document.getElementById("copy");
+function choose(factor) {
+  for (const each of document.querySelectorAll("[data-factor]"))
+    each.classList.toggle("chosen", each.dataset.factor === factor);
+  command.textContent = commands[factor];
+  copy.hidden = false;
+  copy.textContent = "Copy";
+}
+for (const each of document.querySelectorAll("[data-factor]"))
+  each.addEventListener("click", () => choose(each.dataset.factor));
+copy.addEventListener("click", async () => {
+  try {
+    await navigator.clipboard.writeText(command.textContent);
+    copy.textContent = "Copied";
+  } catch (error) {  // not allowed here: what is marked can be copied by hand
+    getSelection().selectAllChildren(command);
+    copy.textContent = "Press Ctrl+C";
+  }
+});
+const order = document.getElementById("order");
+order.addEventListener("click", () => {
+  const ranked = document.getElementById("grid").classList.toggle("ranked");
+  order.setAttribute("aria-pressed", String(ranked));
+});
