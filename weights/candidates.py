@@ -1,12 +1,13 @@
-"""What can be measured: bicubic, and any checkpoint by its catalogue's name or its path.
+"""What can be measured: bicubic, and any network by its catalogue's name or its path.
 
-A candidate enlarges the LR frames of one shot by four, frame after frame, in memory. Its key
-differs from that of every candidate whose pictures differ, so that results can be kept under it.
+A candidate enlarges the LR frames of one shot, frame after frame, in memory. Its key differs from
+that of every candidate whose pictures differ, so that results can be kept under it. Two networks of
+one size can be blended, weight by weight, to see what lies between them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,17 +16,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from animesr_cli.model.checkpoint import load_network, load_tensors
+from animesr_cli.errors import UsageError
+from animesr_cli.model.checkpoint import load_checkpoint
 from animesr_cli.model.devices import Compute
 from animesr_cli.model.engine import Engine, upscale_frames
+from animesr_cli.model.network import Network
+from animesr_cli.model.realbasicvsr import RealBasicVSR
 from animesr_cli.training.state import MODEL_FILE
 
 BICUBIC: Final = "bicubic"
 SCALE: Final = 4
-SRVGG_TENSOR: Final = "body.0.weight"
+"""Of the degradation: the truth has four times the LR frame's sides."""
 
 Enlarge = Callable[[Sequence[Tensor]], Iterator[Tensor]]
-"""LR frames (3, H, W) of one shot -> frames (3, 4H, 4W), RGB in [0, 1], not clamped."""
+"""LR frames (3, H, W) of one shot -> frames (3, sH, sW), RGB in [0, 1], not clamped."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,66 +48,69 @@ def candidate_name(model: str | Path) -> str:
     return f"{path.absolute().parent.name}-run" if path.name == MODEL_FILE else path.stem
 
 
-def enlarge_bicubic(frames: Sequence[Tensor]) -> Iterator[Tensor]:
+def enlarge_bicubic(frames: Sequence[Tensor], scale: int = SCALE) -> Iterator[Tensor]:
     """Keys' cubic, a = -0.5: torch takes it where it antialiases, which changes nothing else."""
     for frame in frames:
         yield functional.interpolate(
-            frame[None], scale_factor=SCALE, mode="bicubic", antialias=True
+            frame[None], scale_factor=scale, mode="bicubic", antialias=True
         )[0]
 
 
-def bicubic_candidate(device: torch.device) -> Candidate:
-    return Candidate(name=BICUBIC, key=f"{BICUBIC} {device.type}", enlarge=enlarge_bicubic)
-
-
-def network_candidate(model: str, compute: Compute) -> Candidate:
-    """A checkpoint; ``NAME=PATH`` gives its column a name of its own."""
-    name, separator, path = model.rpartition("=")
-    tensors, sha256 = load_tensors(path)
-    is_image_network = SRVGG_TENSOR in tensors
-    enlarge = _by_tensors(tensors, compute) if is_image_network else _by_engine(path, compute)
+def bicubic_candidate(device: torch.device, scale: int = SCALE) -> Candidate:
     return Candidate(
-        name=name if separator else candidate_name(path),
-        key=f"{sha256} {compute.device.type} {compute.precision}",
-        enlarge=enlarge,
+        name=BICUBIC,
+        key=f"{BICUBIC} {device.type}{_at(scale)}",
+        enlarge=lambda frames: enlarge_bicubic(frames, scale),
     )
 
 
-def _by_engine(model: str, compute: Compute) -> Enlarge:
-    network = load_network(model)
+def network_candidate(model: str, compute: Compute, scale: int = SCALE) -> Candidate:
+    """``[COLUMN=]NETWORK``, or ``[COLUMN=]NETWORK~OTHER@SHARE``, the share being OTHER's.
 
+    The results of a network of another scale are resampled to this one.
+    """
+    name, separator, wanted = model.rpartition("=")
+    first, blend, rest = wanted.partition("~")
+    loaded = load_checkpoint(first)
+    network, key = loaded.build(), loaded.sha256
+    if blend:
+        other, _, share = rest.rpartition("@")
+        second = load_checkpoint(other)
+        if network.config != second.network.config:
+            raise UsageError(f"{first} and {other} are of different sizes: they cannot be blended")
+        weights = {
+            key: torch.lerp(tensor, second.state_dict[key], float(share))
+            for key, tensor in loaded.state_dict.items()
+        }
+        network.load_state_dict(weights)
+        key = f"{key} {second.sha256} {share}"
+        wanted = f"{candidate_name(first)}~{candidate_name(other)}@{share}"
+    return Candidate(
+        name=name if separator else wanted if blend else candidate_name(first),
+        key=f"{key} {compute.device.type} {compute.precision}{_at(scale)}",
+        enlarge=_by_network(network, compute, scale),
+    )
+
+
+def _at(scale: int) -> str:
+    return "" if scale == SCALE else f" x{scale}"
+
+
+def _by_network(network: Network, compute: Compute, scale: int) -> Enlarge:
     def enlarge(frames: Sequence[Tensor]) -> Iterator[Tensor]:
         height, width = frames[0].shape[1:]
-        engine = Engine(network, height, width, compute)
-        results = upscale_frames(engine, ((None, frame, False) for frame in frames))
-        return (result for _, result in results)
+        if isinstance(network, RealBasicVSR):  # it wants the whole shot
+            results: Iterable[Tensor] = network(torch.stack(list(frames))[None])[0]
+        else:
+            engine = Engine(network, height, width, compute)
+            shot = ((None, frame, False) for frame in frames)
+            results = (picture for _, picture in upscale_frames(engine, shot))
+        for picture in results:
+            yield picture if network.scale == scale else _resized(picture, height, width, scale)
 
     return enlarge
 
 
-# ---- SRVGGNetCompact, which the package does not load yet ----------------------------------------
-
-
-def _by_tensors(tensors: dict[str, Tensor], compute: Compute) -> Enlarge:
-    weights = {
-        name: tensor.to(compute.device, compute.dtype, memory_format=torch.channels_last)
-        if tensor.dim() == 4
-        else tensor.to(compute.device, compute.dtype)
-        for name, tensor in tensors.items()
-    }
-    last = max(int(name.split(".")[1]) for name in weights)
-
-    def convolved(place: int, x: Tensor) -> Tensor:
-        name = f"body.{place}"
-        return functional.conv2d(x, weights[f"{name}.weight"], weights[f"{name}.bias"], padding=1)
-
-    def enlarge(frames: Sequence[Tensor]) -> Iterator[Tensor]:
-        for frame in frames:
-            x = frame[None].to(compute.dtype, memory_format=torch.channels_last)
-            x = convolved(0, x)
-            for place in range(1, last, 2):
-                x = convolved(place + 1, functional.prelu(x, weights[f"body.{place}.weight"]))
-            nearest = functional.interpolate(frame[None], scale_factor=SCALE, mode="nearest")
-            yield (functional.pixel_shuffle(x, SCALE).float() + nearest)[0]
-
-    return enlarge
+def _resized(picture: Tensor, height: int, width: int, scale: int) -> Tensor:
+    size = (height * scale, width * scale)
+    return functional.interpolate(picture[None], size, mode="bicubic", antialias=True)[0]

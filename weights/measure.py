@@ -3,6 +3,8 @@
     python weights/measure.py --validation CLIPS -n base -n peer.pth -n new.safetensors --json OUT
     python weights/measure.py --validation CLIPS -n new.safetensors --plans 1 --frames 8
     python weights/measure.py --validation CLIPS -n before=old.safetensors -n base --sheet OUT.png
+    python weights/measure.py --validation CLIPS -n soft.safetensors~sharp.safetensors@0.3
+    python weights/measure.py --validation CLIPS -n two.safetensors -n base --scale 2
 
 Every clip is degraded by its plans in plans/ and plans-lbo/ (each can be replayed by `animesr
 degrade --plan`), enlarged by every candidate, and scored against the clean clip as `animesr
@@ -43,9 +45,10 @@ from animesr_cli.metrics.measures import Scores
 from animesr_cli.metrics.scoring import Meter, luma_of
 from animesr_cli.model.devices import Compute, choose_compute
 from animesr_cli.reading.reader import Reader
+from animesr_cli.training.windows import truth_of
 from animesr_cli.video.colour import ColourSpec, PixelLayout, to_rgb
 from animesr_cli.video.part import Part
-from candidates import Candidate, bicubic_candidate, network_candidate
+from candidates import SCALE, Candidate, bicubic_candidate, network_candidate
 from sheet import Scene, draw_sheet
 from tables import markdown
 
@@ -198,16 +201,27 @@ class ScoreStore:
 # ---- pictures ------------------------------------------------------------------------------------
 
 
-def read_rgb(path: Path, frames: int | None, device: torch.device) -> Iterator[Tensor]:
-    """Frames (3, H, W), RGB in [0, 1] as the network is given them."""
+def read_rgb(
+    path: Path, frames: int | None, device: torch.device, scale: int = SCALE
+) -> Iterator[Tensor]:
+    """Frames (3, H, W), RGB in [0, 1] as the network is given them; smaller below scale 4."""
     with Reader(path, part=Part(frames=frames)) as reader:
         for frame in reader:
             planes = [plane.to(device) for plane in frame.planes]
-            yield to_rgb(planes, reader.info.colour)
+            rgb = to_rgb(planes, reader.info.colour)
+            yield truth_of(rgb[None], scale)[0]
 
 
-def read_luma(path: Path, frames: int | None, device: torch.device) -> list[Tensor]:
-    """(H, W) lumas of a clean clip, in codes, as `animesr evaluate` has them."""
+def read_luma(
+    path: Path, frames: int | None, device: torch.device, scale: int = SCALE
+) -> list[Tensor]:
+    """(H, W) lumas of a clean clip, in codes, as `animesr evaluate` has them.
+
+    At a scale below that of the degradation the clean pictures are made as much smaller.
+    """
+    if scale != SCALE:
+        small = read_rgb(path, frames, device, scale)
+        return [luma_of(tuple(rounded(picture)), RGB_8_BIT) for picture in small]
     with Reader(path, part=Part(frames=frames)) as reader:
         return [
             luma_of([plane.to(device) for plane in frame.planes], reader.info.colour)
@@ -242,6 +256,8 @@ class Job:
     work: Path
     lbo: Sequence[Path]
     compute: Compute
+    scale: int
+    """At which results and truth are compared."""
 
 
 @torch.inference_mode()
@@ -253,7 +269,7 @@ def measure_pair(job: Job, sample: Sample, store: ScoreStore) -> dict[str, Score
     missing = [c for c in job.candidates if found[c.name] is None]
     if missing:
         device = job.compute.device
-        lumas = read_luma(sample.clip, job.frames, device)
+        lumas = read_luma(sample.clip, job.frames, device, job.scale)
         small = list(read_rgb(degraded, job.frames, device))
         for candidate in missing:
             found[candidate.name] = scores = score(candidate.enlarge(small), lumas)
@@ -300,7 +316,7 @@ def scenes_for_sheet(job: Job) -> list[Scene]:
     for name in sorted(first)[:SHEET_SCENES]:
         sample = first[name]
         device = job.compute.device
-        truth = list(read_rgb(sample.clip, job.frames, device))
+        truth = list(read_rgb(sample.clip, job.frames, device, job.scale))
         middle = len(truth) // 2
         degraded = degraded_clip(sample, job.work, job.lbo)
         small = list(read_rgb(degraded, middle + 2, device))[: len(truth)]
@@ -316,7 +332,13 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure checkpoints beside bicubic.")
     add = parser.add_argument
     add("--validation", type=Path, required=True, metavar="DIR", help="clean clips, .mp4 or .mkv")
-    add("-n", "--model", action="append", default=[], help="[COLUMN=]NAME or PATH; repeatable")
+    add(
+        "-n",
+        "--model",
+        action="append",
+        default=[],
+        help="[COLUMN=]NAME or PATH, or one~OTHER@SHARE",
+    )
     add("--plan-folder", type=Path, action="append", metavar="DIR", help="[both]; repeatable")
     add("--draw-plans", action="store_true", help="write the plans of the one folder first")
     add("--lbo", type=Path, action="append", help="a learned operator [those of weights/]")
@@ -325,6 +347,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--frames", type=int, metavar="N", help="only the first N frames of each clip")
     add("--device", default="cpu", help="auto, cpu, cuda ... (degrading stays on the CPU)")
     add("--precision", default="auto", help="auto, fp16, bf16, fp32")
+    add("--scale", type=int, choices=(2, 4), default=SCALE, help="compare at this scale [4]")
     add("--threads", type=int, metavar="N", help="of the CPU [all]")
     add("--work", type=Path, default=WORK_FOLDER, metavar="DIR", help="where results are kept")
     add("--json", type=Path, metavar="FILE", help="write every figure there")
@@ -344,8 +367,8 @@ def new_job(options: argparse.Namespace) -> Job:
     if options.threads:
         torch.set_num_threads(options.threads)
     compute = choose_compute(options.device, options.precision)
-    networks = [network_candidate(model, compute) for model in options.model]
-    candidates = [bicubic_candidate(compute.device), *networks]
+    networks = [network_candidate(model, compute, options.scale) for model in options.model]
+    candidates = [bicubic_candidate(compute.device, options.scale), *networks]
     names = [candidate.name for candidate in candidates]
     if twice := {name for name in names if names.count(name) > 1}:
         raise UsageError(f"two candidates are called {min(twice)}", "rename one of the files")
@@ -360,6 +383,7 @@ def new_job(options: argparse.Namespace) -> Job:
         work=options.work,
         lbo=options.lbo or OPERATORS,
         compute=compute,
+        scale=options.scale,
     )
 
 

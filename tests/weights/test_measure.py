@@ -373,3 +373,33 @@ def test_a_column_can_be_named(zero_checkpoint: Path) -> None:
     plain = candidates.network_candidate(str(zero_checkpoint), compute)
     assert (named.name, plain.name) == ("before", "zero")
     assert named.key == plain.key
+
+
+def test_what_lies_between_two_networks(random_checkpoint: Path, zero_checkpoint: Path) -> None:
+    """``ONE~OTHER@SHARE``: at 0 and 1 it is one of the two; the column says what it is."""
+    compute = choose_compute("cpu", "fp32")
+    frames = [
+        torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2)
+    ]
+
+    def made(model: str) -> Tensor:
+        with torch.inference_mode():
+            return torch.stack(list(candidates.network_candidate(model, compute).enlarge(frames)))
+
+    one, other = made(str(random_checkpoint)), made(str(zero_checkpoint))
+    blend = f"{random_checkpoint}~{zero_checkpoint}"
+    assert torch.equal(made(f"{blend}@0"), one)
+    assert torch.allclose(made(f"{blend}@1"), other, atol=1e-6)
+    assert not torch.allclose(made(f"{blend}@0.5"), one, atol=1e-4)
+    named = candidates.network_candidate(f"{blend}@0.5", compute)
+    assert named.name == "random~zero@0.5"
+
+
+def test_at_twice_the_size(validation: Path, tmp_path: Path, zero_checkpoint: Path) -> None:
+    """``--scale 2`` compares with a truth of half the sides; results of x4 are made as small."""
+    models = ("--plans", "1", "--clips", "1", "-n", str(zero_checkpoint))
+    four = run(validation, tmp_path, "--draw-plans", *models)["pairs"][0]["scores"]
+    two = run(validation, tmp_path, *models, "--scale", "2")["pairs"][0]["scores"]
+    assert two["zero"]["psnr_y"] != four["zero"]["psnr_y"]
+    lumas = measure.read_luma(validation / "film-1-1_0003.mkv", None, CPU, 2)
+    assert lumas[0].shape == (HEIGHT // 2, WIDTH // 2)
