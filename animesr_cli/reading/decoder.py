@@ -52,6 +52,8 @@ class Decoded:
     """The frame of this time could not be decoded; the picture is a neighbour's."""
     damaged: bool = False
     """Decoded from data that arrived incomplete."""
+    aspect: Fraction | None = None
+    """Width of a pixel by its height, where the stream says it at this picture."""
 
 
 class Decoder:
@@ -148,6 +150,11 @@ class Decoder:
             self._opened = container, stream
         return self._opened
 
+    def _aspect(self) -> Fraction | None:
+        """As the decoder has it now; PyAV does not show that of a single picture."""
+        _, stream = self._container()
+        return stream.codec_context.sample_aspect_ratio or None
+
     # -- packets to pictures --
 
     def _decode(self) -> Iterator[Decoded]:
@@ -164,7 +171,8 @@ class Decoder:
             # AVI gives some packets a decoding time alone; pictures come with it in display order.
             time = picture.pts if picture.pts is not None else picture.dts
             damaged = picture.is_corrupt or picture.pts in incomplete
-            yield Decoded(picture, time, picture.duration, damaged=damaged)
+            aspect = self._aspect()
+            yield Decoded(picture, time, picture.duration, damaged=damaged, aspect=aspect)
         if good is None or (self._threads == "AUTO" and not losses.is_complete):
             return  # ``pictures`` looks once more
         for time in losses.finish():

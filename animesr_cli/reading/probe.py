@@ -25,9 +25,16 @@ from animesr_cli.settings.limits import MAX_PIXELS
 from animesr_cli.text import shown
 from animesr_cli.video import colour, containers
 from animesr_cli.video.colour import ColourSpec
-from animesr_cli.video.hdr import CURVES, HdrMetadata, check_base_layer, read_hdr
+from animesr_cli.video.hdr import (
+    CURVES,
+    DOLBY_VISION_CODECS,
+    HdrMetadata,
+    check_base_layer,
+    read_hdr,
+)
 from animesr_cli.video.pixel_formats import layout_of, native_format
 from animesr_cli.video.side_data import SideData
+from animesr_cli.video.stream_header import NO_CROP, Crop, read_stream_header
 from animesr_cli.video.timestamps import ContinuousClock, ticks
 
 logger = logging.getLogger(__name__)
@@ -41,7 +48,7 @@ AVFMT_TS_DISCONT: Final = 0x0200
 INTERLACED_FIELD_ORDERS: Final = (2, 3, 4, 5)
 """AVFieldOrder: top first, bottom first, and the two mixed ones."""
 CODEC_SITINGS: Final = {"mjpeg": 2, "webp": 2, "mpeg1video": 2, "theora": 2, "vp3": 2, "dvvideo": 3}
-"""AVCHROMA_LOC_* of the codecs that have only one; PyAV does not show what other streams say."""
+"""AVCHROMA_LOC_* of the codecs that have only one, for streams that do not say."""
 
 DECODING_ERRORS: Final[tuple[type[Exception], ...]] = (av.FFmpegError, ValueError)
 """What a decoder raises over damaged data."""
@@ -91,6 +98,8 @@ class VideoInfo:
     codec: str
     width: int
     height: int
+    crop: Crop = NO_CROP
+    """Edges that the file says are not to be shown; they are no part of ``width``, ``height``."""
     pix_fmt: str
     """As decoded; ``colour.layout`` describes the planes that the reader hands out."""
     sample_aspect_ratio: Fraction
@@ -273,18 +282,24 @@ def _describe(
     matrix: str | None,
 ) -> VideoInfo:
     assert stream.time_base  # choose_stream made sure
-    side_data = SideData(frame)
-    hdr = read_hdr(side_data, _colour_tags(stream.codec_context, frame).transfer, stream)
+    side_data, header = SideData(frame), read_stream_header(stream)
+    transfer = _colour_tags(stream.codec_context, frame).transfer
+    codec = stream.codec_context.codec.canonical_name
+    hdr = read_hdr(
+        side_data, transfer, header.dolby_vision if codec in DOLBY_VISION_CODECS else None
+    )
     check_base_layer(hdr, shown(path))
-    tags, spec, note = describe_colour(stream.codec_context, frame, matrix)
+    tags, spec, note = describe_colour(stream.codec_context, frame, matrix, header.siting)
+    crop = _usable_crop(header.crop, frame, spec.layout)
     flags = container.format.flags
     return VideoInfo(
         path=path,
         container=container.format.name,
         stream_index=stream.index,
         codec=codec_name(stream),
-        width=frame.width,
-        height=frame.height,
+        width=frame.width - crop.left - crop.right,
+        height=frame.height - crop.top - crop.bottom,
+        crop=crop,
         pix_fmt=frame.format.name,
         sample_aspect_ratio=Fraction(stream.sample_aspect_ratio or 1),
         rotation=frame.rotation % 360,
@@ -306,15 +321,27 @@ def _describe(
     )
 
 
+def _usable_crop(crop: Crop, frame: av.VideoFrame, layout: colour.PixelLayout) -> Crop:
+    """The crop in whole chroma samples from the top left corner; none where it leaves nothing."""
+    step_x, step_y = 1 << layout.chroma_shift_x, 1 << layout.chroma_shift_y
+    crop = replace(crop, left=crop.left // step_x * step_x, top=crop.top // step_y * step_y)
+    leaves = crop.left + crop.right < frame.width and crop.top + crop.bottom < frame.height
+    return crop if leaves else NO_CROP
+
+
 def describe_colour(
-    context: VideoCodecContext, frame: av.VideoFrame, matrix: str | None
+    context: VideoCodecContext, frame: av.VideoFrame, matrix: str | None, siting: int = 0
 ) -> tuple[ColourTags, ColourSpec, str]:
-    """The tags of a picture, what it is taken for, and why."""
-    tags = _colour_tags(context, frame)
+    """The tags of a picture, what it is taken for, and why.
+
+    Args:
+        siting: AVCHROMA_LOC number that the stream has; 0 is that of the codec.
+    """
+    tags = _colour_tags(context, frame, siting)
     return tags, *colour_spec(tags, frame.format.name, frame.width, frame.height, matrix)
 
 
-def _colour_tags(context: VideoCodecContext, frame: av.VideoFrame) -> ColourTags:
+def _colour_tags(context: VideoCodecContext, frame: av.VideoFrame, siting: int = 0) -> ColourTags:
     """The picture's own tags, and where it has none, the container's."""
     pairs = {
         "primaries": (frame.color_primaries, context.color_primaries, 2),
@@ -327,7 +354,7 @@ def _colour_tags(context: VideoCodecContext, frame: av.VideoFrame) -> ColourTags
             name: int(from_frame if from_frame != unspecified else from_stream)
             for name, (from_frame, from_stream, unspecified) in pairs.items()
         },
-        siting=CODEC_SITINGS.get(str(context.codec.canonical_name), 0),
+        siting=siting or CODEC_SITINGS.get(str(context.codec.canonical_name), 0),
     )
 
 

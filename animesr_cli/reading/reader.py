@@ -21,13 +21,15 @@ import torch
 from torch import Tensor
 
 from animesr_cli.errors import InputError, UsageError
+from animesr_cli.reading.changes import Changes
 from animesr_cli.reading.decoder import Decoded, Decoder
 from animesr_cli.reading.deinterlace import Deinterlacer
 from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.probe import ColourTags, StreamInfo, VideoInfo, probe
 from animesr_cli.text import shown
+from animesr_cli.video.colour import from_rgb, to_rgb
 from animesr_cli.video.part import WHOLE, Part
-from animesr_cli.video.pixel_formats import Converter, alpha_of, native_format, planes_of
+from animesr_cli.video.pixel_formats import Converter, Plane, alpha_of, native_format, planes_of
 from animesr_cli.video.timestamps import Stamped, TimestampRepair, format_time, ticks
 
 __all__ = ["ColourTags", "Frame", "Reader", "StreamInfo", "VideoInfo", "probe"]
@@ -77,9 +79,13 @@ class Reader:
         self._repair: TimestampRepair[Decoded] = TimestampRepair(
             self.info.time_base, self.info.frame_rate
         )
-        self._converter = Converter(
-            self.info.width, self.info.height, native_format(self.info.pix_fmt)
+        crop = self.info.crop
+        self._size = (  # as it is decoded
+            self.info.width + crop.left + crop.right,
+            self.info.height + crop.top + crop.bottom,
         )
+        self._converter = Converter(*self._size, native_format(self.info.pix_fmt))
+        self._changes = Changes(self.info)
         self._warned: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -126,16 +132,42 @@ class Reader:
         self._report()
 
     def _frame(self, stamped: Stamped[Decoded]) -> Frame:
-        picture, decoded = self._converted(stamped), stamped.picture
-        planes, alpha = planes_of(picture), alpha_of(picture)
+        decoded = stamped.picture
+        if (remark := self._changes.aspect_remark(decoded.aspect)) is not None:
+            self._warn_once("aspect", remark.format(self._clock(stamped)))
+        picture = self._converted(stamped)
+        shifts = self.info.colour.layout
+        alpha = alpha_of(picture)
+        planes = tuple(
+            tensor_of(self._cropped(view, *shift))
+            for view, shift in zip(
+                planes_of(picture),
+                ((0, 0), *((shifts.chroma_shift_x, shifts.chroma_shift_y),) * 2),
+                strict=False,
+            )
+        )
+        if (spec := self._changes.other_colour(picture)) is not None:
+            remark = self._changes.colour_remark(spec)
+            self._warn_once("colour", remark.format(self._clock(stamped)))
+            planes = from_rgb(to_rgb(planes, spec), self.info.colour)
         return Frame(
-            tuple(tensor_of(view) for view in planes),
+            planes,
             stamped.pts,
             stamped.duration,
-            None if alpha is None else tensor_of(alpha),
+            None if alpha is None else tensor_of(self._cropped(alpha)),
             decoded.pts,
             decoded.lost or decoded.damaged,
         )
+
+    def _cropped(self, view: Plane, shift_x: int = 0, shift_y: int = 0) -> Plane:
+        """The part of a plane that is shown, in samples."""
+        info = self.info
+        top, left = info.crop.top >> shift_y, info.crop.left >> shift_x
+        rows, columns = -(-info.height >> shift_y), -(-info.width >> shift_x)
+        return view[top : top + rows, left : left + columns]
+
+    def _clock(self, stamped: Stamped[Decoded]) -> str:
+        return format_time(stamped.pts * self.info.time_base - self.info.clock_start)
 
     def _chosen(self) -> Iterator[Stamped[Decoded]]:
         """Those of the frames that were asked for."""
@@ -184,12 +216,12 @@ class Reader:
 
     def _converted(self, stamped: Stamped[Decoded]) -> av.VideoFrame:
         picture = stamped.picture.picture
-        if (picture.width, picture.height) != (self.info.width, self.info.height):
+        if (picture.width, picture.height) != self._size:
+            width, height = self._size
             self._warn_once(
                 "size",
                 f"the picture size changes to {picture.width}x{picture.height} at "
-                f"{format_time(stamped.pts * self.info.time_base - self.info.clock_start)}; "
-                f"from there on it is scaled to {self.info.width}x{self.info.height}",
+                f"{self._clock(stamped)}; from there on it is scaled to {width}x{height}",
             )
         elif picture.format.name != self.info.pix_fmt:
             self._warn_once(

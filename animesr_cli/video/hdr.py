@@ -2,18 +2,16 @@
 
 PQ and HLG are kept as they are coded: the tags say the curve, and static metadata says what display
 the pictures were mastered on (SMPTE ST 2086) and how bright they get (CTA-861.3 MaxCLL, MaxFALL).
-Both are read from the first picture and written twice, into the encoder's own headers and into the
-container's. Metadata that changes with the picture (Dolby Vision, HDR10+) describes the pictures
-that it was made for and is not carried over. It does not know tone mapping, or how a picture is
-converted.
+Both are read from the first picture and written twice, into the encoder's own headers (here) and
+into the container's (stream_header.py). Metadata that changes with the picture (Dolby Vision,
+HDR10+) describes the pictures that it was made for and is not carried over.
 
 Sources: libavutil's mastering_display_metadata.h and dovi_meta.h, the parameter descriptions of
-x264, x265 and SVT-AV1, RFC 9559 (Matroska), and ETSI GS CCM 001 (the Dolby Vision RPU).
+x264, x265 and SVT-AV1, and ETSI GS CCM 001 (the Dolby Vision RPU).
 """
 
 from __future__ import annotations
 
-import io
 import logging
 import struct
 from collections.abc import Mapping
@@ -21,11 +19,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, Literal, TypeAlias
 
-import av
-from av.container import OutputContainer
-
 from animesr_cli.errors import InputError, UsageError
-from animesr_cli.video.containers import open_made, open_output
 from animesr_cli.video.side_data import SideData
 
 log = logging.getLogger(__name__)
@@ -111,12 +105,14 @@ _LIGHT: Final = struct.Struct("=2I")
 
 
 def read_hdr(
-    side_data: SideData, transfer: int, stream: av.VideoStream | None = None
+    side_data: SideData, transfer: int, recorded_profile: tuple[int, int] | None = None
 ) -> HdrMetadata | None:
-    """What the first picture of a video, its transfer tag and its container say; None: nothing."""
-    dolby_vision = None
-    if stream is not None and stream.codec_context.codec.canonical_name in DOLBY_VISION_CODECS:
-        dolby_vision = _recorded_profile(stream)
+    """What the first picture of a video and its transfer tag say; None: nothing.
+
+    Args:
+        recorded_profile: profile and compatibility of the Dolby Vision that its container records.
+    """
+    dolby_vision = recorded_profile
     if dolby_vision is None:
         dolby_vision = _profile_of_rpu(side_data.get("DOVI_RPU_BUFFER"))
     curve = CURVES.get(transfer)
@@ -152,30 +148,6 @@ def _light(data: bytes | None) -> ContentLight | None:
         return None
     max_cll, max_fall = _LIGHT.unpack_from(data)
     return ContentLight(max_cll=max_cll, max_fall=max_fall) if max_cll or max_fall else None
-
-
-def _recorded_profile(stream: av.VideoStream) -> tuple[int, int] | None:
-    """Profile and compatibility in the Dolby Vision configuration record of the container.
-
-    PyAV does not show the record, but hands it on to a copy of the stream, and the Matroska muxer
-    writes it out as it is.
-    """
-    header = io.BytesIO()
-    try:
-        with open_output(header, format_name="matroska") as output:
-            output.add_stream_from_template(stream, opaque=True)
-            output.start_encoding()
-    except (av.FFmpegError, ValueError) as error:
-        log.debug("the stream cannot be described: %s", error)
-        return None
-    content = header.getvalue()
-    for kind in (b"dvcC", b"dvvC"):
-        _, found, rest = content.partition(_element(_BLOCK_ADD_ID_TYPE, kind))
-        at = rest.find(_BLOCK_ADD_ID_EXTRA_DATA.to_bytes(2, "big"))
-        if found and at >= 0:
-            record = rest[at + 3 :]  # behind the identifier and a size of one byte
-            return record[2] >> 1, record[4] >> 4  # behind two bytes of version
-    return None
 
 
 def _profile_of_rpu(rpu: bytes | None) -> tuple[int, int] | None:
@@ -318,116 +290,3 @@ def is_replaced(options: Mapping[str, str], codec: str) -> bool:
     option, *names = _OPTIONS[codec]
     keys = [part.partition("=")[0] for part in options.get(option, "").split(":")]
     return any(keys.count(name) > 1 for name in names)
-
-
-# ---- writing: the container ----------------------------------------------------------------------
-
-# Element identifiers of Matroska (RFC 9559, section 5.1).
-_EBML, _DOC_TYPE, _SEGMENT, _INFO, _TIMESTAMP_SCALE = (
-    0x1A45DFA3, 0x4282, 0x18538067, 0x1549A966, 0x2AD7B1,
-)  # fmt: skip
-_TRACKS, _TRACK_ENTRY, _TRACK_NUMBER, _TRACK_UID, _TRACK_TYPE, _CODEC_ID = (
-    0x1654AE6B, 0xAE, 0xD7, 0x73C5, 0x83, 0x86,
-)  # fmt: skip
-_VIDEO, _PIXEL_WIDTH, _PIXEL_HEIGHT, _COLOUR, _CLUSTER, _TIMESTAMP = (
-    0xE0, 0xB0, 0xBA, 0x55B0, 0x1F43B675, 0xE7,
-)  # fmt: skip
-_SITING_HORIZONTAL, _SITING_VERTICAL, _MAX_CLL, _MAX_FALL = 0x55B7, 0x55B8, 0x55BC, 0x55BD
-_MASTERING_METADATA, _FIRST_MASTERING_VALUE = 0x55D0, 0x55D1
-_BLOCK_ADD_ID_TYPE, _BLOCK_ADD_ID_EXTRA_DATA = 0x41E7, 0x41ED
-
-_VIDEO_TRACK: Final = 1
-_SITINGS: Final = {1: (1, 2), 2: (2, 2), 3: (1, 1)}
-"""AVCHROMA_LOC_* -> Matroska's horizontal and vertical siting (1: with the first luma sample)."""
-_CODEC_IDS: Final = {
-    "hevc": b"V_MPEGH/ISO/HEVC",
-    "h264": b"V_MPEG4/ISO/AVC",
-    "av1": b"V_AV1",
-    "vp9": b"V_VP9",
-    "ffv1": b"V_FFV1",
-    "prores": b"V_PRORES",
-}
-"""By FFmpeg's name of the codec."""
-
-
-def container_keeps(codec: str) -> bool:
-    """Whether ``add_described_stream`` knows what this encoder makes."""
-    return av.codec.Codec(codec, "w").canonical_name in _CODEC_IDS
-
-
-def add_described_stream(
-    output: OutputContainer, encoder: av.VideoStream, metadata: HdrMetadata, siting: int
-) -> av.VideoStream:
-    """A stream for the packets of an open encoder, with the static metadata in its header.
-
-    PyAV has no call for that, but a stream made after another takes its metadata over: so one is
-    made after the only stream of an empty file that says it. ``encoder`` is a stream of another
-    container, which is never written; ``siting`` is an AVCHROMA_LOC number.
-    """
-    source = encoder.codec_context
-    codec_id = _CODEC_IDS[str(source.codec.canonical_name)]
-    empty = io.BytesIO(_empty_file(codec_id, metadata, siting))
-    with open_made(empty, format_name="matroska") as template:
-        stream = output.add_stream_from_template(template.streams.video[0], opaque=True)
-    assert isinstance(stream, av.VideoStream)
-    target = stream.codec_context
-    for name in (
-        "width", "height", "pix_fmt", "sample_aspect_ratio", "framerate",
-        "color_primaries", "color_trc", "colorspace", "color_range",
-    ):  # fmt: skip
-        setattr(target, name, getattr(source, name))
-    stream.time_base = encoder.time_base
-    if source.extradata:
-        target.extradata = source.extradata
-    if source.codec_tag.strip("\0"):
-        target.codec_tag = source.codec_tag
-    return stream
-
-
-def _empty_file(codec_id: bytes, metadata: HdrMetadata, siting: int) -> bytes:
-    """A Matroska file of one video track and no picture."""
-    colour = b""
-    if siting in _SITINGS:
-        horizontal, vertical = _SITINGS[siting]
-        colour += _number(_SITING_HORIZONTAL, horizontal) + _number(_SITING_VERTICAL, vertical)
-    if metadata.light is not None:
-        colour += _number(_MAX_CLL, metadata.light.max_cll)
-        colour += _number(_MAX_FALL, metadata.light.max_fall)
-    if metadata.mastering is not None:
-        colour += _element(_MASTERING_METADATA, _mastering_values(metadata.mastering))
-    video = _number(_PIXEL_WIDTH, 16) + _number(_PIXEL_HEIGHT, 16) + _element(_COLOUR, colour)
-    track = (
-        _number(_TRACK_NUMBER, 1)
-        + _number(_TRACK_UID, 1)
-        + _number(_TRACK_TYPE, _VIDEO_TRACK)
-        + _element(_CODEC_ID, codec_id)
-        + _element(_VIDEO, video)
-    )
-    segment = (
-        _element(_INFO, _number(_TIMESTAMP_SCALE, 1_000_000))
-        + _element(_TRACKS, _element(_TRACK_ENTRY, track))
-        + _element(_CLUSTER, _number(_TIMESTAMP, 0))
-    )
-    return _element(_EBML, _element(_DOC_TYPE, b"matroska")) + _element(_SEGMENT, segment)
-
-
-def _mastering_values(display: MasteringDisplay) -> bytes:
-    points = (display.red, display.green, display.blue, display.white)
-    values = [number for point in points for number in point]
-    values += [display.max_luminance, display.min_luminance]
-    return b"".join(
-        _element(_FIRST_MASTERING_VALUE + place, struct.pack(">d", float(value)))
-        for place, value in enumerate(values)
-    )
-
-
-def _number(identifier: int, value: int) -> bytes:
-    return _element(identifier, value.to_bytes(4, "big"))
-
-
-def _element(identifier: int, body: bytes) -> bytes:
-    """An EBML element; sizes below 127 take one byte, as FFmpeg writes them."""
-    name = identifier.to_bytes((identifier.bit_length() + 7) // 8, "big")
-    size = len(body)
-    length = bytes([size | 0x80]) if size < 127 else (size | 1 << 56).to_bytes(8, "big")
-    return name + length + body

@@ -42,12 +42,12 @@ from animesr_cli.video.containers import open_output
 from animesr_cli.video.hdr import (
     LEAST_DEPTH,
     check_carrier,
-    container_keeps,
     is_hdr,
     losses,
     with_metadata,
 )
 from animesr_cli.video.pixel_formats import has_alpha, layout_of, native_format
+from animesr_cli.video.stream_header import container_keeps
 
 log = logging.getLogger(__name__)
 

@@ -32,9 +32,10 @@ from animesr_cli.errors import UsageError
 from animesr_cli.reading.probe import VideoInfo
 from animesr_cli.text import shown
 from animesr_cli.video.containers import open_output
-from animesr_cli.video.hdr import add_described_stream, container_keeps, is_replaced
+from animesr_cli.video.hdr import is_replaced
 from animesr_cli.video.part import WHOLE, Part
 from animesr_cli.video.pixel_formats import filled_frame
+from animesr_cli.video.stream_header import add_described_stream, container_keeps
 from animesr_cli.video.timestamps import seconds, ticks
 from animesr_cli.writing.encoders import (
     FORMATS,
