@@ -1,7 +1,9 @@
-"""The output as a file: its name, the hidden part file in its place, and errors of the disk.
+"""The output as a file: the hidden part file in its place, its lock, and errors of the disk.
 
-A run writes to ``.NAME.part`` in the output's own folder and holds a lock on it; the finished file
-is renamed, which no reader ever sees half done. It does not know what is in the file.
+A run writes to a hidden file of its own in the output's folder, made exclusively, and holds a lock
+beside it; the finished file is renamed, which no reader ever sees half done. What a killed run left
+is removed by the next run on the same output, which knows it by its name (see ``file_names``) and
+by its lock, that nobody holds any more. Nothing else is ever removed.
 """
 
 from __future__ import annotations
@@ -9,9 +11,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import logging
 import os
+import random
 import stat
-import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,34 +25,22 @@ from typing import Any, Final, Self
 import av
 
 from animesr_cli.errors import AnimesrError, DiskFullError, OutputError, UsageError
-from animesr_cli.text import shown
+from animesr_cli.file_names import COMPLETE, LOCK, PART, hidden_name, new_token, token_of
+from animesr_cli.open_folder import MOVES_OPEN_FILES, Lock, OpenFolder, flush_file, lock
+from animesr_cli.text import shown, size_text
 
-if sys.platform != "win32":
-    import fcntl
+log = logging.getLogger(__name__)
 
-LONGEST_NAME_BYTES: Final = 255
-"""Of one file name, on every usual file system."""
+Warn = Callable[[str], None]
 
 DISK_FULL_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT)
-NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
-"""A link under the part file's name is refused: someone else put it there."""
 
-GIGABYTE: Final = 10**9
-LEAST_MISSING_GB: Final = 0.1
-
-
-# ---- names ---------------------------------------------------------------------------------------
+CONTENDERS_PATIENCE: Final = 5
+"""Times that runs which begin in the same moment give way to one another."""
+GIVING_WAY_SECONDS: Final = 0.05
 
 
-def check_name(output: Path) -> None:
-    """Raise ``UsageError`` for a name that no file can have."""
-    if "\0" in os.fspath(output):
-        raise UsageError(f"the output name {shown(output)!r} holds a NUL byte")
-    length = len(os.fsencode(output.name))
-    if length > LONGEST_NAME_BYTES:
-        raise UsageError(
-            f"the output name is too long: {length} bytes, and {LONGEST_NAME_BYTES} fit"
-        )
+# ---- places --------------------------------------------------------------------------------------
 
 
 def check_place(output: Path, source: Path, *, overwrite: bool) -> None:
@@ -86,20 +78,6 @@ def _check_existing(output: Path, source: Path, overwrite: bool) -> None:
         raise OutputError(f"{shown(output)} exists", "-y overwrites it")
 
 
-def part_of(output: Path) -> Path:
-    """The hidden file that is written in place of ``output``, in the same folder."""
-    return output.with_name("." + shortened(output.name, len("." + ".part")) + ".part")
-
-
-def shortened(name: str, more_bytes: int) -> str:
-    """A file's name such that so many bytes more still make a name, and that is no other's."""
-    encoded, room = os.fsencode(name), LONGEST_NAME_BYTES - more_bytes
-    if len(encoded) <= room:
-        return name
-    digest = hashlib.sha256(encoded).hexdigest()[:16].encode()
-    return os.fsdecode(encoded[: room - len(b"-" + digest)] + b"-" + digest)
-
-
 # ---- errors --------------------------------------------------------------------------------------
 
 
@@ -111,18 +89,17 @@ def explained(output: Path, missing_bytes: Callable[[], int] = lambda: 0) -> Ite
     except AnimesrError:
         raise
     except (av.FFmpegError, OSError) as error:
-        raise _explanation(error, output, missing_bytes) from error
+        raise explanation(error, output, missing_bytes) from error
 
 
-def _explanation(
-    error: av.FFmpegError | OSError, output: Path, missing_bytes: Callable[[], int]
+def explanation(
+    error: av.FFmpegError | OSError, output: Path, missing_bytes: Callable[[], int] = lambda: 0
 ) -> AnimesrError:
+    """The family's error for one of FFmpeg or the system, met while ``output`` was written."""
     if error.errno in DISK_FULL_ERRORS:
-        gigabytes = max(missing_bytes() / GIGABYTE, LEAST_MISSING_GB)
         what = "the disk is full" if error.errno == errno.ENOSPC else "the disk quota is used up"
         return DiskFullError(
-            f"{what}: {shown(output)} could not be finished",
-            f"free {gigabytes:.1f} GB and run again",
+            f"{what}: {shown(output)} could not be finished", _room_hint(missing_bytes)
         )
     if error.errno == errno.ENAMETOOLONG:
         return UsageError(f"the output name is too long: {shown(output)}")
@@ -131,8 +108,152 @@ def _explanation(
             f"files as large as {shown(output)} would become are not allowed where it goes",
             "write to another disk, or in pieces with --start and --end",
         )
-    reason = (error.strerror or str(error)).lower()
-    return OutputError(f"{shown(output)} cannot be written: {reason}")
+    return OutputError(f"{shown(output)} cannot be written: {_reason(error)}")
+
+
+def _room_hint(missing_bytes: Callable[[], int]) -> str:
+    """How much to free, as far as it is known."""
+    try:
+        missing = missing_bytes()
+    except OSError:  # the folder is gone as well
+        missing = 0
+    if missing <= 0:
+        return "free some room and run again"
+    return f"free {size_text(missing)} and run again"
+
+
+def _reason(error: av.FFmpegError | OSError) -> str:
+    return (error.strerror or str(error)).lower()
+
+
+# ---- who writes an output ------------------------------------------------------------------------
+
+
+class Claim:
+    """One run's right to write an output, and the hidden names that are its own.
+
+    Claiming removes what dead runs left for the same output.
+
+    Args:
+        folder: where the output goes.
+        name: the output's, there.
+        alone: whether another living run on the same output is an error.
+        warn: is told where the file system has no locks.
+        bury: removes what a dead run was writing, by its hidden name in the folder.
+
+    Raises:
+        OutputError: another run is writing the output.
+        OSError: the folder is missing, or may not be written.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        *,
+        alone: bool = True,
+        warn: Warn = log.info,
+        bury: Callable[[OpenFolder, str], None] = OpenFolder.remove,
+    ) -> None:
+        self.released = False
+        self.folder = OpenFolder(folder)
+        self._name = name
+        self._bury = bury
+        try:
+            self.token = self._contend(alone, warn)
+        except BaseException:
+            self.folder.close()
+            raise
+
+    def hidden(self, suffix: str = PART) -> str:
+        """A hidden name of this run, in the folder."""
+        return hidden_name(self._name, self.token, suffix)
+
+    def _contend(self, alone: bool, warn: Warn) -> str:
+        """Lock a token of one's own, unless another is locked; who sees another gives way."""
+        for _ in range(CONTENDERS_PATIENCE):
+            if self._lives_another(None) and alone:
+                break
+            token = new_token(self._name)
+            found = self._lock_new(token)
+            if found is Lock.UNKNOWN:
+                warn(
+                    f"the file system of {shown(self.folder.path)} has no locks: a second run on "
+                    "the same output would not be noticed"
+                )
+                return token
+            is_ours = found is Lock.TAKEN and self.folder.leads_to(
+                hidden_name(self._name, token, LOCK), self._lock
+            )  # not where another run took it for a dead one's, before it was locked
+            if is_ours and not (alone and self._lives_another(token)):
+                return token
+            self._let_go(token)
+            time.sleep(GIVING_WAY_SECONDS * random.random())
+        raise OutputError(
+            f"another run is writing {shown(self.folder.path / self._name)}",
+            "wait for it, or choose another name",
+        )
+
+    def _lock_new(self, token: str) -> Lock:
+        name = hidden_name(self._name, token, LOCK)
+        self._lock = self.folder.create(name)
+        try:
+            found = lock(self._lock)
+            if found is Lock.UNKNOWN:  # it tells nobody anything
+                self.folder.remove(name)
+            return found
+        except BaseException:
+            self._let_go(token)
+            raise
+
+    def _lives_another(self, own: str | None) -> bool:
+        """Whether another run holds its lock; what dead ones left is removed."""
+        living = False
+        for entry in self.folder.names():
+            token = token_of(entry, self._name, LOCK)
+            if token is not None and token != own:
+                living |= self._lives(token, entry)
+        return living
+
+    def _lives(self, token: str, lock_name: str) -> bool:
+        try:
+            descriptor = self.folder.open(lock_name)
+        except PermissionError:
+            return True  # another user's: Windows refuses it while it is locked, too
+        except OSError:
+            return False  # it went meanwhile, or is a link: not ours
+        try:
+            found = lock(descriptor)
+            if found is Lock.TAKEN and self.folder.leads_to(lock_name, descriptor):
+                with suppress(OSError):  # another user's, perhaps: it stands in nobody's way
+                    self._bury(self.folder, hidden_name(self._name, token, PART))
+                if MOVES_OPEN_FILES:
+                    self.folder.remove(lock_name)
+        finally:
+            os.close(descriptor)
+        if found is Lock.TAKEN and not MOVES_OPEN_FILES:
+            with suppress(OSError):
+                self.folder.remove(lock_name)
+        return found is Lock.HELD
+
+    def _let_go(self, token: str) -> None:
+        """Remove the lock, before or after closing it, as the system wants."""
+        name = hidden_name(self._name, token, LOCK)
+        if MOVES_OPEN_FILES:
+            self.folder.remove(name)
+        os.close(self._lock)
+        if not MOVES_OPEN_FILES:
+            with suppress(OSError):  # another run may have seen it in between
+                self.folder.remove(name)
+
+    def release(self) -> None:
+        """Give up the right; the part must be gone or have its name."""
+        if self.released:
+            return
+        self.released = True
+        with suppress(OSError):
+            self._let_go(self.token)
+        self.folder.close()
 
 
 # ---- the part file -------------------------------------------------------------------------------
@@ -148,92 +269,86 @@ class Sink(io.FileIO):
         return len(memoryview(data))
 
 
-def locked(descriptor: int, path: Path) -> bool:
-    """Take the lock of an open part file or folder; False while a living run holds it."""
-    if sys.platform == "win32":
-        return True  # a second run is not noticed there
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return leads_to(path, descriptor)  # else the other run ended, and its part went, in between
-
-
-def leads_to(path: Path, descriptor: int) -> bool:
-    """Whether a name still leads to what was opened under it."""
-    with suppress(FileNotFoundError):
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
-    return False
-
-
 class PartFile:
     """The file in which an output is made; gone when the ``with`` is left, unless it was published.
 
-    What a killed run left under its name is taken over; a living run holds a lock on it.
+    Args:
+        alone: whether another living run on the same output is an error.
+        warn: is told where the file system has no locks.
+
+    Raises:
+        OutputError: another run is writing the output.
+        OSError: it cannot be made.
     """
 
-    def __init__(self, output: Path) -> None:
+    def __init__(self, output: Path, *, alone: bool = True, warn: Warn = log.info) -> None:
         self.output = Path(os.path.realpath(output))  # a symbolic link stays one
-        self.path = part_of(self.output)
         self._kept = False
         self._final_size: int | None = None
-        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | NO_FOLLOW, 0o666)
-        if not locked(self._descriptor, self.path):
-            os.close(self._descriptor)
-            raise OutputError(
-                f"another run is writing {shown(output)}, through {shown(self.path)}",
-                "wait for it, or choose another name",
-            )
-        if os.fstat(self._descriptor).st_nlink > 1:
-            self._let_go_of_output()
-        os.ftruncate(self._descriptor, 0)
+        self._claim = Claim(self.output.parent, self.output.name, alone=alone, warn=warn)
+        self._name = self._claim.hidden()
+        try:
+            self._descriptor = self._claim.folder.create(self._name)
+        except BaseException:
+            self._claim.release()
+            raise
         self.sink = Sink(self._descriptor, "w", closefd=False)
         self.sink.name = str(self.path)
 
-    def _let_go_of_output(self) -> None:
-        """A run that was killed while it renamed left one file under both names."""
-        self.path.unlink()
-        os.close(self._descriptor)
-        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-        locked(self._descriptor, self.path)
+    @property
+    def path(self) -> Path:
+        """Where it is, as long as nobody moves its folder."""
+        return self.output.with_name(self._name)
 
     @property
     def size(self) -> int:
-        """Bytes so far, or when the ``with`` was left."""
+        """Bytes so far, or when the file was closed."""
         if self._final_size is not None:
             return self._final_size
         return os.fstat(self._descriptor).st_size
 
+    def check_there(self) -> None:
+        """Raise ``OutputError`` where the file or its folder was removed during the run."""
+        if not self._claim.folder.is_there():
+            raise OutputError(f"the folder {shown(self.output.parent)} was removed during the run")
+        if self._final_size is None and not self._claim.folder.leads_to(
+            self._name, self._descriptor
+        ):
+            raise OutputError(f"{shown(self.path)} was removed during the run")
+
     def publish(self, *, overwrite: bool) -> None:
         """Flush the file to the disk and give it the output's name; on failure it is kept."""
+        folder = self._claim.folder
         with explained(self.output):
-            os.fsync(self._descriptor)
+            self.check_there()
+            flush_file(self._descriptor)
+        if not MOVES_OPEN_FILES:
+            self._close()
         try:
             if overwrite:
-                self.path.replace(self.output)
+                folder.replace(self._name, folder, self.output.name)
             else:
-                self._rename_to_new()
+                folder.move(self._name, folder, self.output.name)
         except OSError as error:
-            self._kept = True
-            reason = (error.strerror or str(error)).lower()
-            raise OutputError(
-                f"the finished file could not be renamed to {shown(self.output)}: {reason}",
-                f"it is complete, as {shown(self.path)}",
-            ) from error
-        flush_folder(self.output.parent)
+            self._keep()
+            what = f"the finished file could not be renamed to {shown(self.output)}"
+            raise unnamed(error, what, f"it is complete, as {shown(self.path)}") from error
+        folder.flush()
+        self._claim.release()
 
-    def _rename_to_new(self) -> None:
-        """Rename unless the name is taken: a link is refused where a rename would replace."""
-        try:
-            self.output.hardlink_to(self.path)
-        except FileExistsError:
-            raise
-        except OSError:  # a file system without hard links
-            if self.output.exists():
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
-            self.path.rename(self.output)
-        else:
-            self.path.unlink()
+    def _keep(self) -> None:
+        """Under a name that no run removes, where that can be had."""
+        self._kept = True
+        complete = self._claim.hidden(COMPLETE)
+        with suppress(OSError):
+            self._claim.folder.replace(self._name, self._claim.folder, complete)
+            self._name = complete
+
+    def _close(self) -> None:
+        self.sink.close()
+        if self._final_size is None:
+            self._final_size = self.size
+            os.close(self._descriptor)
 
     def __enter__(self) -> Self:
         return self
@@ -244,18 +359,49 @@ class PartFile:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.sink.close()
-        self._final_size = self.size
-        if not self._kept and leads_to(self.path, self._descriptor):
-            self.path.unlink()
-        os.close(self._descriptor)
-
-
-def flush_folder(folder: Path) -> None:
-    """Make a new name survive a power loss, where folders can be flushed."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
+        folder = self._claim.folder
         try:
-            os.fsync(descriptor)
+            if not MOVES_OPEN_FILES:
+                self._close()
+            if not self._kept and self._is_ours():
+                folder.remove(self._name)
+            self._close()
         finally:
-            os.close(descriptor)
+            self._claim.release()
+
+    def _is_ours(self) -> bool:
+        """Whether what bears the hidden name is the file that was made, as far as can be known."""
+        if self._claim.released:
+            return False
+        if self._final_size is not None:  # Windows, where nobody could rename it before
+            return True
+        return self._claim.folder.leads_to(self._name, self._descriptor)
+
+
+def unnamed(error: OSError, what: str, where: str) -> AnimesrError:
+    """What is said where something finished could not get its name.
+
+    Args:
+        what: happened: "the finished file could not be renamed to out.mkv".
+        where: it is now.
+    """
+    if error.errno in DISK_FULL_ERRORS:
+        return DiskFullError(f"the disk is full: {what}", f"free some room; {where}")
+    return OutputError(f"{what}: {_reason(error)}", where)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a whole file, or replace one, or leave what was there.
+
+    Raises:
+        DiskFullError, OutputError: what was there before is untouched.
+    """
+    with explained(path, lambda: len(content)), PartFile(path, alone=False) as part:
+        part.sink.write(content)
+        part.publish(overwrite=True)
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -18,3 +18,12 @@ def visible(text: str) -> str:
 def shown(path: Path | str) -> str:
     """A file name for people: control characters and bytes that are no UTF-8 are escaped."""
     return visible(os.fsencode(path).decode("utf-8", "backslashreplace"))
+
+
+def size_text(count: float) -> str:
+    """A number of bytes for people, in decimal units."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.2f} GB" if count < 100 else f"{count:.0f} GB"

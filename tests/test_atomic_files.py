@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 
-from animesr_cli.atomic_files import PartFile, check_name, check_place, explained, part_of
+from animesr_cli import atomic_files
+from animesr_cli.atomic_files import PartFile, check_place, explained, write_file
 from animesr_cli.errors import DiskFullError, OutputError, UsageError
+from animesr_cli.file_names import LOCK, PART, hidden_name, new_token
+from animesr_cli.open_folder import Lock, OpenFolder, lock
 
 
 @pytest.fixture
@@ -24,39 +30,6 @@ def source(tmp_path: Path) -> Path:
 
 def listing(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
-
-
-# ---- names ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "name", ["a.mp4", "-a.mp4", "a b'\"%03d:\n😀.mp4", "\udce9.mp4", "é" * 125 + ".mp4", "x" * 255]
-)
-def test_any_name_that_a_file_can_have_has_a_part_file(name: str, tmp_path: Path) -> None:
-    """It is hidden, in the same folder, can be made, and ends in .part."""
-    output = tmp_path / name
-    check_name(output)
-    with PartFile(output) as part:
-        assert part.path.parent == output.parent
-        assert part.path.name.startswith(".")
-        assert part.path.name.endswith(".part")
-        assert part.path.is_file()
-    assert listing(tmp_path) == []
-
-
-def test_long_names_that_differ_have_different_part_files(tmp_path: Path) -> None:
-    """A shortened name is made unique, so two outputs never share a part file."""
-    names = ["x" * 250 + f"{number}.mp4" for number in range(3)]
-    assert len({part_of(tmp_path / name) for name in names}) == 3
-
-
-@pytest.mark.parametrize(
-    ("name", "message"), [("x" * 256, "256 bytes, and 255 fit"), ("a\0b.mp4", "NUL")]
-)
-def test_names_that_no_file_can_have(name: str, message: str, tmp_path: Path) -> None:
-    """Too long or with a NUL byte: a usage error."""
-    with pytest.raises(UsageError, match=message):
-        check_name(tmp_path / name)
 
 
 # ---- places --------------------------------------------------------------------------------------
@@ -158,23 +131,176 @@ def test_a_second_run_on_one_output_is_refused(tmp_path: Path) -> None:
     assert listing(tmp_path) == []
 
 
-def test_what_a_killed_run_left_is_taken_over(tmp_path: Path) -> None:
-    """A part file without an owner does not stand in the way, and is gone after the next run."""
+KILLED = """
+import os, sys
+from pathlib import Path
+from animesr_cli.atomic_files import PartFile
+part = PartFile(Path(sys.argv[1]))
+part.sink.write(b"half")
+os._exit(9)
+"""
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
+    """Its part and its lock, by the next run on the same output, and by no other."""
     output = tmp_path / "out.mp4"
-    part_of(output).write_bytes(b"left by a killed run")
-    with PartFile(output):
+    subprocess.run([sys.executable, "-c", KILLED, output], check=False)
+    left = listing(tmp_path)
+    assert [Path(name).suffix for name in left] == [".lock", ".part"]
+    with PartFile(tmp_path / "other.mp4"):
         pass
+    assert listing(tmp_path) == left
+    with PartFile(output):
+        assert not set(left) & set(listing(tmp_path))
     assert listing(tmp_path) == []
 
 
-def test_a_planted_link_is_not_followed(tmp_path: Path) -> None:
-    """A link under the part file's name, as another user could make, does not lead elsewhere."""
+def test_a_users_own_hidden_files_are_never_touched(tmp_path: Path) -> None:
+    """Whatever they are called, the tool writes beside them, killed runs or not."""
+    output = tmp_path / "q.mkv"
+    other = hidden_name("other.mkv", new_token("other.mkv"), LOCK)
+    for name in (
+        ".q.mkv.part", ".q.mkv.lock", ".q.mkv.0123456789abcdef.part",
+        ".q.mkv.0123456789abcdef.lock", other,
+    ):  # fmt: skip
+        (tmp_path / name).write_text("mine")
+    (tmp_path / ".q.mkv.part.d").mkdir()
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    check_place(output, tmp_path / ".q.mkv.part", overwrite=False)
+    with PartFile(output) as part:
+        part.sink.write(b"new")
+        part.publish(overwrite=False)
+    output.unlink()
+    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+
+
+def test_an_existing_file_is_never_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hidden name that is there already, by a link or a file, is refused: O_EXCL."""
     victim = tmp_path / "victim"
     victim.write_bytes(b"precious")
-    part_of(tmp_path / "out.mp4").symlink_to(victim)
-    with pytest.raises(OSError, match=r"symbolic links|Too many levels"):
+    token = new_token("out.mp4")
+    monkeypatch.setattr(atomic_files, "new_token", lambda name: token)
+    (tmp_path / hidden_name("out.mp4", token, PART)).symlink_to(victim)
+    with pytest.raises(FileExistsError):
         PartFile(tmp_path / "out.mp4")
     assert victim.read_bytes() == b"precious"
+    assert listing(tmp_path) == [hidden_name("out.mp4", token, PART), "victim"]
+
+
+def test_a_folder_that_is_swapped_for_a_link_leads_nowhere(tmp_path: Path) -> None:
+    """The file stays in the folder that was opened, and the one behind the link is as it was."""
+    folder, victim = tmp_path / "folder", tmp_path / "victim"
+    folder.mkdir()
+    victim.mkdir()
+    with PartFile(folder / "out.mp4") as part:
+        (victim / part.path.name).write_bytes(b"precious")
+        (victim / "out.mp4").write_bytes(b"precious")
+        folder.rename(tmp_path / "moved")
+        folder.symlink_to(victim)
+        part.sink.write(b"new")
+        part.publish(overwrite=True)
+    assert {path.read_bytes() for path in victim.iterdir()} == {b"precious"}
+    assert len(listing(victim)) == 2
+    assert (tmp_path / "moved" / "out.mp4").read_bytes() == b"new"
+    assert listing(tmp_path / "moved") == ["out.mp4"]
+
+
+def test_a_folder_that_is_removed_during_the_run(tmp_path: Path) -> None:
+    """It is said in one sentence, code 4, and nobody speaks of a complete file."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with PartFile(folder / "out.mp4") as part:
+        part.sink.write(b"new")
+        shutil.rmtree(folder)
+        with pytest.raises(
+            OutputError, match=r"the folder .* was removed during the run"
+        ) as caught:
+            part.publish(overwrite=False)
+    assert caught.value.hint is None
+    with PartFile(tmp_path / "out.mp4") as part:
+        part.path.unlink()
+        with pytest.raises(OutputError, match=r"\.part was removed during the run"):
+            part.publish(overwrite=False)
+
+
+def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It works, says so once, and leaves nothing behind."""
+    monkeypatch.setattr(atomic_files, "lock", lambda descriptor: Lock.UNKNOWN)
+    said: list[str] = []
+    with PartFile(tmp_path / "out.mp4", warn=said.append) as part:
+        assert [Path(name).suffix for name in listing(tmp_path)] == [".part"]
+        part.sink.write(b"new")
+        part.publish(overwrite=False)
+    assert listing(tmp_path) == ["out.mp4"]
+    assert len(said) == 1
+    assert "has no locks" in said[0]
+
+
+def test_a_lock_that_another_took_for_a_dead_ones_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between making and locking it, another run may look at it and remove it."""
+    calls: list[int] = []
+
+    def seen(descriptor: int) -> Lock:
+        calls.append(descriptor)
+        if len(calls) == 1:
+            for name in listing(tmp_path):
+                (tmp_path / name).unlink()
+        return lock(descriptor)
+
+    monkeypatch.setattr(atomic_files, "lock", seen)
+    with PartFile(tmp_path / "out.mp4"):
+        assert [Path(name).suffix for name in listing(tmp_path)] == [".lock", ".part"]
+    assert listing(tmp_path) == []
+    assert len(calls) == 2
+
+
+def test_runs_that_begin_together_do_not_both_write(tmp_path: Path) -> None:
+    """Of many that start in the same moment, at most one has the output at any time."""
+    code = KILLED.replace(
+        "os._exit(9)",
+        "began = time.monotonic(); time.sleep(0.3); part.__exit__(None, None, None)\n"
+        "print(began, time.monotonic())",
+    )
+    code = code.replace("part =", "sys.stdin.read(); import time\npart =")
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, tmp_path / "out.mp4"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for _ in range(6)
+    ]  # fmt: skip
+    time.sleep(2)  # until all have imported what they need
+    for run in runs:
+        assert run.stdin is not None
+        run.stdin.close()
+        run.stdin = None
+    ended = [(*run.communicate(), run.returncode) for run in runs]
+    assert all("another run is writing" in errors for _, errors, status in ended if status)
+    spans = sorted(tuple(map(float, told.split())) for told, _, status in ended if not status)
+    assert spans
+    assert all(first[1] <= second[0] for first, second in itertools.pairwise(spans))
+    assert listing(tmp_path) == []
+
+
+def test_a_whole_file_is_written_or_the_old_one_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that replace one file do not hinder each other; an error leaves what was there."""
+    path = tmp_path / "page.html"
+    with PartFile(path):
+        write_file(path, b"one")
+        write_file(path, b"two")
+    assert path.read_bytes() == b"two"
+
+    def full(self: OpenFolder, *names: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(OpenFolder, "replace", full)
+    with pytest.raises(DiskFullError):
+        write_file(path, b"three")
+    assert path.read_bytes() == b"two"
 
 
 def test_publishing_replaces_only_with_overwrite(tmp_path: Path) -> None:
@@ -188,11 +314,13 @@ def test_publishing_replaces_only_with_overwrite(tmp_path: Path) -> None:
     assert output.read_bytes() == b"appeared"
     assert part.path.read_bytes() == b"new"
     assert str(part.path) in (caught.value.hint or "")
+    kept = part.path
     with PartFile(output) as part:
         part.path.write_bytes(b"newer")
         part.publish(overwrite=True)
     assert output.read_bytes() == b"newer"
-    assert listing(tmp_path) == ["out.mp4"]
+    assert listing(tmp_path) == [kept.name, "out.mp4"]  # what is complete is the user's to remove
+    assert kept.read_bytes() == b"new"
 
 
 @pytest.mark.parametrize("links", [True, False])
@@ -201,11 +329,11 @@ def test_publishing_a_new_file(
 ) -> None:
     """Under its name there is one file with one link, on file systems without hard links too."""
 
-    def refuse(self: Path, target: Path) -> None:
+    def refuse(*names: str, **options: object) -> None:
         raise PermissionError(errno.EPERM, "no links here")
 
     if not links:
-        monkeypatch.setattr(Path, "hardlink_to", refuse)
+        monkeypatch.setattr(os, "link", refuse)
     output = tmp_path / "out.mp4"
     with PartFile(output) as part:
         part.path.write_bytes(b"new")
@@ -267,7 +395,7 @@ def test_errors_of_the_system_have_their_kind(
     with pytest.raises(kind, match=message) as caught, explained(tmp_path / "x", lambda: 3 * 10**9):
         raise OSError(number, os.strerror(number))
     if kind is DiskFullError:
-        assert getattr(caught.value, "hint", None) == "free 3.0 GB and run again"
+        assert getattr(caught.value, "hint", None) == "free 3.00 GB and run again"
 
 
 def test_a_part_file_needs_no_more_than_one_descriptor(tmp_path: Path) -> None:

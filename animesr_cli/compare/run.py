@@ -14,13 +14,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
-from animesr_cli.atomic_files import PartFile, check_name, check_place, explained
+from animesr_cli.atomic_files import PartFile, check_place, explained
 from animesr_cli.compare.page import compare_page, facts
 from animesr_cli.compare.pictures import Comparison
 from animesr_cli.compare.report import Layout, Moment, MomentScores, Report
 from animesr_cli.compare.sheet import Row, draw_sheet, row_of, small
 from animesr_cli.compare.split_screen import write_split_screen
 from animesr_cli.errors import UsageError
+from animesr_cli.file_names import check_name
 from animesr_cli.reading.y4m import PIPE
 from animesr_cli.settings import CompareSettings, UpscaleSettings
 from animesr_cli.text import shown

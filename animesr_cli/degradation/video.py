@@ -21,7 +21,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from animesr_cli.atomic_files import PartFile, check_name, check_place, explained
+from animesr_cli.atomic_files import PartFile, check_place, explained
 from animesr_cli.bounded import MEBIBYTE, UnfitError, read_bytes
 from animesr_cli.degradation.lbo import LoadedOperator, load_operator
 from animesr_cli.degradation.operators import (
@@ -38,6 +38,7 @@ from animesr_cli.degradation.operators import (
     shrink,
 )
 from animesr_cli.errors import InputError, UsageError
+from animesr_cli.file_names import check_name
 from animesr_cli.model.devices import choose_compute
 from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.probe import VideoInfo, probe

@@ -7,13 +7,9 @@ does not know what to do about a lack.
 from __future__ import annotations
 
 import shutil
-from typing import Final
 
 from animesr_cli.jobs.manifest import Journal
 from animesr_cli.upscaling.plan import LIKELY_BITS_PER_PIXEL, LOSSLESS_BITS_PER_PIXEL, Plan
-
-GIGABYTE: Final = 10**9
-LEAST_MISSING_GB: Final = 0.1
 
 
 def _bytes_per_frame(plan: Plan, journal: Journal) -> float:
@@ -40,8 +36,3 @@ def missing_bytes(plan: Plan, journal: Journal, frames: int | None) -> int:
     if folder.stat().st_dev == place.stat().st_dev:
         return int(segments + output - free)
     return int(max(segments - free, output - shutil.disk_usage(place).free))
-
-
-def gigabytes(count: int) -> str:
-    """To say how much to free: ``2.4 GB``."""
-    return f"{max(count / GIGABYTE, LEAST_MISSING_GB):.1f} GB"

@@ -31,7 +31,7 @@ from animesr_cli.errors import (
 from animesr_cli.jobs.chunk_queue import Dealer
 from animesr_cli.jobs.chunk_worker import Prepare
 from animesr_cli.jobs.chunks import Segment
-from animesr_cli.jobs.disk_space import gigabytes, missing_bytes
+from animesr_cli.jobs.disk_space import missing_bytes
 from animesr_cli.jobs.fingerprint import adopt_choices, identity_of
 from animesr_cli.jobs.frame_index import CUT, FrameTable
 from animesr_cli.jobs.manifest import (
@@ -47,7 +47,7 @@ from animesr_cli.jobs.manifest import (
 from animesr_cli.jobs.placement import Seating, choose_seating, own_threads, threads_of
 from animesr_cli.jobs.scan import FirstPass, units_of
 from animesr_cli.reading.reader import origin_of
-from animesr_cli.text import shown
+from animesr_cli.text import shown, size_text
 from animesr_cli.upscaling.events import Observer, Progress, SegmentEvent, UpscaleResult
 from animesr_cli.upscaling.open import open_writer
 from animesr_cli.upscaling.plan import Plan
@@ -222,7 +222,8 @@ class LongRun:
             kept = self._journal.contents.records
             if isinstance(error, DiskFullError):
                 missing = missing_bytes(self.plan, self._journal, self._total)
-                error.hint = f"free {gigabytes(missing)} and run again: {self._hint()}"
+                room = size_text(missing) if missing > 0 else "some room"
+                error.hint = f"free {room} and run again: {self._hint()}"
             elif isinstance(error, Interrupted) and kept:
                 error.hint = self._hint()
             if not kept:
@@ -261,7 +262,7 @@ class LongRun:
             self._room_told = True
             self.warn(
                 "the disk will be full before the run ends: segments and output, which are there "
-                f"together in the end, need about {gigabytes(missing)} more than are free"
+                f"together in the end, need about {size_text(missing)} more than are free"
             )
 
     def _work(self) -> UpscaleResult:

@@ -7,19 +7,13 @@ later can tell by its size and hash that it is as it was written. Every change o
 
 from __future__ import annotations
 
-import hashlib
-import os
-import socket
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
-from animesr_cli.atomic_files import flush_folder
-
-CHUNK_BYTES: Final = 1 << 20
-"""Of a file that is being hashed."""
+from animesr_cli.atomic_files import PartFile, explained, sha256_of
+from animesr_cli.file_names import hidden_name, new_token
+from animesr_cli.open_folder import OpenFolder
 
 fault: Callable[[str, Path], None] | None = None
 """Tests put one here: it is called before each operation that changes the folder."""
@@ -34,41 +28,31 @@ def operation(name: str, path: Path) -> None:
         fault(name, path)
 
 
-def temporary(path: Path, suffix: str = ".part") -> Path:
+def temporary(path: Path, suffix: str) -> Path:
     """A hidden name beside ``path`` that nobody else uses, on any machine."""
-    token = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    return path.with_name(f".{path.stem}.{token}{suffix}")
+    return path.with_name(hidden_name(path.name, new_token(path.name), suffix))
 
 
 def write_file(path: Path, data: bytes) -> None:
     """The whole file under its name, or nothing."""
-    part = temporary(path)
-    operation("write", part)
-    with part.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    rename(part, path)
+    operation("write", path)
+    with explained(path), PartFile(path, alone=False) as part:
+        part.sink.write(data)
+        operation("rename", path)
+        part.publish(overwrite=True)
 
 
 def rename(part: Path, path: Path) -> None:
     """Give a complete file its name, whatever had it before."""
     operation("rename", path)
-    part.replace(path)
-    flush_folder(path.parent)
+    with OpenFolder(path.parent) as folder:
+        folder.replace(part.name, folder, path.name)
+        folder.flush()
 
 
 def remove(path: Path) -> None:
     operation("remove", path)
     path.unlink(missing_ok=True)
-
-
-def sha256_of(path: Path) -> str:
-    found = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            found.update(chunk)
-    return found.hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,9 +25,12 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
-from animesr_cli.atomic_files import NO_FOLLOW, explained, locked, shortened
+from animesr_cli.atomic_files import explained
+from animesr_cli.bounded import UnfitError, read_bytes
 from animesr_cli.errors import OutputError, UsageError
+from animesr_cli.file_names import is_hidden_name, shortened
 from animesr_cli.jobs.kept_files import StoredFile, operation, remove, write_file
+from animesr_cli.open_folder import MOVES_OPEN_FILES, Lock, OpenFolder, lock
 from animesr_cli.text import shown
 
 log = logging.getLogger(__name__)
@@ -42,9 +45,9 @@ LOCK: Final = "lock"
 
 _OWN_NAMES: Final = re.compile(
     r"manifest\.json|frames\.npy|lock|\d{9}\.(?:mp4|mov|json|safetensors)"
-    r"|\.[\w.-]+\.part|\.[\w.-]+\.(?:mp4|mov)(?:\.part)?"
 )
-_TEMPORARY: Final = re.compile(r"\..+")
+_LOCK_MARK: Final = b"animesr\n"
+"""In the lock, by which a folder is known for one that was made here."""
 
 # ---- records -------------------------------------------------------------------------------------
 
@@ -190,16 +193,23 @@ class Journal:
             except FileExistsError:
                 self._check_ours()
             operation("make lock", self.folder / LOCK)
-            path = self.folder / LOCK
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | NO_FOLLOW, 0o666)
-            if not locked(self._descriptor, path):
-                os.close(self._descriptor)
-                self._descriptor = None
-                raise OutputError(
-                    f"another run is working on {shown(self.output)}, in {shown(self.folder)}",
-                    "wait for it, or choose another name",
-                )
+            with OpenFolder(self.folder, follow=False) as folder:
+                self._lock(folder)
         return self
+
+    def _lock(self, folder: OpenFolder) -> None:
+        try:
+            descriptor = folder.create(LOCK)
+            os.write(descriptor, _LOCK_MARK)
+        except FileExistsError:
+            descriptor = folder.open(LOCK)
+        if lock(descriptor) is Lock.HELD or not folder.leads_to(LOCK, descriptor):
+            os.close(descriptor)
+            raise OutputError(
+                f"another run is working on {shown(self.output)}, in {shown(self.folder)}",
+                "wait for it, or choose another name",
+            )
+        self._descriptor = descriptor
 
     def __exit__(self, *exc: object) -> None:
         if self._descriptor is not None:
@@ -208,18 +218,31 @@ class Journal:
             os.close(self._descriptor)
 
     def _check_ours(self) -> None:
-        names = self._names()
-        if names and not any(_OWN_NAMES.fullmatch(name) for name in names):
+        if self._names() and not self._is_ours():
             raise OutputError(
                 f"{shown(self.folder)} is there and was not made by animesr",
                 "move it away, or choose another output or --work-dir",
             )
 
+    def _is_ours(self) -> bool:
+        """Whether the lock, the manifest or a record says so; a name proves nothing."""
+        with suppress(OSError, UnfitError):
+            if read_bytes(self.folder / LOCK, most_bytes=len(_LOCK_MARK)) in (b"", _LOCK_MARK):
+                return True
+        try:
+            if self.load() is not None:
+                return True
+        except UsageError:
+            return True  # of a newer version
+        except (OSError, ValueError):
+            pass
+        return next(self.found_records(), None) is not None
+
     def _forget_if_new(self) -> None:
         """A run that was refused before it began leaves no folder."""
         if self._made and self._names() == [LOCK]:
             with suppress(OSError):
-                (self.folder / LOCK).unlink()
+                self._remove_lock()
                 self.folder.rmdir()
 
     def _names(self) -> list[str]:
@@ -275,7 +298,7 @@ class Journal:
         self.contents = contents
         with explained(self.folder):
             for name in self._names():
-                if _TEMPORARY.fullmatch(name) and _OWN_NAMES.fullmatch(name):
+                if is_hidden_name(name):
                     remove(self.folder / name)
             self.gather()
             said = [self._drop(record) for record in self.damaged()]
@@ -385,7 +408,7 @@ class Journal:
         """The run is over: nothing of it stays but what others put there."""
         with explained(self.folder):
             self._remove_all(but={LOCK, MANIFEST})
-            remove(self.folder / LOCK)
+            self._remove_lock()
             remove(self.folder / MANIFEST)  # last: with it, the next run knows that this one ended
             operation("remove folder", self.folder)
             try:
@@ -395,9 +418,15 @@ class Journal:
                     raise
                 log.warning("%s holds files that are not animesr's, and stays", self.folder)
 
+    def _remove_lock(self) -> None:
+        if not MOVES_OPEN_FILES and self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+        remove(self.folder / LOCK)
+
     def _remove_all(self, but: set[str]) -> None:
         for name in sorted(self._names()):
-            if name not in but and _OWN_NAMES.fullmatch(name):
+            if name not in but and (_OWN_NAMES.fullmatch(name) or is_hidden_name(name)):
                 remove(self.folder / name)
 
 

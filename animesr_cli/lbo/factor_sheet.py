@@ -15,7 +15,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from animesr_cli.atomic_files import check_name, check_place
+from animesr_cli.atomic_files import check_place, write_file
+from animesr_cli.file_names import check_name
 from animesr_cli.lbo.factor_sweep import (
     CODES,
     HR_SCALE,
@@ -27,7 +28,6 @@ from animesr_cli.lbo.factor_sweep import (
 )
 from animesr_cli.pages.html import render
 from animesr_cli.pages.lettering import draw, lettering
-from animesr_cli.training.state import write_file
 from animesr_cli.video.timestamps import format_time
 from animesr_cli.writing.png import encode_png
 

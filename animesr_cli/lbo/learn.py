@@ -23,8 +23,9 @@ import torch
 from torch import Tensor
 
 from animesr_cli import __version__
-from animesr_cli.atomic_files import check_name, check_place
+from animesr_cli.atomic_files import check_place, write_file
 from animesr_cli.errors import Interrupted, UsageError, WeightsError
+from animesr_cli.file_names import check_name
 from animesr_cli.lbo.factor_sweep import CODES, open_network
 from animesr_cli.lbo.page import as_bytes, lbo_page
 from animesr_cli.lbo.pairs import Pair, Pairs, collect
@@ -37,7 +38,6 @@ from animesr_cli.training.state import (
     SavedState,
     check_same,
     read_state,
-    write_file,
     write_state,
     write_tensors,
 )

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from animesr_cli.atomic_files import explained
+from animesr_cli.atomic_files import explained, write_file
 from animesr_cli.bounded import MEBIBYTE, Range, UnfitError, fitted, parse_json, read_bytes
 from animesr_cli.errors import OutputError
 from animesr_cli.text import shown
-from animesr_cli.training.state import LARGEST_ITERATION, write_file
+from animesr_cli.training.state import LARGEST_ITERATION
 
 LARGEST_LOG_BYTES: Final = 256 * MEBIBYTE
 

@@ -13,11 +13,11 @@ from typing import Any, Final
 from torch import Tensor
 from torch.nn import functional
 
-from animesr_cli.atomic_files import explained
+from animesr_cli.atomic_files import explained, write_file
 from animesr_cli.metrics.measures import L1, MEASURES
 from animesr_cli.pages.chart import Chart, chart
 from animesr_cli.pages.html import render
-from animesr_cli.training.state import PICTURES_FOLDER, REPORT_FILE, write_file
+from animesr_cli.training.state import PICTURES_FOLDER, REPORT_FILE
 from animesr_cli.training.validation import HeldOut
 from animesr_cli.writing.png import encode_png
 

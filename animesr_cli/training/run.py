@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from animesr_cli import __version__
+from animesr_cli.atomic_files import write_file
 from animesr_cli.settings import FinetuneRun, FinetuneSettings
 from animesr_cli.training.distributed import rank, world_size
 from animesr_cli.training.log import TrainingLog
@@ -29,7 +30,6 @@ from animesr_cli.training.state import (
     MODEL_FILE,
     STATE_FILE,
     SavedState,
-    write_file,
     write_state,
     write_tensors,
 )

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from animesr_cli.atomic_files import PartFile, explained
+from animesr_cli.atomic_files import write_file
 from animesr_cli.bounded import Range, UnfitError, check_regular, fitted, parse_json
 from animesr_cli.errors import UsageError, WeightsError
 from animesr_cli.text import shown
@@ -64,17 +64,6 @@ class _Header:
 
 
 # ---- files ---------------------------------------------------------------------------------------
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Replace a file, whole or not at all.
-
-    Raises:
-        DiskFullError, OutputError: what was there before is untouched.
-    """
-    with explained(path, lambda: len(content)), PartFile(path) as part:
-        part.sink.write(content)
-        part.publish(overwrite=True)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:

@@ -22,8 +22,9 @@ from typing import Final, Self
 import numpy as np
 from torch import Tensor
 
-from animesr_cli.atomic_files import check_name, explained
+from animesr_cli.atomic_files import explained
 from animesr_cli.errors import OutputError, UsageError, VerificationError
+from animesr_cli.file_names import check_name
 from animesr_cli.reading.image_reader import ImageSequence, Pattern, decode_image
 from animesr_cli.reading.probe import DECODING_ERRORS, VideoInfo
 from animesr_cli.text import shown
@@ -178,7 +179,7 @@ class SequenceWriter:
         context = new_context(self._encoding, *self._size)
         open_encoder(context, self._encoding)
         with ExitStack() as cleanup, self._explained():
-            part = PartFolder(self._images.folder, self._images.label)
+            part = PartFolder(self._images.folder, self._images.label, warn=self._warn)
             self._part = cleanup.enter_context(part)
             self._pool = ThreadPoolExecutor(self._workers, "animesr-images")
             cleanup.callback(self._pool.shutdown, cancel_futures=True)
@@ -204,12 +205,8 @@ class SequenceWriter:
     def _save(self, name: str, planes: tuple[Tensor, ...]) -> tuple[str, int]:
         """In a thread of the pool: one image, from its planes to a file that holds them."""
         content = self._encoded(planes)
-        path = self._part.path / name
-        with path.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        _verify(path, planes)
+        self._part.write(name, content)
+        _verify(name, self._part.read(name), planes)
         return name, len(content)
 
     def _encoded(self, planes: tuple[Tensor, ...]) -> bytes:
@@ -229,7 +226,8 @@ class SequenceWriter:
         """
         while self._pending:
             self._settle()
-        found = {entry.name: entry.stat().st_size for entry in os.scandir(self._part.path)}
+        with self._explained():
+            found = self._part.sizes()
         if found != self._sizes:
             raise VerificationError(
                 f"{len(self._sizes)} images were written, and the folder holds {len(found)}, or "
@@ -271,12 +269,12 @@ class SequenceWriter:
         return likely - shutil.disk_usage(self._part.path.parent).free
 
 
-def _verify(path: Path, planes: tuple[Tensor, ...]) -> None:
+def _verify(name: str, content: bytes, planes: tuple[Tensor, ...]) -> None:
     """PNG is lossless: every sample must be there again."""
     try:
-        _, picture = decode_image(path.read_bytes())
+        _, picture = decode_image(content)
     except DECODING_ERRORS as error:
-        raise VerificationError(f"the image {shown(path.name)} cannot be decoded") from error
+        raise VerificationError(f"the image {shown(name)} cannot be decoded") from error
     converter = Converter(picture.width, picture.height, native_format(picture.format.name))
     converted = converter.convert(picture)
     alpha = alpha_of(converted)
@@ -284,4 +282,4 @@ def _verify(path: Path, planes: tuple[Tensor, ...]) -> None:
     if alpha is not None and len(planes) > len(found):
         found = (*found, alpha)
     if len(found) != len(planes) or not all(map(np.array_equal, found, planes)):
-        raise VerificationError(f"the image {shown(path.name)} is not what was written")
+        raise VerificationError(f"the image {shown(name)} is not what was written")

@@ -27,8 +27,9 @@ from av.codec.context import ThreadType
 from av.container import OutputContainer
 from torch import Tensor
 
-from animesr_cli.atomic_files import PartFile, check_name, check_place, explained
+from animesr_cli.atomic_files import PartFile, check_place, explained
 from animesr_cli.errors import UsageError
+from animesr_cli.file_names import check_name
 from animesr_cli.reading.probe import VideoInfo
 from animesr_cli.text import shown
 from animesr_cli.video.containers import open_output
@@ -148,7 +149,7 @@ class Writer:
         check_output(self.path, self._source.path, overwrite=self._overwrite)
         with ExitStack() as cleanup:
             with explained(self.path):
-                self._part = cleanup.enter_context(PartFile(self.path))
+                self._part = cleanup.enter_context(PartFile(self.path, warn=self._warn))
             with self._explained():
                 self._output = self._open_container()
                 cleanup.callback(self._close)
@@ -332,6 +333,7 @@ class Writer:
             self._mux(self._last_packets())
             self._copier.finish(written.end if self._frames is not None else None)
             self._output.close()
+            self._part.check_there()
             if self._encoding.format_name in ("mp4", "mov"):
                 shorten_media(self._part.path, written.end - written.first, at_most=self._delay)
         tracks = read_back(self._part.path)

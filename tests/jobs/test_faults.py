@@ -56,7 +56,7 @@ from animesr_cli.upscaling.events import Progress
 from animesr_cli.video.scenes import SceneDetector
 from animesr_cli.writing import encoders
 from animesr_cli.writing.writer import Writer
-from command import Outcome, animesr, environment, finished, snapshot, start
+from command import Outcome, animesr, environment, finished, hidden, snapshot, start
 from loopback_hub import Fault, LoopbackHub
 from rewriting import facts_of
 
@@ -470,7 +470,7 @@ def test_a_full_disk_leaves_nothing(desk: Path, tmp_path: Path) -> None:
     outcomes = {moment: finished(process) for moment, process in runs.items()}
     for moment, outcome in outcomes.items():
         outcome.refused(5, "free")  # nothing on stdout: the disk is empty again
-        assert re.search(r"free \d+\.\d+ [GM]B and run again", outcome.error), moment
+        assert re.search(r"free \d+(\.\d+)? [kMG]?B and run again", outcome.error), moment
     assert "are free where the output goes" in outcomes["before"].error
     assert "out.mp4 could not be finished" in outcomes["middle"].error
     assert "out.mp4 could not be finished" in outcomes["trailer"].error
@@ -502,11 +502,13 @@ def test_a_finished_file_that_cannot_be_renamed_is_kept(
     after_frame(5, (desk / "out.mkv").mkdir)
     before = snapshot(desk)
     outcome = enlarge(desk / "in.mkv", "out.mkv", "-y")
-    outcome.refused(4, "could not be renamed to", "it is complete, as", ".out.mkv.part")
+    outcome.refused(4, "could not be renamed to", "it is complete, as", ".complete")
     after = snapshot(desk)
-    assert after.keys() - before.keys() == {"out.mkv", ".out.mkv.part"}
+    (complete,) = hidden(desk)
+    assert complete.suffix == ".complete"
+    assert after.keys() - before.keys() == {"out.mkv", complete.name}
     assert {name: after[name] for name in before} == before
-    assert decoded_frames(desk / ".out.mkv.part") == 30
+    assert decoded_frames(complete) == 30
 
 
 def test_what_appears_under_the_name_during_the_run_is_kept(
@@ -516,7 +518,7 @@ def test_what_appears_under_the_name_during_the_run_is_kept(
     after_frame(5, lambda: (desk / "out.mkv").write_bytes(b"somebody else's"))
     enlarge(desk / "in.mkv", "out.mkv").refused(4, "could not be renamed", "it is complete, as")
     assert (desk / "out.mkv").read_bytes() == b"somebody else's"
-    assert decoded_frames(desk / ".out.mkv.part") == 30
+    assert decoded_frames(hidden(desk, ".complete")[0]) == 30
 
 
 # 11 and 12: signals ------------------------------------------------------------------------------
@@ -540,7 +542,7 @@ def test_a_signal_stops_cleanly(signum: signal.Signals, desk: Path, own_clip: Pa
     before = snapshot(desk)
     process = start("upscale", own_clip, desk / "old.mkv", "-y")  # the real network: seconds
     wait_for(process, "frame ")
-    assert (desk / ".old.mkv.part").exists()
+    assert hidden(desk, ".part")
     process.send_signal(signum)
     outcome = finished(process)
     outcome.refused(128 + signum, f"stopped by {signum.name}")
@@ -623,11 +625,11 @@ def test_a_killed_run_does_not_stand_in_the_way(desk: Path, own_clip: Path) -> N
     wait_for(process, "frame ")
     process.kill()
     finished(process)
-    assert (desk / ".old.mkv.part").exists()
+    assert hidden(desk, ".part")
     assert (desk / "old.mkv").read_bytes() == b"an older output, dear to the user"
     assert enlarge(desk / "in.mkv", "old.mkv", "-y").exit_code == 0
     assert decoded_frames(desk / "old.mkv") == 30
-    assert not (desk / ".old.mkv.part").exists()
+    assert hidden(desk) == []
 
 
 def test_a_second_run_on_one_output_is_refused(

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from animesr_cli.errors import DiskFullError, OutputError, UsageError
+from animesr_cli.file_names import hidden_name, new_token
 from animesr_cli.jobs import kept_files
 from animesr_cli.jobs.kept_files import StoredFile
 from animesr_cli.jobs.manifest import (
@@ -75,9 +76,10 @@ def test_a_file_is_whole_or_as_it_was(tmp_path: Path, monkeypatch: pytest.Monkey
             raise OSError(errno.EIO, "no")
 
     monkeypatch.setattr(kept_files, "fault", fail)
-    with pytest.raises(OSError, match="no"):
+    with pytest.raises(OutputError, match="no"):
         kept_files.write_file(path, b"new")
     assert path.read_bytes() == b"old"
+    assert [each.name for each in tmp_path.iterdir()] == ["manifest.json"]
 
 
 def test_hidden_names_are_nobody_elses(tmp_path: Path) -> None:
@@ -191,7 +193,7 @@ def test_leftovers_of_a_kill_are_removed(output: Path) -> None:
     """Files under hidden names of its own go; others stay."""
     with begun(output) as journal:
         own = kept_files.temporary(journal.folder / "000000000.mp4", ".mp4")
-        part = own.with_name(f".{own.name}.part")
+        part = own.with_name(hidden_name(own.name, new_token(own.name)))
         for path in (own, part, journal.folder / ".foreign"):
             path.write_bytes(b"half")
         contents = journal.load()
@@ -236,6 +238,8 @@ def test_a_foreign_folder_is_not_touched(output: Path) -> None:
     folder = journal_folder(output, None)
     folder.mkdir()
     (folder / "notes.txt").write_text("mine")
+    for name in ("000000000.mp4", ".a.part", "frames.npy", "lock", MANIFEST):
+        (folder / name).write_text("mine too")
     before = snapshot(output.parent)
     with pytest.raises(OutputError, match="was not made by animesr"):
         Journal(folder, output).__enter__()

@@ -5,7 +5,11 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import re
+import shutil
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -855,13 +859,15 @@ def test_a_full_disk_leaves_nothing(
     def full(descriptor: int) -> None:
         flush(descriptor)
         if next(flushed) == 3:
+            nothing = shutil.disk_usage(tmp_path)._replace(free=0)
+            monkeypatch.setattr(shutil, "disk_usage", lambda path: nothing)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("animesr_cli.writing.image_writer.os.fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     frames_folder(tmp_path / "in", 12)
     with pytest.raises(DiskFullError, match="the disk is full") as caught:
         go(tmp_path / "in", tmp_path / "out", zero_checkpoint)
-    assert "free 0.1 GB" in str(caught.value.hint)
+    assert re.fullmatch(r"free [\d.]+ (B|kB) and run again", str(caught.value.hint))
     assert {path.name for path in tmp_path.iterdir()} == {"in"}
 
 
@@ -922,16 +928,76 @@ def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_run_left_is_cleared(tmp_path: Path) -> None:
-    """Its images are not taken for this run's."""
-    left = tmp_path / ".out.part"
-    (left / ".replaced").mkdir(parents=True)
-    (left / "1.png").touch()
-    with PartFolder(tmp_path / "out", "images") as part:
-        assert part.path == left
-        assert list(left.iterdir()) == []
-        (left / "2.png").touch()
+    """Its images are not taken for this run's; what it was replacing is given back."""
+    out = frames_folder(tmp_path / "out", 2)
+    code = (
+        "import os, sys; from pathlib import Path\n"
+        "from animesr_cli.writing.part_folder import PartFolder\n"
+        "part = PartFolder(Path(sys.argv[1]), 'images'); part.write('0001.png', b'new')\n"
+        "part._files.make_folder('.replaced')\n"
+        "os.rename(part.folder / '0001.png', part.path / '.replaced' / '0001.png'); os._exit(9)"
+    )
+    before = snapshot(out)
+    subprocess.run([sys.executable, "-c", code, out], check=False)
+    assert len(list(out.iterdir())) == 3  # one image, and what the killed run left
+    with PartFolder(out, "images") as part:
+        assert part.sizes() == {}
+        part.write("0003.png", b"new")
+        part.publish(["0003.png"], overwrite=False)
+    after = snapshot(out)
+    assert {name: after[name] for name in before} == before
+    assert after.keys() - before.keys() == {"0003.png"}
+
+
+def test_a_users_own_hidden_folder_is_never_touched(tmp_path: Path) -> None:
+    """A folder that only looks like one of ours keeps its files, in runs and refused ones."""
+    own = tmp_path / ".fr.part"
+    own.mkdir()
+    (own / "1.png").write_bytes(b"mine")
+    with PartFolder(tmp_path / "fr", "images") as part:
+        with pytest.raises(OutputError, match="another run"):
+            PartFolder(tmp_path / "fr", "images")
+        part.write("2.png", b"new")
         part.publish(["2.png"], overwrite=False)
-    assert set(snapshot(tmp_path)) == {"out", "out/2.png"}
+    assert set(snapshot(tmp_path)) == {".fr.part", ".fr.part/1.png", "fr", "fr/2.png"}
+    assert (own / "1.png").read_bytes() == b"mine"
+
+
+def test_a_hidden_folder_that_is_swapped_for_a_link_leads_nowhere(tmp_path: Path) -> None:
+    """Nothing behind the link is removed, whether the run fails or not."""
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "dear.png").write_bytes(b"dear")
+    with PartFolder(tmp_path / "out", "images") as part:
+        part.write("1.png", b"new")
+        part.path.rename(tmp_path / "moved")
+        part.path.symlink_to(victim)
+    assert (victim / "dear.png").read_bytes() == b"dear"
+    assert list((tmp_path / "moved").iterdir()) == []  # what the run itself had made
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_disk_that_is_full_while_images_get_their_names(
+    there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder's entries need room too: code 5, and the complete images are kept."""
+    out = frames_folder(tmp_path / "out", 2) if there else tmp_path / "out"
+    before = snapshot(tmp_path)
+
+    def full(*names: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with PartFolder(out, "images") as part:
+        part.write("0003.png", b"new")
+        with monkeypatch.context() as patch, pytest.raises(DiskFullError) as caught:
+            patch.setattr(os, "link", full)
+            patch.setattr(os, "rename", full)
+            part.publish(["0003.png"], overwrite=True)
+    assert caught.value.exit_code == 5
+    assert str(part.path) in str(caught.value.hint)
+    assert (part.path / "0003.png").read_bytes() == b"new"
+    after = snapshot(tmp_path)
+    assert {name: after[name] for name in before} == before
 
 
 # The command -------------------------------------------------------------------------------------

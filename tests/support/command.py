@@ -91,6 +91,12 @@ def finished(process: subprocess.Popen[str], seconds: float = 60) -> Outcome:
     return Outcome(process.returncode, stdout or "", stderr or "")
 
 
+def hidden(folder: Path, suffix: str = "") -> list[Path]:
+    """The hidden files of a folder, in order of their last suffixes."""
+    found = [path for path in folder.iterdir() if path.name.startswith(".")]
+    return sorted((p for p in found if p.suffix.startswith(suffix)), key=lambda p: p.suffix)
+
+
 def snapshot(folder: Path) -> dict[str, str]:
     """Everything below a folder, hidden or not: its kind, content, and when it was written."""
     return {str(path.relative_to(folder)): _state(path) for path in sorted(folder.rglob("*"))}

@@ -20,7 +20,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from animesr_cli.atomic_files import PartFile, part_of
+from animesr_cli.atomic_files import PartFile
 from animesr_cli.errors import (
     DeviceError,
     DiskFullError,
@@ -36,6 +36,7 @@ from animesr_cli.writing import writer
 from animesr_cli.writing.encoders import probe_encoder
 from animesr_cli.writing.verify import Tally, read_back
 from animesr_cli.writing.writer import Writer, check_output
+from command import hidden
 from media import Audio, write_video
 from rewriting import facts_of, flat_picture, make_writer, rewrite, video_times
 
@@ -51,6 +52,14 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def listing(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def visible(folder: Path) -> list[str]:
+    return [name for name in listing(folder) if not name.startswith(".")]
+
+
+def suffixes_of_hidden(folder: Path) -> list[str]:
+    return [path.suffix for path in hidden(folder)]
 
 
 def video_packets(path: Path) -> list[Fraction]:
@@ -351,7 +360,8 @@ def test_an_error_leaves_nothing(plain: Path, tmp_path: Path) -> None:
     target = make_writer(plain, output, overwrite=True)
     with pytest.raises(ZeroDivisionError), target:
         write_all(target, video_times(probe(plain)))
-        assert listing(tmp_path) == [part_of(output).name, "out.mp4"]
+        assert suffixes_of_hidden(tmp_path) == [".lock", ".part"]
+        assert visible(tmp_path) == ["out.mp4"]
         raise ZeroDivisionError
     assert listing(tmp_path) == ["out.mp4"]
     assert output.read_bytes() == b"older"
@@ -369,7 +379,8 @@ def test_the_output_appears_only_when_it_is_finished(plain: Path, tmp_path: Path
     with make_writer(plain, tmp_path / "out.mkv") as target:
         sizes = [target.bytes_written]
         write_all(target, video_times(probe(plain)))
-        assert listing(tmp_path) == [".out.mkv.part"]
+        assert suffixes_of_hidden(tmp_path) == [".lock", ".part"]
+        assert visible(tmp_path) == []
         target.finish()
         assert listing(tmp_path) == ["out.mkv"]
         sizes.append(target.bytes_written)
@@ -515,7 +526,7 @@ def test_a_full_disk_at_any_moment(free: int, suffix: str, plain: Path, small_di
         for number, (pts, duration) in enumerate(video_times(probe(plain))):
             target.write(noise(target._encoding.layout, 256, 192, number), pts, duration)
         target.finish()
-    assert (caught.value.hint or "").startswith("free 0.1 GB")
+    assert (caught.value.hint or "").startswith("free ")
     assert listing(small_disk) == ["ballast", f"out{suffix}"]
     assert older.read_bytes() == b"older"
 
@@ -540,8 +551,8 @@ def test_a_device_without_room(
         pytest.skip("this system has no /dev/full")
 
     class FullDisk(PartFile):
-        def __init__(self, output: Path) -> None:
-            super().__init__(output)
+        def __init__(self, output: Path, **options: Any) -> None:
+            super().__init__(output, **options)
             full = os.open("/dev/full", os.O_WRONLY)
             os.dup2(full, self.sink.fileno())
             os.close(full)
@@ -551,7 +562,7 @@ def test_a_device_without_room(
     with pytest.raises(DiskFullError, match="the disk is full"), target:
         write_all(target, video_times(probe(plain)))
         target.finish()
-    assert listing(tmp_path) == [".out.mkv.part"]  # no longer the file that was opened
+    assert suffixes_of_hidden(tmp_path) == [".part"]  # no longer the file that was opened
 
 
 def test_the_missing_room_is_estimated(plain: Path, tmp_path: Path) -> None:
@@ -678,7 +689,8 @@ def test_a_rename_that_fails_keeps_the_verified_file(plain: Path, tmp_path: Path
         write_all(target, video_times(probe(plain)))
         output.write_bytes(b"somebody else's")
         target.finish()
-    part = part_of(output)
+    assert suffixes_of_hidden(tmp_path) == [".complete"]
+    (part,) = hidden(tmp_path)
     assert str(part) in (caught.value.hint or "")
     assert len(video_packets(part)) == 24
     assert output.read_bytes() == b"somebody else's"
