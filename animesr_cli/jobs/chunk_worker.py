@@ -283,7 +283,8 @@ class SegmentWork:
         self._modified_ns = prepared.modified_ns
         self._seat = seat
         self._warnings: list[str] = []
-        self._ranges = RangeReader(self._open_reader, self._warn)
+        self._still_there: Callable[[], None] = lambda: None
+        self._ranges = RangeReader(self._open_reader, self._warn, lambda: self._still_there())
 
     def _open_reader(self) -> Reader:
         path = check_readable(self._plan.source.path)
@@ -302,6 +303,7 @@ class SegmentWork:
         """Compute what is left of a piece; the number of frames."""
         assert isinstance(payload, Piece)
         done = 0
+        self._still_there = lambda: advanced(done)  # a long way from the beginning is no standstill
         for stretch in self._left(payload):
             with closing(self._compute(payload, stretch)) as counts:
                 for count in counts:

@@ -35,7 +35,7 @@ class Seating:
             return self.cluster
         seats = [replace(s, threads=threads or s.threads) for s in self.seats]
         if len(seats) == 1:
-            return InlineExecutor()
+            return InlineExecutor(warn=warn)
         return ProcessExecutor(seats, warn=warn)
 
 

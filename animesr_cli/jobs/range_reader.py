@@ -44,13 +44,18 @@ class RangeReader:
     Args:
         open_reader: a new reader as the first pass used it.
         warn: is told where a frame is another one each time that it is decoded.
+        passed: is called for each frame that is decoded only to get to others.
     """
 
     def __init__(
-        self, open_reader: Callable[[], Reader], warn: Callable[[str], None] = log.warning
+        self,
+        open_reader: Callable[[], Reader],
+        warn: Callable[[str], None] = log.warning,
+        passed: Callable[[], None] = lambda: None,
     ) -> None:
         self._open = open_reader
         self._warn = warn
+        self._passed = passed
         self._seeks = True
         self._whole: tuple[Reader, Iterator[Frame]] | None = None
         self._position = 0  # in the read from the beginning
@@ -102,6 +107,7 @@ class RangeReader:
                 raise InputError(f"the input ends at frame {self._position}, before it did earlier")
             self._position += 1
             if self._position <= first:
+                self._passed()
                 continue
             row = rows[self._position - 1 - rows_first]
             if not _is(frame, row) and not row["flags"] & DAMAGED:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import wait
+from typing import Final
 
 from animesr_cli.errors import UsageError
 from animesr_cli.workers import worker_process
@@ -96,6 +97,8 @@ class _Worker:
 
 class _Processes:
     """The workforce of this machine's processes."""
+
+    replaces: Final = True
 
     def __init__(self, seats: Sequence[Seat], prepare: bytes) -> None:
         self._prepare = prepare

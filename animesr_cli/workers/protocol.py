@@ -11,6 +11,7 @@ import os
 import pickle
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable
@@ -22,6 +23,9 @@ from animesr_cli.errors import AnimesrError, ExitCode, Interrupted, as_bug
 
 PROGRESS_SECONDS: Final = 0.1
 """A worker tells how far it is at most this often."""
+
+ALIVE_SECONDS: Final = 1.0
+"""A worker says that it is there at least this often."""
 
 THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -131,13 +135,18 @@ class Logged:
 
 
 @dataclass(frozen=True)
+class Alive:
+    """The worker is there, whatever it is busy with."""
+
+
+@dataclass(frozen=True)
 class Gone:
     """The worker has ended without being asked to; said by who noticed it."""
 
     error: AnimesrError
 
 
-Message = Ready | Unprepared | Progress | Done | Broken | Logged | Gone
+Message = Ready | Unprepared | Progress | Done | Broken | Logged | Alive | Gone
 
 
 # ---- the work ------------------------------------------------------------------------------------
@@ -197,6 +206,18 @@ def _outcome(
         return Done(pickle.dumps(work(payload(), advanced, listen)))
     except BaseException as error:  # also a SystemExit: the worker goes on
         return Broken(Fault.of(error))
+
+
+def say_alive(post: Callable[[Message], None]) -> None:
+    """From now on a thread says that this process runs: one that is stopped, or hangs with the
+    interpreter's lock held, falls silent."""
+
+    def beat() -> None:
+        while True:
+            post(Alive())
+            time.sleep(ALIVE_SECONDS)
+
+    threading.Thread(target=beat, name="animesr-alive", daemon=True).start()
 
 
 class LogSender(logging.Handler):

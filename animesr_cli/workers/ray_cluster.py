@@ -183,6 +183,8 @@ class _Driver:
 class _Actors:
     """The workforce of a cluster, by way of the child."""
 
+    replaces: Final = True
+
     def __init__(
         self, executor: RayExecutor, driver: _Driver, prepare: bytes, warn: Callable[[str], None]
     ) -> None:

@@ -30,6 +30,7 @@ from typing import Any, Final
 from animesr_cli.errors import DeviceError
 from animesr_cli.workers.child_process import attend
 from animesr_cli.workers.protocol import (
+    Alive,
     Fault,
     Gone,
     Logged,
@@ -284,6 +285,7 @@ class Actors:
             if said != versions():
                 return self._lost(name, different(actor.name, said, versions()))
             said = []
+        said = said or [Alive()]
         for message in said:
             if isinstance(message, Ready):
                 actor.name, actor.ready = message.name, True

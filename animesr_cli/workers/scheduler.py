@@ -16,6 +16,7 @@ import bisect
 import logging
 import pickle
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from typing import Final, Protocol
 
 from animesr_cli.errors import (
     AnimesrError,
+    DeviceError,
     DiskFullError,
     InputError,
     UsageError,
@@ -32,6 +34,7 @@ from animesr_cli.errors import (
     as_bug,
 )
 from animesr_cli.workers.protocol import (
+    Alive,
     Broken,
     Done,
     Gone,
@@ -73,6 +76,18 @@ MOST_LOST_STARTS: Final = 3
 
 PATIENCE_SECONDS: Final = 0.1
 """How often the dispatcher looks for new tasks while no worker says anything."""
+
+SILENT_SECONDS: Final = 120.0
+"""Without any word of a worker, which says at least every few seconds that it is there."""
+
+STALLED_SECONDS: Final = 1800.0
+STALLED_FACTOR: Final = 30
+"""Without a frame while it is there, and as many times the longest that this run has waited for
+one: something hangs, such as a device, a driver or a network drive."""
+
+LONGEST_LOOK_SECONDS: Final = 1.0
+"""Counted at most between two looks: while this process was stopped or its machine asleep, so were
+its workers."""
 
 STOP_SECONDS: Final = 10.0
 """Given to workers to drop what they have in hand, before they are killed."""
@@ -229,6 +244,10 @@ class Executor(Protocol):
 class Workforce(Protocol):
     """What executors differ in: how workers are started, spoken to and ended."""
 
+    @property
+    def replaces(self) -> bool:
+        """Whether a worker that hangs can be ended; such workers say that they are ``Alive``."""
+
     def hire(self, most: int) -> list[str]:
         """Start up to so many workers, where there is room; their identifiers."""
 
@@ -252,6 +271,10 @@ class _Hand:
     name: str
     ready: bool = False
     task: Task | None = None
+    silent: float | None = None
+    """Seconds since it said anything; None: nothing yet, and it may wait for its place."""
+    stalled: float = 0.0
+    """Seconds since it did anything."""
 
 
 def dispatch(
@@ -271,6 +294,9 @@ class _Dispatch:
         self._hands: dict[str, _Hand] = {}
         self._failed_at: defaultdict[int, list[str]] = defaultdict(list)
         self._lost_starts: list[AnimesrError] = []
+        self._looked = time.monotonic()
+        self._longest_wait = 0.0  # for something to be done
+        self._said_stalled = False
 
     def events(self) -> Generator[Event, None, None]:
         try:
@@ -279,6 +305,7 @@ class _Dispatch:
                 yield from self._assign()
                 for worker, message in self._workforce.news(PATIENCE_SECONDS):
                     yield from self._hear(worker, message)
+                yield from self._watch()
         finally:
             self._workforce.stop()
 
@@ -301,6 +328,7 @@ class _Dispatch:
                 continue
             hand.task = self._queue.take(partial(self._fits, hand))
             if hand.task:
+                hand.stalled = 0.0
                 self._workforce.assign(worker, hand.task.payload)
                 yield Started(hand.task.key, hand.name)
 
@@ -312,6 +340,11 @@ class _Dispatch:
 
     def _hear(self, worker: str, message: Message) -> Iterator[Event]:
         hand = self._hands.get(worker)
+        if hand is not None:
+            hand.silent = 0.0
+            if not isinstance(message, Alive | Logged):
+                self._longest_wait = max(self._longest_wait, hand.stalled)
+                hand.stalled = 0.0
         match message:
             case Logged():
                 logging.getLogger(message.logger).log(message.level, message.text)
@@ -332,6 +365,32 @@ class _Dispatch:
                 yield self._broken(worker, hand, message.fault.error())
             case Gone():
                 yield from self._gone(worker, message.error)
+
+    def _watch(self) -> Iterator[Event]:
+        """Replace workers that hang; what is only slow keeps saying so."""
+        step = min(time.monotonic() - self._looked, LONGEST_LOOK_SECONDS)
+        self._looked = time.monotonic()
+        patience = max(STALLED_SECONDS, STALLED_FACTOR * self._longest_wait)
+        for worker, hand in list(self._hands.items()):
+            if hand.silent is not None:
+                hand.silent += step
+            if hand.task or not hand.ready:
+                hand.stalled += step
+            minutes = f"has done nothing for {hand.stalled / 60:.0f} minutes"
+            if self._workforce.replaces and (hand.silent or 0.0) > SILENT_SECONDS:
+                yield from self._replace(worker, f"has not answered for {hand.silent:.0f} seconds")
+            elif hand.task and hand.stalled > patience:
+                if self._workforce.replaces:
+                    yield from self._replace(worker, minutes)
+                elif not self._said_stalled:
+                    self._said_stalled = True
+                    self._warn(f"{hand.name} {minutes}; if it hangs, stop it: nothing is lost")
+
+    def _replace(self, worker: str, what: str) -> Iterator[Event]:
+        name = self._hands[worker].name
+        self._warn(f"worker {name} {what}, and is replaced")
+        self._workforce.dismiss(worker)
+        yield from self._gone(worker, DeviceError(f"worker {name} {what}"))
 
     def _done(self, hand: _Hand, pickled: bytes) -> Event:
         assert hand.task
@@ -379,12 +438,15 @@ class InlineExecutor:
 
     workers: Final = 1
 
-    def __init__(self, seat: Seat | None = None) -> None:
+    def __init__(
+        self, seat: Seat | None = None, *, warn: Callable[[str], None] = log.warning
+    ) -> None:
         self._seat = seat or Seat("inline")
+        self._warn = warn
 
     def run(self, queue: TaskQueue, prepare: Prepare) -> Generator[Event, None, None]:
         """See ``Executor.run``."""
-        return dispatch(queue, _Thread(self._seat, prepare))
+        return dispatch(queue, _Thread(self._seat, prepare), self._warn)
 
     def close(self) -> None:
         """Nothing outlives a run."""
@@ -392,6 +454,8 @@ class InlineExecutor:
 
 class _Thread:
     """The workforce of one thread."""
+
+    replaces: Final = False
 
     def __init__(self, seat: Seat, prepare: Prepare) -> None:
         self._seat = seat

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 
 from animesr_cli.workers.child_process import ORPHANED, attend
-from animesr_cli.workers.protocol import Message, Seat, send_log, serve, share_threads
+from animesr_cli.workers.protocol import Message, Seat, say_alive, send_log, serve, share_threads
 
 Payloads = SimpleQueue[Callable[[], object] | None]
 
@@ -31,6 +31,7 @@ def main(descriptor: int, parent: int) -> None:
     hello: Hello
     connection, hello = attend(descriptor, parent)
     post = _post_to(connection)
+    say_alive(post)
     share_threads(hello.seat)
     send_log(post, hello.log_level)
     payloads: Payloads = SimpleQueue()

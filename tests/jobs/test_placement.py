@@ -95,7 +95,7 @@ def test_a_cluster_settles_device_and_precision(
 ) -> None:  # fmt: skip
     """This machine need have no GPU: what its cluster has counts, and each worker picks tiles."""
     monkeypatch.setattr("animesr_cli.workers.ray_cluster.RayExecutor", FakeCluster)
-    monkeypatch.setattr("animesr_cli.model.devices.free_memory", lambda device: 0)  # here, that is
+    monkeypatch.setattr("animesr_cli.model.engine.free_memory", lambda device: 0)  # here, that is
     plan = planned(cluster="head:6379", device=device, precision=precision, workers=3)
     seats, plan = choose_seating(plan, pytest.fail)
     assert (plan.compute.device.type, plan.compute.precision) == expected

@@ -189,6 +189,15 @@ def stumble(advanced: Advanced, listen: Listen, folder: str, times: int, way: st
     return tries + 1
 
 
+def freeze(advanced: Advanced, listen: Listen, folder: str) -> object:
+    """Stop the whole process at the first try; a file for each try."""
+    tries = len(list(Path(folder).glob("try-*")))
+    (Path(folder) / f"try-{tries}").touch()
+    if not tries:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return tries + 1
+
+
 def remark(advanced: Advanced, listen: Listen, text: str) -> object:
     """Say something where a user may see it, and where none should."""
     logging.getLogger("animesr_cli.toys").warning(text)
@@ -219,6 +228,7 @@ GAMES = {
         deaf,
         fail,
         stumble,
+        freeze,
         remark,
         unpicklable,
         unreadable,

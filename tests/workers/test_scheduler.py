@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
+import pickle
+import re
 import signal
 import socket
 import subprocess
@@ -23,8 +26,10 @@ from hypothesis import strategies as st
 from animesr_cli.errors import AnimesrError, DeviceError, ExitCode, InputError, UsageError
 from animesr_cli.workers import local as process_executor
 from animesr_cli.workers import ray_cluster as ray_executor
+from animesr_cli.workers import scheduler
 from animesr_cli.workers.child_process import Child
 from animesr_cli.workers.local import ProcessExecutor, seats_for
+from animesr_cli.workers.protocol import Alive, Done, Message, Progress, Ready
 from animesr_cli.workers.ray_cluster import RayExecutor
 from animesr_cli.workers.ray_driver import different, obituary
 from animesr_cli.workers.scheduler import (
@@ -39,6 +44,7 @@ from animesr_cli.workers.scheduler import (
     Started,
     Task,
     TaskQueue,
+    dispatch,
 )
 from command import environment
 from ray_nodes import add_node, alive, cluster, kill_node, members
@@ -111,6 +117,40 @@ def wait_until(happened: Callable[[], object], seconds: float = 20) -> None:
     while not happened():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.02)
+
+
+class Script:
+    """A workforce of one worker that says what was written for it, one line a look."""
+
+    def __init__(self, lines: Sequence[Sequence[Message]], replaces: bool = True) -> None:
+        self._lines = list(lines)
+        self._own = list(lines)
+        self.replaces = replaces
+        self.dismissed: list[str] = []
+        self._hired = 0
+
+    def hire(self, most: int) -> list[str]:
+        if self._hired > len(self.dismissed):
+            return []
+        self._hired += 1
+        self._lines = list(self._own) if self._hired == 1 else [[Ready("b")], [DONE]]
+        return [f"worker {self._hired}"]
+
+    def assign(self, worker: str, payload: object) -> None:
+        """It knows what to do."""
+
+    def news(self, patience_seconds: float) -> list[tuple[str, Message]]:
+        messages = self._lines.pop(0) if self._lines else []
+        return [(f"worker {self._hired}", message) for message in messages]
+
+    def dismiss(self, worker: str) -> None:
+        self.dismissed.append(worker)
+
+    def stop(self) -> None:
+        """Nothing is left to stop."""
+
+
+DONE = Done(pickle.dumps("done"))
 
 
 def pids(folder: Path, word: str) -> list[int]:
@@ -779,3 +819,79 @@ def test_a_signal_for_the_driver_of_a_cluster(tmp_path: Path) -> None:
     assert pids(tmp_path, "stopped") == pids(tmp_path, "begun")
     assert stderr.splitlines()[-1].endswith("Interrupted: stopped by SIGINT")
     wait_until(lambda: not members(process.pid), 30)
+
+
+# ---- workers that hang ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a second passes between two looks."""
+    ticks = itertools.count()
+    monkeypatch.setattr(f"{scheduler.__name__}.time.monotonic", lambda: next(ticks) / 4)
+
+
+@pytest.mark.usefixtures("ticking")
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ([[Ready("a")], []], "has not answered for 12. seconds"),
+        ([[Ready("a")], *[[Alive()]] * 9000], "has done nothing for 30 minutes"),
+    ],
+)
+def test_a_worker_that_hangs_is_replaced(lines: list[list[Message]], words: str) -> None:
+    """Silence is told from idleness; its task is done by another one, and that is said."""
+    warnings: list[str] = []
+    workforce = Script(lines)
+    events = list(dispatch(closed(["x"]), workforce, warnings.append))
+    assert workforce.dismissed == ["worker 1"]
+    assert [re.sub(r"(\d\d)\d sec", r"\1. sec", each) for each in warnings] == [
+        f"worker a {words}, and is replaced"
+    ]
+    assert [(each.worker, each.final) for each in failures(events)] == [("a", False)]
+    assert results(events) == {0: "done"}
+
+
+@pytest.mark.usefixtures("ticking")
+def test_a_slow_worker_is_left_alone() -> None:
+    """One that needs ten minutes for a frame may need an hour for another."""
+    busy: list[list[Message]] = [[Alive()] for _ in range(7200)]
+    lines: list[list[Message]] = [[Ready("a")], *busy[:1200], [Progress(1)], *busy, [Progress(2)]]
+    workforce = Script([*lines, [DONE]])
+    events = list(dispatch(closed(["x"]), workforce, pytest.fail))
+    assert (workforce.dismissed, results(events)) == ([], {0: "done"})
+
+
+@pytest.mark.usefixtures("ticking")
+def test_a_thread_that_hangs_is_only_told_of() -> None:
+    """It cannot be ended; the user can, and is told once."""
+    warnings: list[str] = []
+    silence: list[list[Message]] = [[] for _ in range(9000)]  # a thread has nobody to say Alive
+    workforce = Script([[Ready("a")], *silence, [DONE]], replaces=False)
+    events = list(dispatch(closed(["x"]), workforce, warnings.append))
+    assert (workforce.dismissed, results(events)) == ([], {0: "done"})
+    assert len(warnings) == 1
+    assert "a has done nothing for 30 minutes; if it hangs, stop it" in warnings[0]
+
+
+def test_time_in_which_this_process_was_stopped_does_not_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ctrl-Z stops command and workers alike, and a lid that is closed the whole machine."""
+    ticks = itertools.count()
+    monkeypatch.setattr(f"{scheduler.__name__}.time.monotonic", lambda: next(ticks) * 3600.0)
+    workforce = Script([[Ready("a")], [], [Alive()], [], [DONE]])
+    events = list(dispatch(closed(["x"]), workforce, pytest.fail))
+    assert (workforce.dismissed, results(events)) == ([], {0: "done"})
+
+
+@pytest.mark.slow
+def test_a_stopped_process_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGSTOP: it neither works nor ends, and would be waited for for ever."""
+    monkeypatch.setattr(scheduler, "SILENT_SECONDS", 8.0)
+    warnings: list[str] = []
+    executor = ProcessExecutor(TWO_SEATS[:1], warn=warnings.append)
+    events = events_of(executor, closed(["freeze", str(tmp_path)]), Toys(tmp_path))
+    assert results(events) == {0: 2}
+    assert [event.attempt for event in failures(events)] == [1]
+    assert "has not answered for 8 seconds, and is replaced" in warnings[0]
