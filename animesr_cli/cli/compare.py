@@ -107,7 +107,7 @@ def show_comparison(result: CompareResult, *, as_json: bool, quiet: bool) -> Non
         return show_json(asdict(report) | written | video)
     if quiet:
         return None
-    columns = ["", "frames/s", "whole clip"]
+    columns = ["", "how", "frames/s", "whole clip"]
     if report.reference:
         columns += [measure.heading for measure in MEASURES.values()]
     count = len(report.moments)
@@ -136,4 +136,4 @@ def _compared(entry: ResultRow, *, measured: bool) -> tuple[str, ...]:
         measure.text(getattr(entry.mean, measure.name)) if entry.mean else ""
         for measure in MEASURES.values()
     ]
-    return (entry.name, speed, time, *(cells if measured else ()))
+    return (entry.name, entry.how, speed, time, *(cells if measured else ()))

@@ -1,6 +1,8 @@
 """What can enlarge a picture and be compared: networks by name or file, and classic resamplers.
 
-It does not know which frames are enlarged, nor what becomes of the pictures.
+Networks of different kinds and scales stand on one page, since every result is brought to one
+size: a resampler goes there at once, a network by its own factor and then by bicubic resampling, as
+in ``animesr upscale``.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from animesr_cli.model.engine import Engine, upscale_frames
 from animesr_cli.model.resample import RESAMPLERS, enlarge, resample
 from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.probe import VideoInfo
-from animesr_cli.settings import UpscaleSettings
+from animesr_cli.settings import NETWORK_SCALE, UpscaleSettings
 from animesr_cli.upscaling.plan import LoadedNetwork, ready_network
 from animesr_cli.video.colour import to_rgb
 
@@ -41,6 +43,22 @@ class Candidate:
     @property
     def kind(self) -> str:
         return "resampler" if self.loaded is None else "network"
+
+    @property
+    def scale(self) -> int | None:
+        """By which the network enlarges; None: a resampler goes to any size."""
+        return None if self.loaded is None else self.loaded.network.scale
+
+    def how(self, source: VideoInfo, size: tuple[int, int]) -> str:
+        """How its pictures come to their height and width, for people."""
+        height, width = size
+        if self.loaded is None:
+            return f"resampled from {source.width}\u00d7{source.height}"
+        network = self.loaded.network
+        made = f"{network.architecture} \u00d7{network.scale}"
+        if (source.height * network.scale, source.width * network.scale) == size:
+            return made
+        return f"{made}, then bicubic to {width}\u00d7{height}"
 
     def pictures(
         self,
@@ -86,13 +104,32 @@ def load_candidates(
             raise UsageError(f"{name} is named twice", "leave one of them out")
     device = choose_compute(settings.device, settings.precision).device
     names = _short_names(models)
+    return _told_apart(
+        [
+            Candidate(
+                name=names[model],
+                device=device,
+                loaded=None if model in RESAMPLERS else _network(model, settings, warn),
+            )
+            for model in models
+        ]
+    )
+
+
+def common_factor(candidates: Sequence[Candidate]) -> int:
+    """The size at which all are shown where nothing else is asked for: the largest network's."""
+    return max((each.scale for each in candidates if each.scale is not None), default=NETWORK_SCALE)
+
+
+def _told_apart(candidates: list[Candidate]) -> list[Candidate]:
+    """Where networks enlarge by different factors, a name has its own unless it says so already."""
+    if len({each.scale for each in candidates} - {None}) < 2:
+        return candidates
     return [
-        Candidate(
-            name=names[model],
-            device=device,
-            loaded=None if model in RESAMPLERS else _network(model, settings, warn),
-        )
-        for model in models
+        each
+        if each.scale is None or f"x{each.scale}" in each.name.lower()
+        else replace(each, name=f"{each.name} \u00d7{each.scale}")
+        for each in candidates
     ]
 
 

@@ -21,16 +21,23 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
 
 import torch
 from torch import Tensor
 
 from animesr_cli.compare.frame_choice import Clip, Run, choose_moments, nearest_frames, read_run
-from animesr_cli.compare.methods import Candidate, load_candidates
+from animesr_cli.compare.inputs import (
+    check_measurable,
+    display,
+    layout_of,
+    open_clip,
+    open_reference,
+    paced,
+    sized_for,
+)
+from animesr_cli.compare.methods import Candidate, common_factor, load_candidates
 from animesr_cli.compare.report import (
     REFERENCE,
-    Layout,
     Moment,
     MomentScores,
     Report,
@@ -38,36 +45,21 @@ from animesr_cli.compare.report import (
     ResultRow,
 )
 from animesr_cli.errors import UsageError
-from animesr_cli.metrics.evaluate import is_part
 from animesr_cli.metrics.measures import Scores
-from animesr_cli.metrics.scoring import MS_SSIM_SIDE_PX, SMALLEST_SIDE_PX, Meter, luma_of
+from animesr_cli.metrics.scoring import Meter, luma_of
 from animesr_cli.model.devices import choose_compute
-from animesr_cli.reading.image_reader import SequenceReader
-from animesr_cli.reading.probe import VideoInfo
-from animesr_cli.reading.reader import Reader
-from animesr_cli.reading.y4m import PIPE
 from animesr_cli.settings import (
-    NETWORK_SCALE,
     CompareSettings,
     UpscaleSettings,
     check_settings,
 )
 from animesr_cli.text import shown
-from animesr_cli.upscaling.output_size import output_size
 from animesr_cli.upscaling.plan import (
-    choose_deinterlacer,
     expected_frames,
 )
-from animesr_cli.upscaling.targets import images_of, look_at
-from animesr_cli.video.colour import ColourSpec, PixelLayout, from_rgb, to_rgb
-from animesr_cli.video.hdr import is_hdr
-from animesr_cli.video.part import Part
-from animesr_cli.writing.encoders import Encoding
+from animesr_cli.video.colour import ColourSpec, from_rgb, to_rgb
 
 Warn = Callable[[str], None]
-
-WIDE_PRIMARIES: Final = frozenset({9, 10, 11, 12})
-"""BT.2020, XYZ, DCI-P3 and Display P3: looked at as sRGB, they would be pale."""
 
 
 @dataclass(kw_only=True)
@@ -80,113 +72,6 @@ class Timing:
     @property
     def median(self) -> float:
         return statistics.median(self.warm or self.cold)
-
-
-# ---- before the first frame ----------------------------------------------------------------------
-
-
-def open_clip(source: Path, settings: UpscaleSettings, *, warn: Warn, is_main: bool = True) -> Clip:
-    """A video file or images, to be read from any place.
-
-    Raises:
-        UsageError: it is a pipe, which can be read only once.
-        InputError: it cannot be read.
-    """
-    if source == PIPE:
-        raise UsageError(
-            "standard input can be read only once, and moments are looked up", "name a file"
-        )
-    sequence = images_of(source)
-    info = look_at(source, sequence, settings)
-    deinterlacer = None
-    if is_main:
-        deinterlacer = choose_deinterlacer(info, settings, is_file=sequence is None, warn=warn)
-
-    def opened(*, start: Fraction | None = None, end: Fraction | None = None) -> Any:
-        if sequence is not None:
-            return SequenceReader(
-                sequence, info=info, matrix=settings.matrix, part=Part(start, end), warn=warn
-            )
-        return Reader(
-            source, info=info, part=Part(start, end), deinterlacer=deinterlacer, warn=warn
-        )
-
-    return Clip(info=info, open=opened)
-
-
-def _open_reference(reference: Path, source: Path, settings: UpscaleSettings, warn: Warn) -> Clip:
-    """Images have no times: those of a reference are as fast as the clip."""
-    rate = settings.fps
-    if images_of(reference) is None:
-        rate = None
-    elif rate is None and source != PIPE and images_of(source) is None:
-        rate = look_at(source, None, UpscaleSettings(stream=settings.stream)).frame_rate
-    bare = UpscaleSettings(max_pixels=settings.max_pixels, fps=rate)
-    return open_clip(reference, bare, warn=warn, is_main=False)
-
-
-def _paced(source: Path, settings: UpscaleSettings, reference: VideoInfo) -> UpscaleSettings:
-    """And those of a clip as fast as its reference, where nothing else is said."""
-    if settings.fps is not None or source == PIPE or images_of(source) is None:
-        return settings
-    return replace(settings, fps=reference.frame_rate)
-
-
-def _display(info: VideoInfo) -> ColourSpec:
-    """What the shown samples are."""
-    depth = 16 if is_hdr(info.hdr) else 8
-    return ColourSpec(layout=PixelLayout(family="rgb", depth=depth), full_range=True)
-
-
-def _layout(info: VideoInfo, settings: UpscaleSettings) -> Layout:
-    spec = _display(info)
-    pix_fmt = "rgb24" if spec.layout.depth == 8 else "rgb48be"
-    png = Encoding(codec="png", pix_fmt=pix_fmt, options={}, format_name="png", lossless=True)
-    width, height, aspect = output_size(info, settings, png)
-    tagged = is_hdr(info.hdr) or info.tags.primaries in WIDE_PRIMARIES
-    return Layout(
-        width=width,
-        height=height,
-        sample_aspect_ratio=aspect,
-        display_matrix=info.display_matrix,
-        depth=spec.layout.depth,
-        primaries=info.tags.primaries if tagged else 2,
-        transfer=info.tags.transfer if tagged else 2,
-    )
-
-
-def _sized_for(
-    reference: VideoInfo, info: VideoInfo, settings: UpscaleSettings, warn: Warn
-) -> UpscaleSettings:
-    """Settings whose pictures have the reference's size, or the part of it that is kept."""
-    if settings.sized or settings.scale is not None:
-        raise UsageError(
-            "the pictures get the size of the reference", "leave out --scale, --width and --height"
-        )
-    if reference.rotation != info.rotation:
-        warn("the reference is shown turned differently; pictures are compared as they are stored")
-    full = info.width * NETWORK_SCALE, info.height * NETWORK_SCALE
-    sides = reference.width, reference.height
-    if is_part(full, sides):
-        if full != sides:
-            warn(
-                f"of the {sides[0]}x{sides[1]} of the reference the upper left {full[0]}x{full[1]} "
-                "are compared, which is what animesr degrade leaves of them"
-            )
-        return settings
-    width, height = sides[::-1] if info.rotation % 180 else sides
-    return replace(settings, width=width, height=height)
-
-
-def _check_measurable(layout: Layout, warn: Warn) -> None:
-    shortest = min(layout.width, layout.height)
-    if shortest < SMALLEST_SIDE_PX:
-        raise UsageError(
-            f"pictures of {layout.width}x{layout.height} are too small to be measured",
-            "leave out --reference",
-        )
-    if shortest < MS_SSIM_SIDE_PX:
-        warn(f"MS-SSIM needs {MS_SSIM_SIDE_PX} pixels on each side; it is left out")
 
 
 class Comparison:
@@ -216,17 +101,20 @@ class Comparison:
             raise UsageError("one picture alone is no comparison", "add -n bicubic, for example")
         self.reference: Clip | None = None
         if reference is not None:
-            self.reference = _open_reference(reference, source, settings, self.warn)
-            settings = _paced(source, settings, self.reference.info)
+            self.reference = open_reference(reference, source, settings, self.warn)
+            settings = paced(source, settings, self.reference.info)
         self.clip = open_clip(source, settings, warn=self.warn)
-        if self.reference is not None:
-            settings = _sized_for(self.reference.info, self.clip.info, settings, self.warn)
-        self.settings = settings
-        self.layout = _layout(self.clip.info, settings)
-        if self.reference is not None:
-            _check_measurable(self.layout, self.warn)
-        self.wishes = wishes
         self.candidates = load_candidates(wishes.models, settings, warn=self.warn)
+        factor = common_factor(self.candidates)
+        if self.reference is not None:
+            settings = sized_for(self.reference.info, self.clip.info, settings, factor, self.warn)
+        elif settings.scale is None and not settings.sized:
+            settings = replace(settings, scale=float(factor))
+        self.settings = settings
+        self.layout = layout_of(self.clip.info, settings)
+        if self.reference is not None:
+            check_measurable(self.layout, self.warn)
+        self.wishes = wishes
         self._timings = [Timing() for _ in self.candidates]
         self._meters = [Meter() for _ in self.candidates]
 
@@ -318,7 +206,7 @@ class Comparison:
 
     def _timed(self, candidate: Candidate, run: Run) -> Iterator[tuple[Tensor, float]]:
         """Each picture up to the shown one as codes in host memory, and the seconds it took."""
-        spec = _display(self.clip.info)
+        spec = display(self.clip.info)
         pictures = candidate.pictures(
             run.frames, self.clip.info, self.size, tile=self.settings.tile, warn=self.warn
         )
@@ -333,7 +221,7 @@ class Comparison:
         """The reference at the time before the shown frame, and at its time."""
         if self.reference is None:
             return None
-        clip, spec = self.reference, _display(self.clip.info)
+        clip, spec = self.reference, display(self.clip.info)
         times = [self.clip.seconds(frame) for frame, _ in run.frames[: run.shown + 1][-2:]]
         frames = nearest_frames(clip, times)
         apart = abs(clip.seconds(frames[-1]) - times[-1])
@@ -351,7 +239,7 @@ class Comparison:
     def _measured(
         self, meter: Meter, before: Tensor | None, codes: Tensor, truth: Sequence[Tensor]
     ) -> Scores:
-        spec = _display(self.clip.info)
+        spec = display(self.clip.info)
         if before is not None and len(truth) > 1:
             meter.jump(luma_of(before.unbind(), spec), luma_of(truth[0].unbind(), spec))
         else:
@@ -393,13 +281,14 @@ class Comparison:
         if self.reference is None:
             return found
         path = shown(self.reference.info.path)
-        return [*found, ResultRow(name=REFERENCE, kind=REFERENCE, file=path)]
+        return [*found, ResultRow(name=REFERENCE, kind=REFERENCE, how="the original", file=path)]
 
     def _entry(self, candidate: Candidate, timing: Timing, meter: Meter) -> ResultRow:
         checkpoint = candidate.loaded.checkpoint if candidate.loaded else None
         return ResultRow(
             name=candidate.name,
             kind=candidate.kind,
+            how=candidate.how(self.clip.info, self.size),
             file=None if checkpoint is None else shown(checkpoint.path),
             sha256=None if checkpoint is None else checkpoint.sha256,
             seconds_per_frame=timing.median,

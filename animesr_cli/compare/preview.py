@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from animesr_cli.compare.frame_choice import busiest_part
-from animesr_cli.compare.pictures import open_clip
+from animesr_cli.compare.inputs import open_clip
 from animesr_cli.compare.run import CompareResult, OnProgress, compare, default_page
 from animesr_cli.errors import UsageError
 from animesr_cli.pages.browser import open_in_browser

@@ -2,7 +2,7 @@
 
 Whole pictures would be too small to tell candidates apart, so each row shows the same window of
 all: where the picture has the most detail. The whole picture, with the window marked, stands in
-front. It does not know how the pictures came about.
+front.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from animesr_cli.compare.report import Layout, Moment, Report, ResultRow
-from animesr_cli.model.resample import enlarge
+from animesr_cli.model.resample import resample
+from animesr_cli.model.tiles import Region
 from animesr_cli.pages.lettering import draw, fitted
 from animesr_cli.video.timestamps import format_clock, format_speed
 
@@ -41,19 +42,6 @@ MARK: Final[Ink] = (121, 168, 255)
 
 
 @dataclass(frozen=True)
-class Window:
-    """A part of a picture as it is shown, in its pixels before they are made square."""
-
-    left: int
-    top: int
-    width: int
-    height: int
-
-    def of(self, picture: Tensor) -> Tensor:
-        return picture[:, self.top : self.top + self.height, self.left : self.left + self.width]
-
-
-@dataclass(frozen=True)
 class Row:
     """What the sheet keeps of one moment, as uint8 (3, H, W) with square pixels."""
 
@@ -73,7 +61,7 @@ def row_of(moment: Moment, layout: Layout) -> Row:
     return Row(
         seconds=moment.seconds,
         overview=_overview(pictures[-1], window, layout),
-        cells=tuple(_square(window.of(picture), across, down) for picture in pictures),
+        cells=tuple(_square(picture[window.index], across, down) for picture in pictures),
     )
 
 
@@ -81,7 +69,7 @@ def _eight_bits(codes: Tensor) -> Tensor:
     return codes if codes.dtype == torch.uint8 else (codes.to(torch.int32) >> 8).to(torch.uint8)
 
 
-def busiest(picture: Tensor, width: int, height: int) -> Window:
+def busiest(picture: Tensor, width: int, height: int) -> Region:
     """The window of at most this size in which luma changes most."""
     rows, columns = picture.shape[1:]
     height, width = min(height, rows), min(width, columns)
@@ -99,7 +87,7 @@ def busiest(picture: Tensor, width: int, height: int) -> Window:
     )
     best = int(inside.argmax())
     top, left = tops[best // len(lefts)], lefts[best % len(lefts)]
-    return Window(int(left), int(top), width, height)
+    return Region(int(top), int(left), height, width)
 
 
 def _square(picture: Tensor, across: float, down: float) -> Tensor:
@@ -109,10 +97,8 @@ def _square(picture: Tensor, across: float, down: float) -> Tensor:
 
 
 def _resized(picture: Tensor, height: int, width: int) -> Tensor:
-    if (height, width) == tuple(picture.shape[1:]):
-        return picture.contiguous()
-    resized = enlarge(picture.float(), height, width, "bicubic")
-    return resized.round_().clamp_(0, 255).to(torch.uint8)
+    resized = resample(picture.float(), height, width)
+    return resized.round().clamp_(0, 255).to(torch.uint8)
 
 
 def small(codes: Tensor, layout: Layout, width: int) -> Tensor:
@@ -122,7 +108,7 @@ def small(codes: Tensor, layout: Layout, width: int) -> Tensor:
     return _resized(picture, max(round(width * down / across), 1), width)
 
 
-def _overview(picture: Tensor, window: Window, layout: Layout) -> Tensor:
+def _overview(picture: Tensor, window: Region, layout: Layout) -> Tensor:
     across, down = layout.shown_size
     width = min(OVERVIEW_WIDTH, round(across))
     height = max(round(width * down / across), 1)
@@ -131,8 +117,7 @@ def _overview(picture: Tensor, window: Window, layout: Layout) -> Tensor:
         return overview
     by_x, by_y = width / picture.shape[2], height / picture.shape[1]
     left, top = round(window.left * by_x), round(window.top * by_y)
-    right = min(round((window.left + window.width) * by_x), width)
-    bottom = min(round((window.top + window.height) * by_y), height)
+    right, bottom = min(round(window.right * by_x), width), min(round(window.bottom * by_y), height)
     _frame(overview, left, top, right, bottom)
     return overview
 
@@ -183,8 +168,8 @@ def draw_sheet(report: Report, rows: Sequence[Row], subtitle: str) -> Tensor:
 
 def _measured(entry: ResultRow) -> str:
     if entry.frames_per_second is None:
-        return "the original"
-    return f"{format_speed(entry.frames_per_second)} fps"
+        return entry.how
+    return f"{entry.how}, {format_speed(entry.frames_per_second)} fps"
 
 
 def _place(sheet: Tensor, picture: Tensor, x: int, y: int) -> None:

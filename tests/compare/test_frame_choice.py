@@ -20,7 +20,7 @@ from animesr_cli.compare.frame_choice import (
     read_run,
     select,
 )
-from animesr_cli.compare.pictures import open_clip
+from animesr_cli.compare.inputs import open_clip
 from animesr_cli.errors import UsageError
 from animesr_cli.settings import UpscaleSettings
 from media import write_video

@@ -11,7 +11,7 @@ import pytest
 from animesr_cli import probe
 from animesr_cli.compare import preview as room
 from animesr_cli.compare.frame_choice import busiest_part
-from animesr_cli.compare.pictures import open_clip
+from animesr_cli.compare.inputs import open_clip
 from animesr_cli.compare.preview import preview
 from animesr_cli.errors import UsageError
 from animesr_cli.pages.browser import open_in_browser

@@ -20,6 +20,7 @@ from animesr_cli.errors import UsageError
 from animesr_cli.metrics.evaluate import evaluate
 from animesr_cli.metrics.measures import MEASURES
 from animesr_cli.model.resample import enlarge
+from animesr_cli.model.srvgg import SRVGGNetCompact
 from animesr_cli.reading.reader import Reader
 from animesr_cli.settings import CompareSettings, UpscaleSettings
 from animesr_cli.video.colour import ColourSpec, PixelLayout, to_rgb
@@ -224,6 +225,45 @@ def test_hdr_pictures_say_that_they_are(tmp_path: Path) -> None:
     assert first is not None
     png = base64.b64decode(first[1])
     assert tuple(png[png.index(b"cICP") + 4 :][:4]) == (9, 16, 0, 1)
+
+
+def test_networks_of_different_scales_are_shown_at_one_size(
+    tmp_path: Path, clip: Path, random_checkpoint: Path
+) -> None:
+    """That of the largest; each result is what ``upscale`` makes at this size, and says how."""
+    twice = tmp_path / "twice.pth"
+    torch.manual_seed(3)
+    torch.save(SRVGGNetCompact(scale=2, num_feat=8, num_conv=2).state_dict(), twice)
+    names = (str(random_checkpoint), str(twice), "bicubic")
+    wishes = CompareSettings(models=names, times=(Fraction(0),), run_up=0)
+    page = tmp_path / "x.html"
+    result = compare(clip, CPU, wishes, page=page, warn=lambda text: None)
+    assert [picture.shape for picture in pictures_of(page)][:3] == [(3, 128, 192)] * 3
+    rows = result.report.entries
+    assert [row.name for row in rows] == ["random.safetensors ×4", "twice.pth ×2", "bicubic"]
+    assert [row.how for row in rows] == [
+        "MSRB ×4", "SRVGGNetCompact ×2, then bicubic to 192×128", "resampled from 48×32",
+    ]  # fmt: skip
+    for row in rows:
+        assert row.how in page.read_text()
+    (tmp_path / "up").mkdir()
+    upscale(
+        clip, tmp_path / "up" / "%06d.png", model=str(twice), device="cpu", precision="fp32",
+        scale=4.0, frames=1,
+    )  # fmt: skip
+    expected = decode_png((tmp_path / "up" / "000001.png").read_bytes())
+    assert torch.equal(pictures_of(page)[1], expected)
+
+
+def test_a_network_of_two_times_alone_is_shown_at_its_own_size(tmp_path: Path, clip: Path) -> None:
+    """Nothing is resampled that need not be; nor are names longer than they need be."""
+    twice = tmp_path / "twice.pth"
+    torch.save(SRVGGNetCompact(scale=2, num_feat=8, num_conv=2).state_dict(), twice)
+    wishes = CompareSettings(models=(str(twice), "nearest"), times=(Fraction(0),), run_up=0)
+    result = compare(clip, CPU, wishes, page=tmp_path / "x.html", warn=lambda text: None)
+    assert [picture.shape for picture in pictures_of(tmp_path / "x.html")] == [(3, 64, 96)] * 2
+    assert [row.name for row in result.report.entries] == ["twice.pth", "nearest"]
+    assert result.report.entries[0].how == "SRVGGNetCompact ×2"
 
 
 # ---- measuring -----------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ def test_the_busiest_window_is_found() -> None:
     assert (window.width, window.height) == (120, 100)
     assert window.left <= 280 <= 360 <= window.left + 120
     assert window.top <= 200 <= 260 <= window.top + 100
-    assert window.of(picture).shape == (3, 100, 120)
+    assert picture[window.index].shape == (3, 100, 120)
 
 
 def test_a_window_is_no_larger_than_its_picture() -> None:
