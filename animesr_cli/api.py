@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import time
 from collections.abc import Callable
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from animesr_cli.errors import UsageError
+from animesr_cli.errors import InputError, UsageError
 from animesr_cli.jobs.job import LongRun
 from animesr_cli.jobs.manifest import journal_folder, left_behind
 from animesr_cli.reading.y4m import PIPE
@@ -26,6 +27,26 @@ from animesr_cli.upscaling.one_piece import OnePiece
 from animesr_cli.upscaling.plan import LoadedNetwork, Plan, make_plan
 from animesr_cli.upscaling.targets import default_output, images_of
 from animesr_cli.writing.concat import segment_format
+
+ADDRESS: Final = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+
+
+def check_name(kind: str, name: str) -> Path:
+    """A name as a path.
+
+    Raises:
+        UsageError: it is empty, or holds a NUL byte.
+        InputError: it is an address on a network.
+    """
+    if not name:
+        raise UsageError(f"the {kind}'s name is empty", "a variable of the shell may be unset")
+    if "\0" in name:
+        raise UsageError(f"the {kind} name {shown(name)!r} holds a NUL byte")
+    if ADDRESS.match(name) and not os.path.lexists(name):
+        raise InputError(
+            f"{shown(name)} is an address, and the {kind} is a file", "fetch or send it yourself"
+        )
+    return Path(name)
 
 
 def is_long(plan: Plan, warn: Callable[[str], None]) -> bool:
@@ -167,7 +188,9 @@ def upscale(
     given = {name: value for name, value in options.items() if value is not None}
     settings = UpscaleSettings(**read(UpscaleSettings, given))
     observer = Observer(on_progress=on_progress or (lambda progress: None))
-    return run(Path(input), None if output is None else Path(output), settings, observer)
+    source = check_name("input", fspath(input))
+    target = None if output is None else check_name("output", fspath(output))
+    return run(source, target, settings, observer)
 
 
 def keyword_parameters() -> dict[str, inspect.Parameter]:

@@ -101,6 +101,7 @@ ROOMS: dict[str, set[str]] = {
     "batch": {
         "bounded",
         "errors",
+        "model",
         "settings",
         "text",
         "video",

@@ -39,15 +39,21 @@ class BatchDisplay:
 
     def on_batch(self, batch: Batch) -> None:
         self._items = batch.items
-        places = {"folder": str(batch.folder), "output": str(batch.output)}
+        folder = None if batch.folder is None else str(batch.folder)
+        output = None if batch.output is None else str(batch.output)
         passed_over = {"others": batch.others, "earlier": batch.earlier}
         if self._json:
+            places = {"folder": folder, "output": output}
             emit("batch", {**places, "files": len(batch.items), **passed_over})
         if self._quiet:
             return
-        new = "" if batch.output.is_dir() else " (new)"
         count = f"{len(batch.items)} video{'' if len(batch.items) == 1 else 's'}"
-        err.print(Text(f"{count} in {shown(batch.folder)} -> {shown(batch.output)}{new}"))
+        where = "" if batch.folder is None else f" in {shown(batch.folder)}"
+        if batch.output is None:
+            place = "beside them"
+        else:
+            place = shown(batch.output) + ("" if batch.output.is_dir() else " (new)")
+        err.print(Text(f"{count}{where} -> {place}"))
         if batch.others:
             show_note(f"passed over, as no videos by their suffix: {batch.others}")
         if batch.earlier:

@@ -1,9 +1,9 @@
-"""``animesr upscale``: one input, or every video of a folder."""
+"""``animesr upscale``: one input, several, or every video of a folder."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +12,7 @@ import typer
 
 from animesr_cli.cli.app import stoppable, undisturbed
 from animesr_cli.cli.batch_display import BatchDisplay
+from animesr_cli.cli.console import show_note, show_warning
 from animesr_cli.cli.options import (
     ConfigOption,
     DebugOption,
@@ -33,36 +34,24 @@ PIPE = Path("-")
 """Standard input as IN, standard output as OUT."""
 
 
-def _one(kind: str, argument: Path | None, option: Path | None) -> Path | None:
-    if argument is not None and option is not None:
-        raise UsageError(f"the {kind} is named twice: {argument} and {option}")
-    return option if argument is None else argument
-
-
 @verb
 def upscale(
-    input_path: Annotated[
-        Path | None,
+    names: Annotated[
+        list[str] | None,
         typer.Argument(
-            metavar="IN",
-            help="A video, a folder of videos or of images, a pattern such as in/%06d.png, or -.",
-            show_default=False,
-        ),
-    ] = None,
-    output_path: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="OUT",
-            help="Where to write: a file, out/%06d.png or -; a folder, or nothing, names it IN_x4.",
+            metavar="IN... [OUT]",
+            help="Videos, folders of videos; or one folder of images, a pattern such as "
+            "in/%06d.png, or -. OUT is a new name, out/%06d.png or -; a folder, or nothing, "
+            "names it IN_x4.",
             show_default=False,
         ),
     ] = None,
     *,
     input_option: Annotated[
-        Path | None, typer.Option("-i", "--input", help="The same as IN.", hidden=True)
+        str | None, typer.Option("-i", "--input", help="The same as IN.", hidden=True)
     ] = None,
     output_option: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The same as OUT.", hidden=True)
+        str | None, typer.Option("-o", "--output", help="The same as OUT.", hidden=True)
     ] = None,
     settings: UpscaleSettings,
     half: Annotated[
@@ -91,26 +80,40 @@ def upscale(
 
     animesr upscale season1 season1_4k
 
+    animesr upscale ep1.mkv ep2.mkv big
+
     animesr upscale frames/%06d.png out/%06d.png
 
     ffmpeg -i old.avi -f yuv4mpegpipe - | animesr upscale - new.mkv
     """
     with stoppable() as listen:
-        source = _one("input", input_path, input_option)
-        if source is None:
+        if input_option is not None and names:
+            raise UsageError(f"the input is named twice: {names[0]} and {input_option}")
+        named = [input_option] if input_option is not None else names
+        if not named:
             raise UsageError("no input is named", "animesr upscale IN [OUT]")
         if half or fp32:
             settings = replace(settings, precision="fp16" if half else "fp32")
-        output = _one("output", output_path, output_option)
-        if json_events and output == PIPE:
+        with undisturbed():
+            from animesr_cli.batch.arguments import understand
+
+        what = understand(named, output_option, settings)
+        if json_events and what.output == PIPE:
             raise UsageError(
                 "--json and OUT - both write to standard output", "name a file, or leave --json out"
             )
-        if os.path.isdir(source) and _holds_videos(source, output):
-            if output == PIPE:
-                raise UsageError("a folder of videos cannot go through one pipe", "name a folder")
-            return _upscale_folder(source, output, settings, json_events, quiet, debug, listen)
-        _upscale(source, output, settings, json_events, quiet, listen)
+        if what.note and not quiet:
+            (show_warning if settings.overwrite else show_note)(what.note)
+        source = what.inputs[0]
+        if len(what.inputs) > 1:
+            inputs: Path | Sequence[Path] = what.inputs
+        elif os.path.isdir(source) and _holds_videos(source, what.output):
+            inputs = source
+        else:
+            return _upscale(source, what.output, settings, json_events, quiet, listen)
+        if what.output == PIPE:
+            raise UsageError("several videos cannot go through one pipe", "name a folder")
+        _upscale_all(inputs, what.output, settings, json_events, quiet, debug, listen)
 
 
 def _holds_videos(folder: Path, output: Path | None) -> bool:
@@ -135,8 +138,8 @@ def _observer(display: RunDisplay, listen: Callable[[], None]) -> Observer:
     )
 
 
-def _upscale_folder(
-    folder: Path,
+def _upscale_all(
+    inputs: Path | Sequence[Path],
     output: Path | None,
     settings: UpscaleSettings,
     json_events: bool,
@@ -157,7 +160,7 @@ def _upscale_folder(
             on_outcome=display.on_outcome,
             on_warning=display.on_warning,
         )
-        result = run_batch(folder, output, settings, observer)
+        result = run_batch(inputs, output, settings, observer)
     exit_code = result.exit_code(strict=settings.strict)
     display.on_result(result, exit_code)
     if result.stopped:

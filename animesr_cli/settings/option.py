@@ -55,6 +55,8 @@ class Option:
     """Meaningless as a keyword of the Python function."""
     decides: bool = False
     """Two runs must agree in it to share chunks."""
+    how_only: bool = False
+    """It says how a run is carried out; the output is the same."""
 
 
 class Settings(Protocol):

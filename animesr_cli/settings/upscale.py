@@ -25,13 +25,13 @@ PICTURE, PART, NETWORK = "Picture", "Part of the input", "Network"
 ENCODING, LONG_JOBS = "Encoding", "Long jobs"
 
 MODEL = Option("A name of `animesr models`, or a .safetensors or .pth file.", "-n", panel=NETWORK)
-DEVICE = Option("auto, cpu, cuda, cuda:1 or mps.", "-g", panel=NETWORK)
+DEVICE = Option("auto, cpu, cuda, cuda:1 or mps.", "-g", panel=NETWORK, how_only=True)
 PRECISION = Option(f"{', '.join(PRECISIONS)}.", panel=NETWORK)
 TILE = Option(
     "Tile side in pixels of the input; 0 goes by free memory.",
-    "-t", panel=NETWORK, automatic=0, least=16, most=MAX_SIDE,
+    "-t", panel=NETWORK, automatic=0, least=16, most=MAX_SIDE, how_only=True,
 )  # fmt: skip
-OVERWRITE = Option("Replace what is there under the output's name.", "-y")
+OVERWRITE = Option("Replace what is there under the output's name.", "-y", how_only=True)
 MINUTES = Option("Stop and save after so long; the same command goes on.", least=0, most=10**7)
 SEED = Option("Of everything that is drawn.", least=0, most=2**63 - 1)
 LBO = Option("A learned operator: a name or a path; repeatable.", repeatable=True)
@@ -82,7 +82,10 @@ class UpscaleSettings:
         Option("Make whole frames of interlaced ones first (bwdif).", panel=PICTURE, decides=True),
     ] = False
     max_pixels: Annotated[
-        int, Option("Refuse frames of more pixels.", panel=PICTURE, least=1, most=2**31 - 1)
+        int,
+        Option(
+            "Refuse frames of more pixels.", panel=PICTURE, least=1, most=2**31 - 1, how_only=True
+        ),
     ] = MAX_PIXELS
     scenes: Annotated[
         bool,
@@ -145,7 +148,10 @@ class UpscaleSettings:
     journal: Annotated[
         bool,
         Option(
-            "Run in one piece: an interrupted run begins anew.", panel=LONG_JOBS, switches_off=True
+            "Run in one piece: an interrupted run begins anew.",
+            panel=LONG_JOBS,
+            how_only=True,
+            switches_off=True,
         ),
     ] = True
     segment_frames: Annotated[
@@ -153,36 +159,42 @@ class UpscaleSettings:
         Option(
             "Frames that are kept together, which an interruption costs at most; about five "
             "minutes of work where it is left out.",
-            panel=LONG_JOBS, least=1, most=MAX_COUNT, decides=True,
+            panel=LONG_JOBS, how_only=True, least=1, most=MAX_COUNT, decides=True,
         ),
     ] = None  # fmt: skip
     work_dir: Annotated[
         Path | None,
         Option(
             "Folder for OUT.animesr, where finished segments are kept; else beside OUT.",
-            panel=LONG_JOBS, reads=Path,
+            panel=LONG_JOBS, how_only=True, reads=Path,
         ),
     ] = None  # fmt: skip
     restart: Annotated[
-        bool, Option("Begin anew where OUT.animesr holds an interrupted run.", panel=LONG_JOBS)
+        bool,
+        Option(
+            "Begin anew where OUT.animesr holds an interrupted run.", panel=LONG_JOBS, how_only=True
+        ),
     ] = False
     workers: Annotated[
         int | None,
         Option(
             "How many compute at once; one for each GPU where there are several.",
-            panel=LONG_JOBS, least=1, most=4096,
+            panel=LONG_JOBS, how_only=True, least=1, most=4096,
         ),
     ] = None  # fmt: skip
     cluster: Annotated[
         str | None,
         Option(
             "Compute on a Ray cluster: auto, or HOST:PORT of its head.",
-            panel=LONG_JOBS, metavar="ADDRESS",
+            panel=LONG_JOBS, how_only=True, metavar="ADDRESS",
         ),
     ] = None  # fmt: skip
     overwrite: Annotated[bool, OVERWRITE] = False
     strict: Annotated[
-        bool, Option("End with exit code 10 where there were warnings.", command_only=True)
+        bool,
+        Option(
+            "End with exit code 10 where there were warnings.", command_only=True, how_only=True
+        ),
     ] = False
 
     @property

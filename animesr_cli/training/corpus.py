@@ -22,7 +22,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from animesr_cli.batch import VIDEO_SUFFIXES
+from animesr_cli.batch.find import VIDEO_SUFFIXES
 from animesr_cli.errors import InputError
 from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.image_reader import (

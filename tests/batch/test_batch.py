@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import media
-from animesr_cli import batch, probe
+from animesr_cli import probe
 from animesr_cli.batch import (
     WORST_FIRST,
     Batch,
@@ -28,6 +28,7 @@ from animesr_cli.batch import (
     is_batch,
     run_batch,
 )
+from animesr_cli.batch.finished import STATE_NAME
 from animesr_cli.errors import (
     AnimesrError,
     DiskFullError,
@@ -75,6 +76,7 @@ def touch(folder: Path, *names: str) -> Path:
 
 def pairs(found: Batch) -> dict[str, str]:
     """Input below its folder -> output below its folder, in order."""
+    assert found.output is not None
     return {str(i.name): str(i.output.relative_to(found.output)) for i in found.items}
 
 
@@ -83,7 +85,12 @@ def states(result: BatchResult) -> dict[str, str]:
 
 
 def files(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
+    """What lies below a folder, without the state that says what outputs were made from."""
+    return {
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if not path.is_dir() and path.name != STATE_NAME
+    }
 
 
 # ---- what is found -------------------------------------------------------------------------------
@@ -292,7 +299,7 @@ def test_the_network_is_loaded_once_and_only_if_needed(
         loads.append(settings)
         return load(settings, warn=warn)
 
-    monkeypatch.setattr(batch, "ready_network", counted)
+    monkeypatch.setattr("animesr_cli.batch.work.ready_network", counted)
     monkeypatch.setattr("animesr_cli.upscaling.plan.ready_network", counted)
     run_batch(season, None, settings)
     assert len(loads) == 1
@@ -360,7 +367,7 @@ def test_one_bad_file_stops_no_other(season: Path, settings: UpscaleSettings) ->
     assert result.exit_code() == ExitCode.INPUT
     output = season.with_name("season_x2")
     assert {str(path.relative_to(output)) for path in output.rglob("*")} == {
-        "ep1.mkv", "extras", "extras/trailer.mkv",
+        STATE_NAME, "ep1.mkv", "extras", "extras/trailer.mkv",
     }  # fmt: skip
 
 
@@ -424,7 +431,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, errors: dict[str, tuple[bool, Excep
             output=output, frames=1, seconds=1, warnings=("look",), cuts=0, stage_seconds={}
         )
 
-    monkeypatch.setattr(batch, "run", run)
+    monkeypatch.setattr("animesr_cli.batch.work.run", run)
 
 
 def test_a_full_disk_in_the_middle_ends_the_batch(
@@ -485,13 +492,13 @@ def test_an_interrupt_leaves_what_is_done(season: Path, settings: UpscaleSetting
     assert states(result) == {"ep1.mkv": "DONE", "extras/trailer.avi": "LEFT"}
     assert result.exit_code() == ExitCode.TERMINATED
     output = season.with_name("season_x2")
-    assert [str(path.relative_to(output)) for path in output.rglob("*")] == ["ep1.mkv"]
+    assert {str(path.relative_to(output)) for path in output.rglob("*")} == {STATE_NAME, "ep1.mkv"}
     again = run_batch(season, None, settings)
     assert states(again) == {"ep1.mkv": "SKIPPED", "extras/trailer.avi": "DONE"}
 
 
 def outcomes_of(*errors: AnimesrError | None, warnings: Sequence[str] = ()) -> BatchResult:
-    item = Item(Path("a"), Path("a"), Path("b"))
+    item = Item(Path("a"), Path("a"), Path("b"), Path())
     result = UpscaleResult(
         output=item.output, frames=1, seconds=1, warnings=tuple(warnings), cuts=0, stage_seconds={}
     )

@@ -1,0 +1,180 @@
+"""What outputs were made from: the hidden file in an output folder that says what is finished.
+
+An output has its name only once it is complete and verified. This file says of which input, part
+and settings: one that was made from anything else is not taken for finished.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Final
+
+from animesr_cli.atomic_files import PartFile
+from animesr_cli.bounded import SHA256, AtMost, UnfitError, read_json
+from animesr_cli.errors import AnimesrError, OutputError
+from animesr_cli.model.checkpoint import CATALOGUE, sha256_of
+from animesr_cli.settings import UpscaleSettings
+from animesr_cli.settings.option import declared
+from animesr_cli.text import shown
+
+log = logging.getLogger(__name__)
+
+STATE_NAME: Final = ".animesr.json"
+LARGEST_STATE_BYTES: Final = 64 << 20
+END_BYTES: Final = 1 << 20
+"""Of an input, hashed at its beginning and at its end, to know it again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What one output is made from."""
+
+    input: Annotated[str, SHA256]
+    """Of the input's size, beginning and end; it may be renamed, moved and dated anew."""
+    model: Annotated[str, AtMost(4096)]
+    settings: dict[str, str]
+    """Options that shape the output and are not their defaults."""
+
+    def difference(self, then: Origin) -> str:
+        """What is not as it was ``then``, in words; empty: nothing."""
+        if then.input != self.input:
+            return "from another input"
+        if then.model != self.model:
+            return "by another model"
+        names = sorted(then.settings.keys() | self.settings.keys())
+        differing = [name for name in names if then.settings.get(name) != self.settings.get(name)]
+        said = [
+            f"{name} {then.settings[name]}" if name in then.settings else f"no {name}"
+            for name in differing
+        ]
+        return f"with {', '.join(said)}" if said else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _State:
+    version: int = 1
+    outputs: dict[str, Origin] = field(default_factory=dict)
+
+
+def origin_of(source: Path, settings: UpscaleSettings) -> Origin:
+    """What an output of ``source`` would be made from now."""
+    return Origin(
+        input=_digest_of(source), model=_model(settings.model), settings=shaping(settings)
+    )
+
+
+def shaping(settings: UpscaleSettings) -> dict[str, str]:
+    """The options that shape the output, where they are not their defaults."""
+    return {
+        f"--{each.name}": _text(getattr(settings, each.field))
+        for each in declared(UpscaleSettings).values()
+        if not each.option.how_only
+        and each.field != "model"
+        and getattr(settings, each.field) != each.default
+    }
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return ""
+    if isinstance(value, Mapping):
+        return " ".join(f"{key}={each}" for key, each in sorted(value.items()))
+    if isinstance(value, tuple):
+        return "x".join(map(str, value))
+    return f"{float(value):g}" if isinstance(value, Fraction) else str(value)
+
+
+def _digest_of(source: Path) -> str:
+    found = hashlib.sha256()
+    with source.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        found.update(b"%d " % size)
+        found.update(file.read(END_BYTES))
+        file.seek(max(size - END_BYTES, 0))
+        found.update(file.read(END_BYTES))
+    return found.hexdigest()
+
+
+def _model(name: str) -> str:
+    """The hash of a model of the catalogue or of a file."""
+    row = next((row for row in CATALOGUE if row.name == name), None)
+    if row is not None:
+        return row.sha256
+    try:
+        return sha256_of(Path(name))
+    except OSError:
+        return name  # loading it says what is wrong
+
+
+class Finished:
+    """The state of one output folder, kept on the disk."""
+
+    def __init__(self, folder: Path, warn: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._path = folder / STATE_NAME
+        self._warn = warn
+
+    def _read(self) -> dict[str, Origin]:
+        try:
+            return read_json(self._path, _State, most_bytes=LARGEST_STATE_BYTES).outputs
+        except FileNotFoundError:
+            return {}
+        except (UnfitError, OSError) as error:
+            self._warn(f"{shown(self._path)} is passed over: {error}")
+            return {}
+
+    def _write(self, outputs: dict[str, Origin]) -> None:
+        state = _State(outputs=dict(sorted(outputs.items())))
+        data = json.dumps(dataclasses.asdict(state), indent=1, ensure_ascii=True).encode()
+        try:
+            with PartFile(self._path) as part:
+                part.sink.write(data)
+                part.publish(overwrite=True)
+        except (AnimesrError, OSError) as error:
+            log.info("%s is not written: %s", shown(self._path), error)
+
+    def _key(self, output: Path) -> str:
+        return output.relative_to(self._folder).as_posix()
+
+    def check(self, output: Path, source: Path, now: Origin) -> None:
+        """Refuse an existing output that was not made from what is asked for now.
+
+        Raises:
+            OutputError: it was made from something else, or nothing tells from what.
+        """
+        then = self._read().get(self._key(output))
+        if then is None:
+            older = output.stat().st_mtime_ns < source.stat().st_mtime_ns
+            raise OutputError(
+                f"{shown(output)} exists and is older than its input"
+                if older
+                else f"{shown(output)} exists, and nothing says what it was made from",
+                "remove it, or replace all outputs with -y",
+            )
+        if made := now.difference(then):
+            raise OutputError(
+                f"{shown(output)} exists and was made {made}",
+                "name another folder, or replace all outputs with -y",
+            )
+
+    def note(self, output: Path, origin: Origin | None) -> None:
+        """Keep what an output is made from; None: it is not made."""
+        outputs = self._read()
+        if outputs.get(self._key(output)) == origin or not self._folder.is_dir():
+            return
+        if origin is None:
+            del outputs[self._key(output)]
+        else:
+            outputs[self._key(output)] = origin
+        if outputs:
+            self._write(outputs)
+        else:
+            self._path.unlink(missing_ok=True)

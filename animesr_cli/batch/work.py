@@ -1,0 +1,327 @@
+"""The work of a batch: one video after another, and no file stops the others.
+
+An output has its name only once it is complete and verified, and the folder's state says what it
+was made from, so running the same command again goes on where it stopped. The network is loaded
+once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from animesr_cli.api import finished_before, run
+from animesr_cli.atomic_files import explained
+from animesr_cli.batch.find import Batch, Item, find_batch, find_several
+from animesr_cli.batch.finished import Finished, Origin, origin_of
+from animesr_cli.errors import (
+    AnimesrError,
+    DiskFullError,
+    ExitCode,
+    InputError,
+    Interrupted,
+    OutputError,
+    UsageError,
+    as_bug,
+)
+from animesr_cli.settings import UpscaleSettings, check_settings
+from animesr_cli.text import shown
+from animesr_cli.upscaling.events import Observer, UpscaleResult
+from animesr_cli.upscaling.plan import LoadedNetwork, Plan, ready_network
+
+log = logging.getLogger(__name__)
+
+WORST_FIRST: Final = (
+    ExitCode.TERMINATED,
+    ExitCode.INTERRUPTED,
+    ExitCode.BUG,
+    ExitCode.VERIFICATION,
+    ExitCode.DISK_FULL,
+    ExitCode.DEVICE,
+    ExitCode.WEIGHTS,
+    ExitCode.NETWORK,
+    ExitCode.OUTPUT,
+    ExitCode.INPUT,
+    ExitCode.USAGE,
+    ExitCode.WARNINGS,
+    ExitCode.OK,
+)
+"""Which exit code a batch has: from what concerns every file down to what concerns one."""
+
+
+class State(StrEnum):
+    """How a file came out of a batch."""
+
+    DONE = "done"
+    SKIPPED = "finished before"
+    FAILED = "failed"
+    LEFT = "not done"
+    """The batch ended before its turn, or during it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one item."""
+
+    item: Item
+    state: State
+    result: UpscaleResult | None = None
+    error: AnimesrError | None = None
+    begun: bool = False
+    """Whether it failed after its plan stood: in the middle of the work."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchResult:
+    """What a batch did."""
+
+    batch: Batch
+    outcomes: tuple[Outcome, ...]
+    seconds: float
+    warnings: tuple[str, ...]
+    """Of the batch itself; those of a file are in its result."""
+    stopped: Interrupted | None
+
+    @property
+    def counts(self) -> Mapping[State, int]:
+        counts = Counter(outcome.state for outcome in self.outcomes)
+        return {state: counts[state] for state in State}
+
+    def exit_code(self, *, strict: bool = False) -> ExitCode:
+        """That of the worst file; ``strict`` counts warnings too."""
+        codes = {outcome.error.exit_code for outcome in self.outcomes if outcome.error}
+        if self.stopped:
+            codes.add(self.stopped.exit_code)
+        if strict and (self.warnings or any(o.result and o.result.warnings for o in self.outcomes)):
+            codes.add(ExitCode.WARNINGS)
+        return next(code for code in WORST_FIRST if code in {*codes, ExitCode.OK})
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchObserver:
+    """Who is told what happens."""
+
+    on_batch: Callable[[Batch], None] = lambda batch: None
+    on_item: Callable[[Item], Observer] = lambda item: Observer()
+    """Before each file that is upscaled; its answer watches that run."""
+    on_outcome: Callable[[Outcome], None] = lambda outcome: None
+    on_warning: Callable[[str], None] = log.warning
+
+
+# ---- the work ------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _folder_made(output: Path) -> Iterator[None]:
+    """Make the folders above an output; those that were missing go again where the run fails."""
+    folder = output.parent
+    with explained(output):
+        missing = [each for each in (folder, *folder.parents) if not each.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # something else is in it by now
+            for each in missing:
+                each.rmdir()
+        raise
+
+
+def _is_finished(item: Item, settings: UpscaleSettings, finished: Finished) -> bool:
+    """Whether the output is there already, made from the same; another one is an error."""
+    if settings.overwrite or not os.path.isfile(item.output):
+        return False
+    try:
+        output, source = item.output.stat(), item.source.stat()
+        if not output.st_size or os.path.samestat(output, source):
+            return False  # no output of ours: the usual checks say what is wrong
+        origin = origin_of(item.source, settings)
+    except OSError:
+        return False  # likewise
+    finished.check(item.output, item.source, origin)
+    return True
+
+
+def _upscale_item(
+    item: Item, settings: UpscaleSettings, observer: Observer, loaded: LoadedNetwork
+) -> UpscaleResult:
+    if os.path.isdir(item.output):  # which `run` would take as a folder to write into
+        raise OutputError(f"{shown(item.output)} is a folder")
+    with _folder_made(item.output):
+        return run(item.source, item.output, settings, observer, loaded)
+
+
+def _attempt(
+    item: Item,
+    settings: UpscaleSettings,
+    observer: BatchObserver,
+    loaded: LoadedNetwork,
+    tell: Callable[[Plan], None],
+) -> Outcome:
+    """One file, whatever happens to it; ``tell`` is told of its plan."""
+    watcher = observer.on_item(item)
+    begun = False
+
+    def on_plan(plan: Plan) -> None:
+        nonlocal begun
+        begun = True
+        tell(plan)
+        watcher.on_plan(plan)
+
+    try:
+        result = _upscale_item(item, settings, replace(watcher, on_plan=on_plan), loaded)
+    except (Interrupted, BrokenPipeError):  # the user's wish, not the file's failure
+        raise
+    except AnimesrError as error:
+        return Outcome(item=item, state=State.FAILED, error=error, begun=begun)
+    except Exception as error:
+        bug = as_bug(error)
+        bug.__cause__ = error
+        return Outcome(item=item, state=State.FAILED, error=bug, begun=begun)
+    return Outcome(item=item, state=State.DONE, result=result)
+
+
+def _failed_folders(batch: Batch) -> list[Outcome]:
+    top = batch.folder or Path()
+    return [
+        Outcome(
+            item=Item(name, top / name, (batch.output or top) / name, batch.output or top),
+            state=State.FAILED,
+            error=InputError(f"the folder {shown(top / name)} cannot be read: {why}"),
+        )
+        for name, why in batch.unreadable.items()
+    ]
+
+
+class _Work:
+    """A batch on its way; ``outcomes`` are right whenever it is stopped."""
+
+    def __init__(self, batch: Batch, settings: UpscaleSettings, observer: BatchObserver) -> None:
+        self.batch = batch
+        self.settings = settings
+        self.observer = observer
+        self.outcomes: list[Outcome] = []
+        self.warnings: list[str] = []
+        self._loaded: LoadedNetwork | None = None
+
+    def _warn(self, message: str) -> None:
+        self.warnings.append(message)
+        self.observer.on_warning(message)
+
+    def _network(self) -> LoadedNetwork:
+        """Loaded for the first file that needs it, and kept."""
+        if self._loaded is None:
+            self._loaded = ready_network(self.settings, warn=self._warn)
+        return self._loaded
+
+    def _settle(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+        self.observer.on_outcome(outcome)
+        if outcome.error:
+            # What a traceback holds on to, frames and device memory, would stay to the end.
+            outcome.error.__traceback__ = outcome.error.__cause__ = None
+            outcome.error.__context__ = None
+
+    def _outcome(self, item: Item) -> Outcome:
+        finished = Finished(item.top, self._warn)
+        try:
+            if _is_finished(item, self.settings, finished):
+                finished_before(item.source, item.output, self.settings)  # tidies up
+                return Outcome(item=item, state=State.SKIPPED)
+        except AnimesrError as error:
+            return Outcome(item=item, state=State.FAILED, error=error)
+        return self._made(item, finished)
+
+    def _made(self, item: Item, finished: Finished) -> Outcome:
+        """Upscale one file, with the folder's state right at every moment.
+
+        A run may be killed right after the output got its name, so what it is made from is kept
+        before that; but while an older output still has the name, nothing must be said of it.
+        """
+        try:
+            origin: Origin | None = origin_of(item.source, self.settings)
+        except OSError:
+            origin = None  # the run says what is wrong
+        replaced = os.path.lexists(item.output)
+
+        def on_plan(plan: Plan) -> None:
+            finished.note(item.output, None if replaced else origin)
+
+        outcome = _attempt(item, self.settings, self.observer, self._network(), on_plan)
+        if outcome.state is State.DONE:
+            finished.note(item.output, origin)
+        elif not replaced and not os.path.lexists(item.output):
+            finished.note(item.output, None)
+        return outcome
+
+    def run(self) -> None:
+        for outcome in _failed_folders(self.batch):
+            self._settle(outcome)
+        for item in self.batch.items:
+            outcome = self._outcome(item)
+            self._settle(outcome)
+            if isinstance(outcome.error, DiskFullError) and outcome.begun:
+                return  # hours of work on each of the others would end alike
+
+    def left(self) -> list[Outcome]:
+        settled = {outcome.item for outcome in self.outcomes}
+        return [
+            Outcome(item=item, state=State.LEFT) for item in self.batch.items if item not in settled
+        ]
+
+
+def found(inputs: Path | Sequence[Path], output: Path | None, settings: UpscaleSettings) -> Batch:
+    """What ``run_batch`` would work on."""
+    if isinstance(inputs, Path):
+        return find_batch(inputs, output, settings)
+    return find_several(inputs, output, settings)
+
+
+def run_batch(
+    inputs: Path | Sequence[Path],
+    output: Path | None,
+    settings: UpscaleSettings,
+    observer: BatchObserver | None = None,
+) -> BatchResult:
+    """Upscale every video below a folder, or several inputs, one after another.
+
+    Args:
+        inputs: a folder; or videos and folders. Of a folder hidden files, files that are no videos
+            by their suffix, and outputs are passed over.
+        output: a folder, made where it is missing; None is ``IN_x4`` beside each input.
+
+    Returns:
+        What became of each file: a file that fails is an outcome, no exception.
+
+    Raises:
+        AnimesrError: what no file can be upscaled with, such as a missing checkpoint.
+    """
+    started = time.perf_counter()
+    check_settings(settings)
+    if settings.fps is not None:
+        what = f"{shown(inputs)} is a folder with" if isinstance(inputs, Path) else "these are"
+        raise UsageError(f"--fps is for images, and {what} videos", "leave it out")
+    batch = found(inputs, output, settings)
+    observer = observer or BatchObserver()
+    work = _Work(batch, settings, observer)
+    observer.on_batch(batch)
+    stopped = None
+    try:
+        work.run()
+    except Interrupted as interrupted:
+        stopped = interrupted
+    return BatchResult(
+        batch=batch,
+        outcomes=(*work.outcomes, *work.left()),
+        seconds=time.perf_counter() - started,
+        warnings=tuple(work.warnings),
+        stopped=stopped,
+    )
