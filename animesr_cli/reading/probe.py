@@ -264,6 +264,8 @@ def continuous(
                 time * base,
                 (packet.duration or 0) * base,
                 leads=packet.stream.type in ("video", "audio"),
+                in_order=packet.dts is not None,
+                shown=None if packet.pts is None else packet.pts * base,
             )
             if offset:
                 packet.pts = None if packet.pts is None else packet.pts + ticks(offset, base)

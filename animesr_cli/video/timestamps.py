@@ -108,8 +108,10 @@ class Pace:
 
 JUMP_AHEAD_SECONDS: Final = 10
 """A packet this much later than all before it is on another clock; so FFmpeg's own tool has it."""
-JUMP_BACK_SECONDS: Final = 1
-"""And so is one this much earlier than the one before it in its own stream."""
+JUMP_BACK_SECONDS: Final = Fraction(1, 10)
+"""And so is one this much earlier than its own stream is due: a stream is in order of decoding."""
+LOOSE_JUMP_BACK_SECONDS: Final = 1
+"""The same where that order is not known: for a stream's first packet, and times of display."""
 SPLICE_SECONDS: Final = 10
 """Around a jump, packets of the streams may come on the old and the new clock in turn, so long."""
 
@@ -128,25 +130,41 @@ class ContinuousClock:
         self._jumped_at: Fraction | None = None
         self._front: Fraction | None = None  # the latest end of a packet so far
         self._due: dict[int, Fraction] = {}  # by stream, where its next packet is due
+        self._shown: dict[int, Fraction] = {}  # by stream, where all of it has been shown
 
-    def offset(self, stream: int, time: Fraction, duration: Fraction, *, leads: bool) -> Fraction:
+    def offset(
+        self,
+        stream: int,
+        time: Fraction,
+        duration: Fraction,
+        *,
+        leads: bool,
+        in_order: bool = True,
+        shown: Fraction | None = None,
+    ) -> Fraction:
         """Seconds to add to the times of this packet.
 
         Args:
             time: when it is decoded, on the file's clock.
+            in_order: whether ``time`` never goes back within a stream; times of display do.
+            shown: when it is shown; None: when it is decoded.
             leads: whether its stream goes on without gaps, as sound and pictures do; others only
                 follow the clock that those tell.
         """
         due = self._due.get(stream, self._front) if leads else self._front
         if due is not None and self._front is not None:
-            if leads and self._is_jump(time, due):
-                self._jump(due - time)
+            back = JUMP_BACK_SECONDS if in_order and stream in self._due else None
+            if leads and self._is_jump(time, due, back or LOOSE_JUMP_BACK_SECONDS):
+                # Where a piece was cut its last pictures were shown later than decoding ended.
+                self._jump(max(due - time, self._shown.get(stream, due) - (shown or time)))
             offset = min(self._candidates(), key=lambda each: abs(time + each - due))
         else:
             offset = self._offset
         if leads:
             end = time + offset + duration
             self._due[stream] = end
+            shown_end = end + ((shown or time) - time)
+            self._shown[stream] = max(self._shown.get(stream, shown_end), shown_end)
             self._front = end if self._front is None else max(self._front, end)
         return offset
 
@@ -158,11 +176,10 @@ class ContinuousClock:
         )
         return (self._offset, self._before) if near else (self._offset,)
 
-    def _is_jump(self, time: Fraction, due: Fraction) -> bool:
+    def _is_jump(self, time: Fraction, due: Fraction, back: Fraction | int) -> bool:
         assert self._front is not None
         return all(
-            time + offset - due < -JUMP_BACK_SECONDS
-            or time + offset > self._front + JUMP_AHEAD_SECONDS
+            time + offset - due < -back or time + offset > self._front + JUMP_AHEAD_SECONDS
             for offset in self._candidates()
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ TIME_TOLERANCE = Fraction(1, 1000)
 """The tick of Matroska."""
 
 
-def run(specimen: Specimen, source: Path, checkpoint: Path) -> tuple[Outcome, Path]:
+def run(
+    specimen: Specimen, source: Path, checkpoint: Path, folder: Path | None = None
+) -> tuple[Outcome, Path]:
     """The command as a user types it, on one file."""
-    output = source.parent / specimen.output
+    output = (folder or source.parent) / specimen.output
     fast = () if "-c" in specimen.options else ("--crf", "4")
     outcome = animesr("upscale", "-n", checkpoint, *fast, *specimen.options, "--", source, output)
     return outcome, output
@@ -159,9 +162,11 @@ def test_flat_black_stays_black(tmp_path: Path, zero_checkpoint: Path) -> None:
             assert np.abs(rows.astype(int) - 128).max() <= 1
 
 
-@pytest.mark.parametrize("begins", [(3600, 10), (10, 7200), (10, 7200, 50)])
+@pytest.mark.parametrize(
+    "begins", [(3600, 10), (10, 7200), (10, 7200, 50), (10, 10, 10, 10), (10, 10.2), (10, 9.8, 10)]
+)
 def test_sound_and_picture_stay_together_over_a_splice(
-    begins: tuple[int, ...], tmp_path: Path, zero_checkpoint: Path
+    begins: tuple[float, ...], tmp_path: Path, zero_checkpoint: Path
 ) -> None:
     """Where the clock of a recording jumps, all streams go on by the same step, without a gap."""
     source = zoo.spliced_ts(*begins)(tmp_path)
@@ -175,6 +180,21 @@ def test_sound_and_picture_stay_together_over_a_splice(
     assert max(apart) - min(apart) <= 2 * TIME_TOLERANCE
     steps = [b - a for a, b in zip(video.times, video.times[1:], strict=False)]
     assert max(steps) <= Fraction(50, 1000)
+
+
+def test_a_short_piece_in_the_middle_is_joined(
+    faults: Path, tmp_path: Path, zero_checkpoint: Path
+) -> None:
+    """A real DVD structure: three pieces on one clock, the middle one of less than a second."""
+    source = faults / "vob_short_middle_piece.vob"
+    outcome, output = run(Specimen(make=zoo.spliced_ts()), source, zero_checkpoint, tmp_path)
+    assert outcome.exit_code == 0, outcome.stderr
+    video, sound = (facts_of(output)[number].times for number in (0, 1))
+    for times, usual in ((sorted(video), Fraction(40, 1000)), (sound, Fraction(32, 1000))):
+        steps = [b - a for a, b in pairwise(times)]
+        # Sound and picture of a piece do not end together, and stay as far apart as they were.
+        assert min(steps) >= usual / 2
+        assert max(steps) <= 3 * usual + TIME_TOLERANCE
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])

@@ -271,14 +271,14 @@ def resized(folder: Path) -> Path:
     return path
 
 
-def spliced_ts(*begins: int) -> Make:
+def spliced_ts(*begins: float) -> Make:
     """An MPEG-TS of pieces of ten frames with sound, whose clock begins anew at these seconds."""
 
     def make(folder: Path) -> Path:
         parts = [
             video(
                 f"{number}.ts", rate=25, gop=1, b_frames=0, codec="mpeg2video",
-                pts=[25 * second + i for i in range(10)],
+                pts=[round(25 * second) + i for i in range(10)],
                 audio_tracks=[Audio(codec="mp2", start_seconds=Fraction(second))],
             )(folder)
             for number, second in enumerate(begins)

@@ -368,6 +368,15 @@ def test_a_jump_moves_every_stream_by_the_same(begin: float) -> None:
     assert joined(*before, *after)[4:] == pytest.approx([100.08, 99.58, 100.12, 100.08])
 
 
+@pytest.mark.parametrize("length", [4, 10, 20, 60])
+def test_a_clock_that_restarts_after_less_than_a_second_is_joined(length: int) -> None:
+    """Short pieces that all begin at one time go on one behind the other, sound with picture."""
+    piece = [(stream, 100 + index / 25) for index in range(length) for stream in (0, 1)]
+    times = joined(*piece, *piece, *piece)
+    assert times[::2] == pytest.approx([100 + index / 25 for index in range(3 * length)])
+    assert times[1::2] == pytest.approx(times[::2])
+
+
 def test_a_late_packet_of_the_old_clock_keeps_its_place() -> None:
     """Where streams change clocks one after another, packets of both clocks are told apart."""
     packets = [(0, 100.0), (1, 100.0), (0, 0.0), (1, 100.04), (0, 0.04), (1, 0.04), (1, 0.08)]
