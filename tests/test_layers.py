@@ -175,7 +175,7 @@ USERS = {
         "video.stream_header",
         "writing",
     },
-    "huggingface_hub": {"model.checkpoint"},
+    "huggingface_hub": {"model.download"},
     "jinja2": {"pages.html"},
     "numpy": {
         "video",
@@ -211,7 +211,7 @@ USERS = {
         "cli.machine",
         "workers.local",
     },
-    "tqdm": {"model.checkpoint"},
+    "tqdm": {"model.download"},
     "typer": {"cli"},
 }
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import animesr_cli
-from animesr_cli.model.checkpoint import CATALOGUE
+from animesr_cli.model.catalogue import CATALOGUE
 
 ROOT = Path(__file__).parents[1]
 NOTICE = "NOTICE-realesr-animevideov3.txt"

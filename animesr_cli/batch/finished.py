@@ -20,7 +20,8 @@ from typing import Annotated, Final
 from animesr_cli.atomic_files import PartFile
 from animesr_cli.bounded import SHA256, AtMost, UnfitError, read_json
 from animesr_cli.errors import AnimesrError, OutputError
-from animesr_cli.model.checkpoint import CATALOGUE, sha256_of
+from animesr_cli.model.catalogue import named
+from animesr_cli.model.download import expected_sha256, sha256_of, user_file
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.settings.option import declared
 from animesr_cli.text import shown
@@ -105,11 +106,10 @@ def _digest_of(source: Path) -> str:
 
 def _model(name: str) -> str:
     """The hash of a model of the catalogue or of a file."""
-    row = next((row for row in CATALOGUE if row.name == name), None)
-    if row is not None:
-        return row.sha256
+    if row := named(name):
+        return expected_sha256(row) or name
     try:
-        return sha256_of(Path(name))
+        return sha256_of(user_file(name) or Path(name))
     except OSError:
         return name  # loading it says what is wrong
 

@@ -17,13 +17,14 @@ import torch
 from animesr_cli import __version__
 from animesr_cli.cli.user_config import Kinds, Table, read_config, usual_file
 from animesr_cli.errors import UsageError
-from animesr_cli.model.checkpoint import CATALOGUE, cache_folder, status
+from animesr_cli.model.catalogue import CATALOGUE
 from animesr_cli.model.devices import (
     accelerators,
     bf16_trial,
     choose_compute,
     cpu_multiplies_bf16,
 )
+from animesr_cli.model.download import cache_folder, status
 from animesr_cli.model.memory import free_memory
 from animesr_cli.writing.encoders import probe_encoders
 

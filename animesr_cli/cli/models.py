@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from animesr_cli.cli.app import stoppable
-from animesr_cli.cli.console import format_bytes, out, show_json, show_table, show_warning
+from animesr_cli.cli.console import format_bytes, out, show_json, show_warning
 from animesr_cli.cli.options import DebugOption, JsonOption, verb
 from animesr_cli.errors import UsageError
+from animesr_cli.text import visible
 
 if TYPE_CHECKING:
-    from animesr_cli.model.checkpoint import Status
+    from animesr_cli.model.catalogue import Checkpoint
+    from animesr_cli.model.download import Status
 
 
 @verb
 def models(*, json_output: JsonOption = False, debug: DebugOption = False) -> None:
-    """List the checkpoints: name, kind, size, licence, and where each is.
+    """List the checkpoints: what each is good for, its cost, size, licence, and where it is.
 
     [bold]Examples[/bold]
 
@@ -27,9 +30,14 @@ def models(*, json_output: JsonOption = False, debug: DebugOption = False) -> No
 
     animesr models --json
     """
-    from animesr_cli.model.checkpoint import CATALOGUE, status
+    from animesr_cli.model.catalogue import CATALOGUE
+    from animesr_cli.model.download import models_folder, status, user_files
 
-    show_models([status(checkpoint) for checkpoint in CATALOGUE], as_json=json_output)
+    rows = [status(checkpoint) for checkpoint in CATALOGUE]
+    if json_output:
+        return show_json([_values(row) for row in rows])
+    show_models(rows)
+    return show_own(models_folder(), user_files())
 
 
 @verb
@@ -54,27 +62,51 @@ def download(
     with stoppable():
         if bool(names) == every:
             raise UsageError("name the models to download, or --all", "animesr download v2")
-        from animesr_cli.model.checkpoint import CATALOGUE
-        from animesr_cli.model.checkpoint import download as fetch
+        from animesr_cli.model.catalogue import CATALOGUE
+        from animesr_cli.model.download import download as fetch
 
         wanted = [row.name for row in CATALOGUE if not row.shipped] if every else names or []
         for path in fetch(wanted, force=force, warn=show_warning):
             out.print(str(path), markup=False)
 
 
-def show_models(rows: Sequence[Status], *, as_json: bool) -> None:
-    """The catalogue, with where each checkpoint is."""
-    if as_json:
-        fields = [asdict(row.checkpoint) | asdict(row) | {"where": row.where} for row in rows]
-        return show_json([{k: v for k, v in row.items() if k != "checkpoint"} for row in fields])
-    cells = [
-        (
-            row.checkpoint.name,
-            f"x{row.checkpoint.scale}" if row.checkpoint.kind == "network" else "LBO",
-            format_bytes(row.size_bytes) if row.size_bytes else "?",
-            row.checkpoint.licence,
-            row.where,
-        )
-        for row in rows
-    ]
-    return show_table(("name", "kind", "size", "licence", "where"), cells)
+def _values(row: Status) -> dict[str, Any]:
+    from animesr_cli.model.catalogue import DEFAULT
+
+    values = asdict(row.checkpoint) | asdict(row) | {"where": row.where}
+    del values["checkpoint"]
+    return values | {"default": row.checkpoint.name == DEFAULT}
+
+
+def show_models(rows: Sequence[Status]) -> None:
+    """The catalogue: networks, then what degrades; each with a line of what it is good for."""
+    networks = [row for row in rows if row.checkpoint.kind == "network"]
+    operators = [row for row in rows if row.checkpoint.kind == "operator"]
+    for title, group in (
+        ("Networks, for -n (* is the default; cost in million multiplications a pixel)", networks),
+        ("Learned operators, for --lbo: they degrade as a certain source does", operators),
+    ):
+        out.print(title, markup=False)
+        for row in group:
+            out.print(_facts(row.checkpoint, row.size_bytes), markup=False, soft_wrap=True)
+            told = f"      {row.checkpoint.good_for}; {row.where}"
+            out.print(visible(told), markup=False, soft_wrap=True)
+
+
+def _facts(row: Checkpoint, size_bytes: int | None) -> str:
+    from animesr_cli.model.catalogue import DEFAULT
+
+    mark = "*" if row.name == DEFAULT else " "
+    size = format_bytes(size_bytes) if size_bytes else "size unknown"
+    cost = f"x{row.scale}  {row.architecture:<15}  {row.mmac:>6.3f}" if row.mmac else "LBO"
+    return f"  {mark} {row.name:<23}  {cost:<28}  {size:>12}  {row.licence}"
+
+
+def show_own(folder: Path, files: Sequence[Path]) -> None:
+    """What the user has put into the folder, and that he can."""
+    if files:
+        out.print(f"Your own in {visible(str(folder))}", markup=False, soft_wrap=True)
+        for file in files:
+            out.print(f"    {visible(file.stem)}", markup=False, soft_wrap=True)
+    told = f"A file of weights that you put into {visible(str(folder))} is found by its name."
+    out.print(told, markup=False, soft_wrap=True)

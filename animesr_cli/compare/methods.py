@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from animesr_cli.errors import UsageError
-from animesr_cli.model.checkpoint import CATALOGUE
+from animesr_cli.model.catalogue import CATALOGUE
 from animesr_cli.model.devices import choose_compute
 from animesr_cli.model.engine import Engine, upscale_frames
 from animesr_cli.model.resample import RESAMPLERS, enlarge, resample

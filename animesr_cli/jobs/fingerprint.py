@@ -61,7 +61,7 @@ def identity_of(plan: Plan, threads: int | None) -> dict[str, dict[str, Any]]:
             "pixel format": encoding.pix_fmt,
             **dict(sorted(encoding.options.items())),
         },
-        "model": {"sha256": plan.checkpoint.sha256},
+        "model": plan.checkpoint.identity,
         "computing": {
             "device": plan.compute.device.type,
             "precision": plan.compute.precision,

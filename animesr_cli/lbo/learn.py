@@ -30,7 +30,7 @@ from animesr_cli.lbo.factor_sweep import CODES, open_network
 from animesr_cli.lbo.page import as_bytes, lbo_page
 from animesr_cli.lbo.pairs import Pair, Pairs, collect
 from animesr_cli.lbo.trainer import LboTrainer, area, operate
-from animesr_cli.model.checkpoint import sha256_of
+from animesr_cli.model.download import sha256_of
 from animesr_cli.reading.probe import probe
 from animesr_cli.settings import LBO_PRESETS, LboSettings
 from animesr_cli.text import shown

@@ -25,7 +25,11 @@ PICTURE, PART, NETWORK = "Picture", "Part of the input", "Network"
 ENCODING, LONG_JOBS = "Encoding", "Long jobs"
 
 MODEL = Option("A name of `animesr models`, or a .safetensors or .pth file.", "-n", panel=NETWORK)
-DEVICE = Option("auto, cpu, cuda, cuda:1 or mps.", "-g", panel=NETWORK, how_only=True)
+STRENGTH = Option(
+    "How much is redrawn, where the model has a softer partner: 0 faithful, 1 all of it.",
+    panel=NETWORK, least=0, most=1, default_title="the model's own",
+)  # fmt: skip
+DEVICE = Option("auto, cpu, cuda, cuda:1, xpu or mps.", "-g", panel=NETWORK, how_only=True)
 PRECISION = Option(f"{', '.join(PRECISIONS)}.", panel=NETWORK)
 TILE = Option(
     "Tile side in pixels of the input; 0 goes by free memory.",
@@ -117,6 +121,7 @@ class UpscaleSettings:
         ),
     ] = None  # fmt: skip
     model: Annotated[str, MODEL] = "base"
+    strength: Annotated[float | None, STRENGTH] = None
     tile: Annotated[int, TILE] = 0
     device: Annotated[str, DEVICE] = "auto"
     precision: Annotated[Precision, PRECISION] = "auto"

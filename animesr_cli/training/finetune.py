@@ -25,8 +25,9 @@ from animesr_cli.atomic_files import PartFile, explained
 from animesr_cli.degradation.lbo import LoadedOperator, load_operator
 from animesr_cli.degradation.operators import SCALE, DegradationSettings
 from animesr_cli.errors import InputError, Interrupted, OutputError, UsageError, WeightsError
-from animesr_cli.model.checkpoint import load_checkpoint, sha256_of
+from animesr_cli.model.checkpoint import load_checkpoint
 from animesr_cli.model.devices import choose_compute
+from animesr_cli.model.download import sha256_of
 from animesr_cli.model.memory import free_memory
 from animesr_cli.model.msrb import MSRB
 from animesr_cli.model.network import Network

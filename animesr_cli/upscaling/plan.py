@@ -76,7 +76,7 @@ def ready_network(settings: UpscaleSettings, *, warn: Callable[[str], None]) -> 
     if settings.cluster is not None:
         wish = "auto", "auto"  # a cluster has devices of its own, which settle both
     compute = choose_compute(*wish)
-    checkpoint = load_checkpoint(settings.model, warn=warn)
+    checkpoint = load_checkpoint(settings.model, strength=settings.strength, warn=warn)
     return LoadedNetwork(checkpoint, checkpoint.build(), compute)
 
 

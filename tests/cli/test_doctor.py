@@ -13,7 +13,7 @@ import torch
 import animesr_cli
 from animesr_cli.cli import machine as doctor
 from animesr_cli.cli.machine import Finding, examine
-from animesr_cli.model import checkpoint as checkpoints
+from animesr_cli.model import catalogue as checkpoints
 from animesr_cli.model.devices import choose_compute
 from animesr_cli.writing.encoders import ENCODERS
 from command import animesr

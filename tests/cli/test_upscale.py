@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from fractions import Fraction
@@ -18,7 +19,9 @@ import animesr_cli
 import media
 from animesr_cli.cli import upscale_display
 from animesr_cli.cli.commands import app
-from animesr_cli.model.checkpoint import CATALOGUE
+from animesr_cli.errors import UsageError
+from animesr_cli.model.catalogue import CATALOGUE
+from animesr_cli.model.checkpoint import load_checkpoint
 from animesr_cli.reading.reader import probe
 from animesr_cli.settings import UpscaleSettings
 from command import Outcome, animesr, environment
@@ -434,13 +437,32 @@ def test_models_lists_the_catalogue() -> None:
     names = [row.name for row in CATALOGUE]
     outcome = animesr("models")
     assert outcome.exit_code == 0
-    rows = [line.split() for line in outcome.stdout.splitlines()]
-    assert [row[0] for row in rows] == ["name", *names]
-    assert rows[1][:5] == ["base", "x4", "2.0", "MB", "Apache-2.0"]
-    assert ["lbo-dvd", "LBO", "127", "kB", "Apache-2.0"] in [row[:5] for row in rows]
+    lines = outcome.stdout.splitlines()
+    assert re.search(r"^  \* base +x4 +CompactMSRB +0\.742 +2\.0 MB +Apache-2\.0", lines[1])
+    assert "sharp lines" in lines[2]
+    assert lines[2].endswith("base.safetensors")
+    assert any(re.match(r"    lbo-dvd +LBO +127 kB +Apache-2\.0", line) for line in lines)
+    assert sum(line.startswith("  * ") for line in lines) == 1
+    titles = [line.split(",")[0] for line in lines if not line.startswith(" ")]
+    assert titles[:2] == ["Networks", "Learned operators"]
     facts = json.loads(animesr("models", "--json").stdout)
     assert [row["name"] for row in facts] == names
-    assert all(len(row["sha256"]) == 64 for row in facts)
+    assert all(row["good_for"] and row["architecture"] and row["licence"] for row in facts)
+    assert [row["name"] for row in facts if not row["sha256"]] == ["realbasicvsr"]
+    assert [row["name"] for row in facts if row["default"]] == ["base"]
+
+
+def test_a_user_s_own_model_is_found_by_its_name(random_checkpoint: Path, own_home: Path) -> None:
+    """Put into the folder that `animesr models` names, it is listed there, and -n takes it."""
+    said = animesr("models").stdout.splitlines()[-1]
+    folder = Path(re.search(r"put into (.*) is found", said)[1])  # type: ignore[index]
+    assert folder.is_relative_to(own_home)
+    with pytest.raises(UsageError, match="my-own"):
+        load_checkpoint("my-own")
+    folder.mkdir(parents=True)
+    shutil.copy(random_checkpoint, folder / "my-own.safetensors")
+    assert "    my-own" in animesr("models").stdout.splitlines()
+    assert load_checkpoint("my-own").path == folder / "my-own.safetensors"
 
 
 @pytest.mark.parametrize("arguments", [(), ("v1", "--all")])

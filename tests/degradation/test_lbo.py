@@ -12,7 +12,8 @@ from torch import Tensor
 
 from animesr_cli.degradation.lbo import LearnableOperator, load_operator
 from animesr_cli.errors import UsageError, WeightsError
-from animesr_cli.model.checkpoint import CATALOGUE, Checkpoint, load_checkpoint
+from animesr_cli.model.catalogue import CATALOGUE, Checkpoint
+from animesr_cli.model.checkpoint import load_checkpoint
 
 
 def state(num_feat: int = 4) -> dict[str, Tensor]:

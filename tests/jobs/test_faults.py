@@ -46,8 +46,8 @@ from animesr_cli.errors import (
     OutputError,
     UsageError,
 )
-from animesr_cli.model import checkpoint as checkpoints
-from animesr_cli.model.checkpoint import Checkpoint
+from animesr_cli.model import catalogue as checkpoints
+from animesr_cli.model.catalogue import Checkpoint
 from animesr_cli.model.devices import choose_compute
 from animesr_cli.model.engine import Engine
 from animesr_cli.model.msrb import MSRB

@@ -39,20 +39,15 @@ from animesr_cli.errors import (
     UsageError,
     WeightsError,
 )
-from animesr_cli.model import checkpoint as checkpoints
-from animesr_cli.model.checkpoint import (
-    CATALOGUE,
-    Checkpoint,
-    cache_folder,
-    download,
-    find,
-    load_checkpoint,
-    load_network,
-    locate,
-    status,
-)
+from animesr_cli.model import catalogue
+from animesr_cli.model import download as download_module
+from animesr_cli.model.catalogue import CATALOGUE, Checkpoint, find
+from animesr_cli.model.checkpoint import load_checkpoint, load_network, locate
 from animesr_cli.model.compact_msrb import CompactMSRB
+from animesr_cli.model.download import cache_folder, download, models_folder, status, user_files
 from animesr_cli.model.msrb import MSRB
+from animesr_cli.model.rrdb import RRDBNet
+from animesr_cli.model.srvgg import SRVGGNetCompact
 from loopback_hub import COMMIT, Fault, LoopbackHub
 
 REPO = "someone/upscaler"
@@ -113,17 +108,56 @@ def test_the_shipped_checkpoint_loads_as_it_is_stored() -> None:
     CompactMSRB().load_state_dict(loaded.state_dict, strict=True)
 
 
-def test_what_is_not_shipped_has_two_sources_a_hash_and_a_note() -> None:
-    """Every downloaded checkpoint can be had from two places and says what it may be used for."""
-    fetched = [checkpoint for checkpoint in CATALOGUE if not checkpoint.shipped]
-    assert [checkpoint.name for checkpoint in fetched] == ["v1", "v2"]
-    for checkpoint in fetched:
-        assert checkpoint.hub_repo
-        assert checkpoint.url
-        assert checkpoint.url.startswith("https://")
-        assert len(bytes.fromhex(checkpoint.sha256)) == 32
-        assert "non-commercial" in checkpoint.note
-        assert "no licence text" in checkpoint.note
+def test_every_row_says_what_it_is() -> None:
+    """Architecture, cost, licence and one line for each; whoever fetches it is told the licence."""
+    for row in CATALOGUE:
+        assert row.architecture
+        assert 20 < len(row.good_for) <= 90
+        assert row.licence
+        assert (row.mmac is None) == (row.kind == "operator")
+        if not row.shipped:
+            assert row.url is not None
+            assert row.url.startswith("https://")
+            assert "licence" in row.note
+        if row.sha256 is not None:
+            assert len(bytes.fromhex(row.sha256)) == 32
+    assert [row.name for row in CATALOGUE if row.sha256 is None] == ["realbasicvsr"]
+
+
+@pytest.mark.parametrize("name", ["v1", "v2"])
+def test_the_authors_have_two_sources_and_a_warning(name: str) -> None:
+    """What has no licence text says what it may be used for."""
+    row = find(name)
+    assert row.hub_repo
+    assert "non-commercial" in row.note
+    assert "no licence text" in row.note
+
+
+def test_the_costs_are_those_of_the_architectures() -> None:
+    """Counted in networks of the released sizes, on no device."""
+    with torch.device("meta"):
+        built = {
+            "base": CompactMSRB(),
+            "basicop": MSRB(),
+            "v1": MSRB(),
+            "v2": MSRB(),
+            "realesr-animevideov3": SRVGGNetCompact(),
+            "realesrgan-x4plus-anime": RRDBNet(num_block=6),
+            "realesrgan-x4plus": RRDBNet(),
+            "realesrgan-x2plus": RRDBNet(2, unshuffled=2),
+            "bsrgan": RRDBNet(),
+        }
+    for name, network in built.items():
+        row = find(name)
+        assert (row.architecture, row.scale) == (network.architecture, network.scale)
+        assert row.mmac == pytest.approx(network.macs_per_pixel / 1e6, abs=6e-4)
+
+
+def test_a_retired_name_says_what_to_use() -> None:
+    """Whoever has it in a script is told the new one."""
+    with pytest.raises(UsageError, match="base-sharp is retired") as caught:
+        load_checkpoint("base-sharp")
+    assert "use base" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize(("typo", "nearest"), [("V2", "v2"), ("bsae", "base"), ("v11", "v1")])
@@ -139,7 +173,7 @@ def test_an_unknown_name_is_told_the_nearest(typo: str, nearest: str) -> None:
 def test_a_name_unlike_any_other_is_not_told_a_nearest_one() -> None:
     """No suggestion where none is near, but the names all the same."""
     with pytest.raises(UsageError) as caught:
-        find("esrgan")
+        find("waifu2x")
     assert caught.value.hint is not None
     assert "did you mean" not in caught.value.hint
     assert ", ".join(row.name for row in CATALOGUE) in caught.value.hint
@@ -180,9 +214,9 @@ def test_the_cache_folder_follows_the_environment(
 def test_the_list_of_models_needs_no_torch(tmp_path: Path) -> None:
     """Importing the module loads neither torch nor the hub's client; a status never loads torch."""
     code = (
-        "import sys\nfrom animesr_cli.model import checkpoint as checkpoints\n"
+        "import sys\nfrom animesr_cli.model import catalogue, download\n"
         "assert not {'torch', 'huggingface_hub', 'tqdm'} & set(sys.modules)\n"
-        "rows = [checkpoints.status(row).where for row in checkpoints.CATALOGUE]\n"
+        "rows = [download.status(row).where for row in catalogue.CATALOGUE]\n"
         "assert 'torch' not in sys.modules\nprint(*rows, sep='\\n')"
     )
     env = {**os.environ, "ANIMESR_HOME": str(tmp_path), "HF_HOME": str(tmp_path)}
@@ -191,7 +225,8 @@ def test_the_list_of_models_needs_no_torch(tmp_path: Path) -> None:
     )
     rows = result.stdout.splitlines()
     assert rows[0].endswith("base.safetensors")
-    assert rows[-2:] == ["not downloaded", "not downloaded"]
+    fetched = [row for row in CATALOGUE if not row.shipped]
+    assert rows.count("not downloaded") == len(fetched) == 8
 
 
 @pytest.mark.parametrize(
@@ -202,7 +237,7 @@ def test_a_broken_installation_is_to_be_reinstalled(
 ) -> None:
     """A shipped file that is not the catalogue's, or not there, ends in code 6 and a way out."""
     broken = Checkpoint(name="base", filename=filename, sha256="0" * 64, licence="")
-    monkeypatch.setattr(checkpoints, "CATALOGUE", (broken,))
+    monkeypatch.setattr(catalogue, "CATALOGUE", (broken,))
     with pytest.raises(WeightsError, match=state) as caught:
         load_checkpoint("base")
     assert "pip install --force-reinstall" in str(caught.value.hint)
@@ -243,7 +278,7 @@ def toy(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> Checkpoint:
         hub_repo=REPO,
         url=hub.plain_url(FILENAME),
     )
-    monkeypatch.setattr(checkpoints, "CATALOGUE", (find("base"), row))
+    monkeypatch.setattr(catalogue, "CATALOGUE", (find("base"), row))
     return row
 
 
@@ -351,7 +386,7 @@ def test_two_failures_are_one_error_with_both_causes_and_a_way_out(
     hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Code 8; the message has the cause of each source, the hint the file and where it belongs."""
-    monkeypatch.setattr(checkpoints, "URL_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(download_module, "URL_TIMEOUT_SECONDS", 0.2)
     hub.faults += [Fault(source="hub", status=503), Fault(source="plain", silent=True)]
     with pytest.raises(DownloadError) as caught:
         load_checkpoint("toy", warn=lambda note: None)
@@ -368,7 +403,7 @@ def test_two_failures_are_one_error_with_both_causes_and_a_way_out(
 @pytest.mark.parametrize("only", ["hub", "plain"])
 def test_one_source_is_enough(only: str, toy: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkpoint may have the hub alone, or a URL alone."""
-    monkeypatch.setattr(checkpoints, "CATALOGUE", (with_only(only, toy),))
+    monkeypatch.setattr(catalogue, "CATALOGUE", (with_only(only, toy),))
     (path,) = download(["toy"], warn=lambda note: None)
     assert hashlib.sha256(path.read_bytes()).hexdigest() == toy.sha256
 
@@ -442,7 +477,7 @@ def test_a_tampered_cache_is_replaced_before_it_is_read(
     source: str, hub: LoopbackHub, toy: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Other weights under the right name are fetched again, whichever cache holds them."""
-    monkeypatch.setattr(checkpoints, "CATALOGUE", (with_only(source, toy),))
+    monkeypatch.setattr(catalogue, "CATALOGUE", (with_only(source, toy),))
     (path,) = download(["toy"], warn=lambda note: None)
     path.write_bytes(torch_bytes({key: value + 1 for key, value in weights().items()}))
     hub.requests.clear()
@@ -501,7 +536,7 @@ def test_proxies_are_used_for_both_sources(
     monkeypatch.setenv("http_proxy", hub.endpoint)  # urllib reads the lower-case one
     monkeypatch.setenv("HF_ENDPOINT", "http://hub.invalid")
     row = dataclasses.replace(toy, url=f"http://mirror.invalid/plain/{FILENAME}")
-    monkeypatch.setattr(checkpoints, "CATALOGUE", (row,))
+    monkeypatch.setattr(catalogue, "CATALOGUE", (row,))
     hub.faults.append(Fault(source="hub", status=500))
     assert download(["toy"], warn=lambda note: None) == [own_file(tmp_path)]
     assert [seen.target for seen in hub.requests] == [
@@ -574,13 +609,14 @@ def test_a_stop_signal_stops_the_download(hub: LoopbackHub, tmp_path: Path) -> N
 
 DOWNLOAD_TOY = """
 import dataclasses, sys
-from animesr_cli.model import checkpoint as checkpoints
-row = checkpoints.Checkpoint(name="toy", filename=sys.argv[1], sha256=sys.argv[2], licence="",
+from animesr_cli.errors import AnimesrError
+from animesr_cli.model import catalogue, download
+row = catalogue.Checkpoint(name="toy", filename=sys.argv[1], sha256=sys.argv[2], licence="",
                              hub_repo=sys.argv[3] or None, url=sys.argv[4] or None)
-checkpoints.CATALOGUE = (row,)
+catalogue.CATALOGUE = (row,)
 try:
-    print(*checkpoints.download(["toy"]))
-except checkpoints.AnimesrError as error:
+    print(*download.download(["toy"]))
+except AnimesrError as error:
     print(error.message)
     sys.exit(int(error.exit_code))
 """
@@ -598,6 +634,7 @@ def start_download(
         "ANIMESR_HOME": str(folder / "own"),
         **env,
     }
+    assert toy.sha256 is not None
     return subprocess.Popen(
         [sys.executable, "-c", DOWNLOAD_TOY, FILENAME, toy.sha256, repo, url],
         env=environment,
@@ -636,6 +673,145 @@ def test_the_hubs_variables_are_honoured(hub: LoopbackHub, toy: Checkpoint, tmp_
         said = second.communicate(timeout=60)[0]
     assert (second.returncode, hub.requests) == (ExitCode.NETWORK, [])
     assert "HF_HUB_OFFLINE" in said
+
+
+# ---- A file whose hash is not known ----
+
+
+@pytest.fixture
+def unknown(hub: LoopbackHub, toy: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> Checkpoint:
+    """The toy, of whose hash the catalogue knows the beginning alone."""
+    assert toy.sha256
+    row = dataclasses.replace(
+        toy, sha256=None, sha256_begins=toy.sha256[:8], hub_repo=None, url=hub.plain_url(FILENAME)
+    )
+    monkeypatch.setattr(catalogue, "CATALOGUE", (row,))
+    return row
+
+
+def test_an_unknown_hash_is_pinned_by_the_first_download(
+    hub: LoopbackHub, toy: Checkpoint, unknown: Checkpoint, tmp_path: Path
+) -> None:
+    """It is said, kept beside the file as sha256sum writes it, and holds from then on."""
+    notes: list[str] = []
+    (path,) = download(["toy"], warn=notes.append)
+    assert notes[0] == NOTE
+    assert str(toy.sha256) in notes[1]
+    assert "not known beforehand" in notes[1]
+    pin = path.with_name(path.name + ".sha256")
+    assert pin.read_text() == f"{toy.sha256}  {FILENAME}\n"
+    assert status(unknown).intact
+    assert_same(load_checkpoint("toy", download=False).state_dict, weights())
+    download(["toy"], warn=notes.append, force=True)
+    assert len(notes) == 3, "pinned once"
+    # From now on other bytes are wrong, even if they begin alike.
+    pin.write_text("0" * 64 + f"  {FILENAME}\n")
+    assert not status(unknown).intact
+    with pytest.raises(WeightsError, match="sha256"):
+        download(["toy"], warn=notes.append, force=True)
+
+
+def test_what_does_not_begin_as_it_should_is_refused(
+    unknown: Checkpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The eight digits that are known are held against the first download too."""
+    row = dataclasses.replace(unknown, sha256_begins="ffffffff")
+    monkeypatch.setattr(catalogue, "CATALOGUE", (row,))
+    with pytest.raises(WeightsError, match="sha256"):
+        download(["toy"], warn=lambda note: None)
+    assert not own_file(tmp_path).exists()
+    assert not own_file(tmp_path).with_name(FILENAME + ".sha256").exists()
+
+
+def test_a_file_put_there_by_hand_is_found_by_its_name(
+    hub: LoopbackHub, toy: Checkpoint, tmp_path: Path
+) -> None:
+    """The catalogue's under the file's name or its own, hashed; a user's under any other."""
+    folder = models_folder()
+    folder.mkdir(parents=True)
+    (folder / "toy.pth").write_bytes(hub.files[FILENAME])
+    assert load_checkpoint("toy", download=False).path == folder / "toy.pth"
+    (folder / "toy.pth").write_bytes(b"something else")
+    with pytest.raises(WeightsError, match="no intact file"):
+        load_checkpoint("toy", download=False)
+    write_pth(folder / "Mine.pth", weights())
+    for name in ("Mine", "Mine.pth"):
+        assert load_checkpoint(name, download=False).path == folder / "Mine.pth"
+    assert user_files() == [folder / "Mine.pth"]
+    assert hub.requests == []
+
+
+# ---- Strength ----
+
+
+@pytest.fixture
+def partners(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Tensors, Tensors]:
+    """A catalogue of a soft network and a strong one that runs at 0.75; their tensors."""
+    tensors = (weights(), {name: tensor + 0.5 for name, tensor in weights().items()})
+    rows = []
+    monkeypatch.setattr(download_module, "_shipped_paths", lambda row: (tmp_path / row.filename,))
+    for name, each in zip(("mild", "strong"), tensors, strict=True):
+        path = tmp_path / f"{name}.safetensors"
+        save_file(each, path)
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        rows.append(Checkpoint(name=name, filename=path.name, sha256=sha256, licence="CC0"))
+    rows[1] = dataclasses.replace(rows[1], soft="mild", strength=0.75)
+    monkeypatch.setattr(catalogue, "CATALOGUE", tuple(rows))
+    return tensors
+
+
+@pytest.mark.parametrize(
+    ("strength", "share"), [(0.0, 0.0), (0.25, 0.25), (1.0, 1.0), (None, 0.75)]
+)
+def test_strength_blends_every_weight(
+    strength: float | None, share: float, partners: tuple[Tensors, Tensors]
+) -> None:
+    """0 is the soft partner, 1 the network itself; left out, it is the catalogue's."""
+    mild, strong = partners
+    loaded = load_checkpoint("strong", strength=strength)
+    for name, tensor in loaded.state_dict.items():
+        expected = mild[name] + share * (strong[name] - mild[name])
+        torch.testing.assert_close(tensor, expected, rtol=0, atol=1e-6)
+    built = load_network("strong", strength=strength).state_dict()
+    assert_same(built, loaded.state_dict)
+    assert loaded.identity.get("strength", 1.0) == share
+
+
+def test_strength_tells_runs_apart(partners: tuple[Tensors, Tensors]) -> None:
+    """Two strengths are two networks to whoever goes on with a run; 1 is the plain one."""
+    found = [load_checkpoint("strong", strength=value).identity for value in (0, 0.5, 1)]
+    assert len({str(each) for each in found}) == 3
+    assert found[2] == {"sha256": find("strong").sha256}
+    assert found[1]["sha256 at strength 0"] == find("mild").sha256
+
+
+@pytest.mark.parametrize("strength", [-0.1, 1.5, float("nan")])
+def test_strength_has_a_range(strength: float, partners: tuple[Tensors, Tensors]) -> None:
+    """From 0 to 1."""
+    with pytest.raises(UsageError, match="between 0 and 1"):
+        load_checkpoint("strong", strength=strength)
+
+
+def test_strength_without_a_partner_is_refused(
+    partners: tuple[Tensors, Tensors], tmp_path: Path
+) -> None:
+    """A network that has none, or a file: one line that says which have."""
+    for name in ("mild", str(tmp_path / "strong.safetensors")):
+        with pytest.raises(UsageError, match="no softer partner") as caught:
+            load_checkpoint(name, strength=0.5)
+        assert "-n strong" in str(caught.value.hint)
+
+
+def test_partners_of_different_sizes_are_an_error(
+    partners: tuple[Tensors, Tensors], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They cannot be of one start."""
+    save_file(weights(3), tmp_path / "mild.safetensors")
+    sha256 = hashlib.sha256((tmp_path / "mild.safetensors").read_bytes()).hexdigest()
+    rows = (dataclasses.replace(find("mild"), sha256=sha256), find("strong"))
+    monkeypatch.setattr(catalogue, "CATALOGUE", rows)
+    with pytest.raises(WeightsError, match="cannot be blended"):
+        load_checkpoint("strong", strength=0.5)
 
 
 # ---- Reading ----
@@ -953,7 +1129,7 @@ def test_the_released_checkpoints_can_be_had(
     """Each source of the internet has the catalogue's bytes, and they are of the released size."""
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("ANIMESR_HOME", str(tmp_path / "own"))
-    monkeypatch.setattr(checkpoints, "CATALOGUE", (with_only(source, find(name)),))
+    monkeypatch.setattr(catalogue, "CATALOGUE", (with_only(source, find(name)),))
     loaded = load_checkpoint(name, warn=lambda note: None)
     assert loaded.network.config == RELEASED_SIZE
     assert loaded.path.stat().st_size == find(name).size_bytes or find(name).size_bytes is None

@@ -14,7 +14,7 @@ import draw_clip
 import measure
 from animesr_cli import upscale
 from animesr_cli.metrics.scoring import luma_of, psnr, squared_error
-from animesr_cli.model.checkpoint import CATALOGUE, Checkpoint
+from animesr_cli.model.catalogue import CATALOGUE, Checkpoint
 from candidates import enlarge_bicubic
 
 WEIGHTS = Path(__file__).parents[2] / "weights"
