@@ -212,7 +212,7 @@ def _clip_of(part: Sequence[Frame], job: _Job) -> Tensor:
 def _write_part(writer: Writer, part: Sequence[Frame], clip: Tensor, job: _Job) -> None:
     for frame, rgb in zip(part, clip, strict=True):
         planes = [plane.cpu() for plane in from_rgb(rgb, job.colour)]
-        writer.write(planes, frame.pts, frame.duration)
+        writer.write(planes, frame.pts, frame.duration, frame.captions)
 
 
 def _new_writer(job: _Job, reader: Reader) -> Writer:

@@ -193,7 +193,7 @@ class SegmentFile:
         for plane in picture.planes:
             self._hash.update(np.ascontiguousarray(plane.numpy()).data)
         frame = picture.frame
-        self._writer.write(picture.planes, frame.pts, frame.duration)
+        self._writer.write(picture.planes, frame.pts, frame.duration, frame.captions)
 
     def finish(self) -> tuple[StoredFile, int]:
         """Complete the file and give it its name; how far its packets are reordered."""

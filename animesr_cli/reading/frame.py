@@ -28,6 +28,8 @@ class Frame:
     """As the file has it, before any repair; None: it has none."""
     damaged: bool = False
     """It could not be decoded and repeats another, or came from damaged data."""
+    captions: bytes | None = None
+    """Of television, that came with this picture: triplets of ATSC A/53."""
 
 
 class FrameReader(Protocol):

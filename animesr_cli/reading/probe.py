@@ -124,6 +124,8 @@ class VideoInfo:
     """Pictures of more are not decoded."""
     hdr: HdrMetadata | None = None
     """None: standard dynamic range."""
+    captions: bool = False
+    """The first picture carries captions of television."""
     interlaced: bool
     streams: tuple[StreamInfo, ...]
     chapters: int
@@ -315,6 +317,7 @@ def _describe(
         colour=spec,
         colour_note=note,
         hdr=hdr,
+        captions=side_data.get("A53_CC") is not None,
         interlaced=frame.interlaced_frame
         or stream.codec_context.field_order in INTERLACED_FIELD_ORDERS,
         streams=tuple(describe_streams(container)),

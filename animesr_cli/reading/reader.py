@@ -30,6 +30,7 @@ from animesr_cli.text import shown
 from animesr_cli.video.colour import from_rgb, to_rgb
 from animesr_cli.video.part import WHOLE, Part
 from animesr_cli.video.pixel_formats import Converter, Plane, alpha_of, native_format, planes_of
+from animesr_cli.video.side_data import CAPTIONED_CODECS, captions_of
 from animesr_cli.video.timestamps import Stamped, TimestampRepair, format_time, ticks
 
 __all__ = ["ColourTags", "Frame", "Reader", "StreamInfo", "VideoInfo", "probe"]
@@ -86,6 +87,7 @@ class Reader:
         )
         self._converter = Converter(*self._size, native_format(self.info.pix_fmt))
         self._changes = Changes(self.info)
+        self._captioned = self.info.codec in CAPTIONED_CODECS
         self._warned: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -157,6 +159,7 @@ class Reader:
             None if alpha is None else tensor_of(self._cropped(alpha)),
             decoded.pts,
             decoded.lost or decoded.damaged,
+            captions_of(decoded.picture) if self._captioned and not decoded.lost else None,
         )
 
     def _cropped(self, view: Plane, shift_x: int = 0, shift_y: int = 0) -> Plane:

@@ -443,7 +443,9 @@ class PipeWriter:
         self._write(self._header)
         return self
 
-    def write(self, planes: Sequence[Tensor], pts: int, duration: int) -> None:
+    def write(
+        self, planes: Sequence[Tensor], pts: int, duration: int, captions: bytes | None = None
+    ) -> None:
         """Write one picture; ``pts`` is in the source's time base."""
         self._pace.add(seconds(pts, self._time_base))
         self._write(FRAME + b"\n")

@@ -72,7 +72,8 @@ class OnePiece:
         if isinstance(item, Picture):
             item.wait()
             with self.clock("encode"):
-                self._writer.write(item.planes, item.frame.pts, item.frame.duration)
+                frame = item.frame
+                self._writer.write(item.planes, frame.pts, frame.duration, frame.captions)
 
     def _report(self, frame: Frame, started: float) -> None:
         self.frames += 1

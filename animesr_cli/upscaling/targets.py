@@ -206,6 +206,8 @@ def losses(source: VideoInfo, target: Target) -> Iterator[str]:
     if others:
         found = ", ".join(f"{count} {name}" for name, count in Counter(others).items())
         yield f"{kind} hold nothing but pictures: what else there is ({found}) is left out"
+    if source.captions:
+        yield f"{kind} have no place for the captions inside the pictures: they are dropped"
     if source.rotation:
         yield (
             f"the input is shown turned by {source.rotation} degrees, which {kind} cannot say: "

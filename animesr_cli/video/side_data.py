@@ -10,12 +10,21 @@ Source: FFmpeg, libavutil/frame.h and libavfilter/f_sidedata.c.
 from __future__ import annotations
 
 import logging
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import av
 import av.filter
 
 log = logging.getLogger(__name__)
+
+
+CAPTIONED_CODECS: Final = frozenset({"h264", "hevc", "mpeg2video", "av1"})
+"""Codecs whose pictures may carry captions; none of them has ICC profiles."""
+
+
+def captions_of(frame: av.VideoFrame) -> bytes | None:
+    """The captions of a picture of one of these codecs, as triplets of ATSC A/53."""
+    return _entry(frame, "A53_CC")
 
 
 class SideData:
@@ -27,13 +36,17 @@ class SideData:
 
     def get(self, name: str) -> bytes | None:
         """FFmpeg's struct of that name; None: the picture has none."""
-        try:
-            return bytes(cast(Any, self._frame.side_data)[name])
-        except KeyError:
-            return None
-        except ValueError as error:  # PyAV shows none at all where it does not know one of them
-            log.info("the side data of a picture cannot be read: %s", error)
-            return None
+        return _entry(self._frame, name)
+
+
+def _entry(frame: av.VideoFrame, name: str) -> bytes | None:
+    try:
+        return bytes(cast(Any, frame.side_data)[name])
+    except KeyError:
+        return None
+    except ValueError as error:  # PyAV shows none at all where it does not know one of them
+        log.info("the side data of a picture cannot be read: %s", error)
+        return None
 
 
 def _without_profile(frame: av.VideoFrame) -> av.VideoFrame:

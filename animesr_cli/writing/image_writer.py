@@ -186,7 +186,9 @@ class SequenceWriter:
             self._cleanup = cleanup.pop_all()
         return self
 
-    def write(self, planes: Sequence[Tensor], pts: int, duration: int) -> None:
+    def write(
+        self, planes: Sequence[Tensor], pts: int, duration: int, captions: bytes | None = None
+    ) -> None:
         """Hand over one picture; ``pts`` is in the source's time base."""
         index = self._pace.count if self._images.known is None else pts
         self._pace.add(seconds(pts, self._source.time_base))

@@ -41,8 +41,13 @@ class FrameWriter(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def write(self, planes: Sequence[Tensor], pts: int, duration: int) -> None:
-        """Write one picture; ``pts`` and ``duration`` are in the source's time base."""
+    def write(
+        self, planes: Sequence[Tensor], pts: int, duration: int, captions: bytes | None = None
+    ) -> None:
+        """Write one picture; ``pts`` and ``duration`` are in the source's time base.
+
+        ``captions`` are those of ``Frame``; a writer that has no place for them says so.
+        """
 
     def finish(self) -> None:
         """Write what is left, verify it and give it its name."""

@@ -38,6 +38,7 @@ from animesr_cli.video.part import WHOLE, Part
 from animesr_cli.video.pixel_formats import filled_frame
 from animesr_cli.video.stream_header import add_described_stream, container_keeps
 from animesr_cli.video.timestamps import seconds, ticks
+from animesr_cli.writing.captions import keeps_captions, with_captions
 from animesr_cli.writing.encoders import (
     FORMATS,
     encoder_options,
@@ -139,6 +140,8 @@ class Writer:
         self._warn = warn
         self._written = Tally()
         self._durations: dict[int, int] = {}  # by pts, of the frames inside the encoder
+        self._captions: dict[int, bytes] = {}  # the same
+        self._says_captions = False
         self._delay = Fraction(0)
         """Seconds from decoding a frame to showing it, at most."""
         self._cleanup = ExitStack()
@@ -146,6 +149,8 @@ class Writer:
     # -- opening
 
     def __enter__(self) -> Self:
+        if self._source.captions and not keeps_captions(self._codec):
+            self._say_captions()  # in time
         check_output(self.path, self._source.path, overwrite=self._overwrite)
         with ExitStack() as cleanup:
             with explained(self.path):
@@ -264,13 +269,36 @@ class Writer:
 
     # -- pictures
 
-    def write(self, planes: Sequence[Tensor], pts: int, duration: int) -> None:
+    def write(
+        self, planes: Sequence[Tensor], pts: int, duration: int, captions: bytes | None = None
+    ) -> None:
         """Encode one picture; ``pts`` and ``duration`` are in the source's time base."""
         frame = self._filled(planes)
         frame.pts, frame.duration = self._announce(pts, duration)
         frame.time_base = self._source.time_base
+        if captions is not None:
+            self._note_captions(frame.pts, captions)
         with self._explained():
             self._mux(self._encoder.encode(frame))
+
+    def _note_captions(self, pts: int, captions: bytes) -> None:
+        if keeps_captions(self._codec):
+            self._captions[pts] = captions
+        else:
+            self._say_captions()
+
+    def _say_captions(self) -> None:
+        if not self._says_captions:
+            self._says_captions = True
+            self._warn(
+                f"{self._encoding.codec} has no place for the captions inside the pictures "
+                "(CEA-608/708): they are dropped; -c libx264, libx265 and libsvtav1 keep them"
+            )
+
+    @property
+    def _codec(self) -> str:
+        """FFmpeg's name of what the encoder makes."""
+        return str(av.codec.Codec(self._encoding.codec, "w").canonical_name)
 
     def _announce(self, pts: int, duration: int) -> tuple[int, int]:
         """Note a picture that the file is to hold; its time and duration there."""
@@ -292,13 +320,16 @@ class Writer:
         return frame
 
     def _mux(self, packets: Sequence[Packet]) -> None:
-        for packet in packets:
-            assert packet.pts is not None
+        for coded in packets:
+            packet, pts = coded, coded.pts
+            assert pts is not None
+            if (captions := self._captions.pop(pts, None)) is not None:
+                packet = _captioned(coded, captions, self._codec)
             packet.stream = self._video
-            packet.duration = self._durations.pop(packet.pts)
-            time = packet.pts if packet.dts is None else packet.dts
+            packet.duration = self._durations.pop(pts)
+            time = pts if packet.dts is None else packet.dts
             base = self._source.time_base
-            self._delay = max(self._delay, seconds(packet.pts - time, base))
+            self._delay = max(self._delay, seconds(pts - time, base))
             self._copier.mux_until(seconds(time, base))
             self._output.mux_one(packet)
 
@@ -369,6 +400,15 @@ class Writer:
             likely = max(likely, int(size / share))
         free = shutil.disk_usage(self._part.path.parent).free
         return likely - size - free
+
+
+def _captioned(packet: Packet, captions: bytes, codec: str) -> Packet:
+    """The same packet with the captions of its picture."""
+    made: Packet = av.Packet(with_captions(bytes(packet), captions, codec))
+    made.time_base = packet.time_base
+    made.pts, made.dts, made.duration = packet.pts, packet.dts, packet.duration
+    made.is_keyframe = packet.is_keyframe
+    return made
 
 
 def _movie_timescale(time_base: Fraction) -> int:

@@ -589,7 +589,7 @@ class Faulty(Writer):
                 continue
             super()._mux([packet])
 
-    def write(self, planes: Any, pts: int, duration: int) -> None:
+    def write(self, planes: Any, pts: int, duration: int, captions: bytes | None = None) -> None:
         super().write(planes, pts, duration)
         last = pts == 512 * 23
         if self.fault == "end" and last:
