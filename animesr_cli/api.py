@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from animesr_cli.errors import InputError, UsageError
+from animesr_cli.jobs.folder import journal_folder, left_behind
 from animesr_cli.jobs.job import LongRun
-from animesr_cli.jobs.manifest import journal_folder, left_behind
 from animesr_cli.reading.y4m import PIPE
 from animesr_cli.settings import UpscaleSettings, check_settings
 from animesr_cli.settings.option import declared, read
@@ -139,21 +139,20 @@ def finished_before(
             return None
     except (OSError, ValueError):
         return None  # a name that cannot be; the plan says why
-    with left_behind(folder, output) as journal:
-        if journal is None:
+    with left_behind(folder, output) as job:
+        if job is None or job.manifest.output is None:
             return None
-        contents = journal.contents
-        frames = sum(record.frames for record in contents.records.values())
-        journal.remove()
+        finished = job.manifest.output
+        job.remove()
     return UpscaleResult(
         output=output,
-        frames=frames,
+        frames=finished.frames,
         seconds=time.perf_counter() - started,
-        warnings=tuple(contents.warnings),
-        cuts=int(contents.information.get("cuts", 0)),
+        warnings=tuple(job.manifest.warnings),
+        cuts=finished.cuts,
         stage_seconds={},
-        segments=len(contents.records),
-        frames_before=frames,
+        segments=finished.segments,
+        frames_before=finished.frames,
     )
 
 

@@ -9,8 +9,8 @@ from typing import Final
 
 from animesr_cli.jobs.chunk_worker import piece_of
 from animesr_cli.jobs.chunks import Segment, Unit
+from animesr_cli.jobs.folder import JobFolder
 from animesr_cli.jobs.frame_index import FrameTable, digest
-from animesr_cli.jobs.manifest import Journal
 from animesr_cli.jobs.range_reader import can_be_found
 from animesr_cli.workers.scheduler import Task, TaskQueue
 
@@ -25,16 +25,14 @@ IN_ORDER_COST: Final = 1e12
 class Dealer:
     """Puts units into the queue, less what is finished; called in one thread."""
 
-    def __init__(
-        self, queue: TaskQueue, table: FrameTable, journal: Journal, *, alone: bool
-    ) -> None:
+    def __init__(self, queue: TaskQueue, table: FrameTable, job: JobFolder, *, alone: bool) -> None:
         self.units: list[Unit] = []
         """All of the clip, so far."""
         self.missing: dict[int, tuple[Segment, ...]] = {}
         """By task, what was to be computed when it was put."""
         self._queue = queue
         self._table = table
-        self._journal = journal
+        self._job = job
         self._largest = LARGEST_PIECE_SEGMENTS if alone else 1
         self._size = 1
         self._waiting: Unit | None = None
@@ -58,7 +56,7 @@ class Dealer:
         return tuple(segment for segment in unit.segments if not self._is_finished(segment))
 
     def _is_finished(self, segment: Segment) -> bool:
-        record = self._journal.contents.records.get(segment.first)
+        record = self._job.records.get(segment.first)
         rows = self._table.rows(segment.first, segment.end)
         return record is not None and (record.frames, record.rows) == (len(rows), digest(rows))
 

@@ -36,8 +36,8 @@ from animesr_cli.jobs.kept_files import (
     temporary,
     write_file,
 )
-from animesr_cli.jobs.manifest import Record, read_record, write_record
 from animesr_cli.jobs.range_reader import RUN_IN_FRAMES, RangeReader
+from animesr_cli.jobs.records import Record, read_record, state_name, write_record
 from animesr_cli.model.devices import choose_compute
 from animesr_cli.model.network import Carried
 from animesr_cli.reading.frame import Frame
@@ -60,8 +60,6 @@ from animesr_cli.writing.encoders import Encoding
 from animesr_cli.writing.writer import Writer
 
 log = logging.getLogger(__name__)
-
-STATE_SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ def segment_path(folder: Path, segment: Segment, encoding: Encoding) -> Path:
 
 def state_path(folder: Path, first: int) -> Path:
     """What the network carries into frame ``first``."""
-    return folder / f"{first:09}{STATE_SUFFIX}"
+    return folder / state_name(first)
 
 
 # ---- the carried state as a file -----------------------------------------------------------------

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import shutil
 
-from animesr_cli.jobs.manifest import Journal
+from animesr_cli.jobs.folder import JobFolder
 from animesr_cli.upscaling.plan import LIKELY_BITS_PER_PIXEL, LOSSLESS_BITS_PER_PIXEL, Plan
 
 
-def _bytes_per_frame(plan: Plan, journal: Journal) -> float:
-    records = list(journal.contents.records.values())
+def _bytes_per_frame(plan: Plan, job: JobFolder) -> float:
+    records = list(job.records.values())
     if frames := sum(record.frames for record in records):
         return sum(record.file.bytes for record in records) / frames
     bits = LOSSLESS_BITS_PER_PIXEL if plan.format.encoding.lossless else LIKELY_BITS_PER_PIXEL
     return plan.format.width * plan.format.height * bits / 8
 
 
-def missing_bytes(plan: Plan, journal: Journal, frames: int | None) -> int:
+def missing_bytes(plan: Plan, job: JobFolder, frames: int | None) -> int:
     """How much more is needed than is free, where there is least; not above 0: there is enough.
 
     Args:
@@ -28,9 +28,9 @@ def missing_bytes(plan: Plan, journal: Journal, frames: int | None) -> int:
     """
     if frames is None:
         return 0
-    folder, place = journal.folder, plan.output.absolute().parent
-    each = _bytes_per_frame(plan, journal)
-    finished = sum(record.frames for record in journal.contents.records.values())
+    folder, place = job.path, plan.output.absolute().parent
+    each = _bytes_per_frame(plan, job)
+    finished = sum(record.frames for record in job.records.values())
     segments, output = (frames - finished) * each, frames * each
     free = shutil.disk_usage(folder).free
     if folder.stat().st_dev == place.stat().st_dev:

@@ -16,11 +16,16 @@ from typing import Any, Final
 import torch
 
 from animesr_cli import __version__
+from animesr_cli.model.tiles import MIN_TILE
+from animesr_cli.settings.limits import MAX_COUNT, MAX_SIDE
 from animesr_cli.settings.option import decisions
 from animesr_cli.upscaling.plan import Plan
 
 END_BYTES: Final = 1 << 20
 """Of the input, hashed at its beginning and at its end, to know it again."""
+
+MAX_THREADS: Final = 1024
+"""Of torch, that are taken over from an earlier run."""
 
 
 def _ends_of(path: Path) -> str:
@@ -82,12 +87,21 @@ def adopt_choices(
 ) -> None:
     """Take over what was left to chance then: free memory, the number of processors, the speed."""
     asked = then.get("option", {}).get("--segment-frames")
-    if segment_frames and isinstance(asked, int):
+    if segment_frames and _is_count(asked, 1, MAX_COUNT):
         now["option"]["--segment-frames"] = asked
     before, computing = then.get("computing", {}), now["computing"]
     if before.get("device") != computing["device"]:
         return
-    if threads and computing["threads"] is not None and isinstance(before.get("threads"), int):
+    if (
+        threads
+        and computing["threads"] is not None
+        and _is_count(before.get("threads"), 1, MAX_THREADS)
+    ):
         computing["threads"] = before["threads"]
-    if tile and isinstance(before.get("tile"), int):
+    if tile and (before.get("tile") == 0 or _is_count(before.get("tile"), MIN_TILE, MAX_SIDE)):
         computing["tile"] = before["tile"]
+
+
+def _is_count(value: object, least: int, most: int) -> bool:
+    """What is taken over was read from a file that anybody may have written."""
+    return type(value) is int and least <= value <= most

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -33,18 +34,11 @@ from animesr_cli.jobs.chunk_worker import Prepare
 from animesr_cli.jobs.chunks import Segment
 from animesr_cli.jobs.disk_space import missing_bytes
 from animesr_cli.jobs.fingerprint import adopt_choices, identity_of
+from animesr_cli.jobs.folder import JobFolder, journal_folder
 from animesr_cli.jobs.frame_index import CUT, FrameTable
-from animesr_cli.jobs.manifest import (
-    Contents,
-    Identity,
-    Journal,
-    Record,
-    differences,
-    digest_of,
-    is_remembered,
-    journal_folder,
-)
+from animesr_cli.jobs.manifest import Identity, Manifest, differences, digest_of
 from animesr_cli.jobs.placement import Seating, choose_seating, own_threads, threads_of
+from animesr_cli.jobs.records import Record
 from animesr_cli.jobs.scan import FirstPass, units_of
 from animesr_cli.reading.reader import origin_of
 from animesr_cli.text import shown, size_text
@@ -83,7 +77,7 @@ class LongRun:
         self.observer = observer
         self.warnings = warnings
         self._started = time.perf_counter()
-        self._journal: Journal
+        self._folder: JobFolder
         self._seating: Seating
         self._executor: Executor
         self._threads: int | None = None
@@ -111,7 +105,7 @@ class LongRun:
         with ExitStack() as stack:
             if self._seating.cluster is not None:
                 stack.callback(self._seating.cluster.close)
-            self._journal = stack.enter_context(Journal(folder, self.plan.output))
+            self._folder = stack.enter_context(JobFolder(folder, self.plan.output))
             notes = self._open()
             with self._resumable():
                 self.observer.on_plan(replace(self.plan, notes=(*self.plan.notes, *notes)))
@@ -121,7 +115,7 @@ class LongRun:
 
     def _open(self) -> list[str]:
         """Begin or go on; what is to be told of it."""
-        journal, settings = self._journal, self.plan.settings
+        folder, settings = self._folder, self.plan.settings
         now = identity_of(self.plan, threads_of(self._seating, self.plan))
         information = {
             "input": os.path.abspath(self.plan.source.path),
@@ -130,27 +124,27 @@ class LongRun:
             "device": str(self.plan.compute.device),
             "segments": segment_format(self.plan.format.encoding),
         }
-        contents = None if settings.restart else self._found(now)
-        if contents is not None and is_remembered(contents.output, self.plan.output):
-            contents = None  # it is finished, and is to be overwritten
-        if contents is None:
-            journal.begin(now, information)
+        manifest = None if settings.restart else self._found(now)
+        if manifest is not None and manifest.output and manifest.output.is_at(self.plan.output):
+            manifest = None  # it is finished, and is to be overwritten
+        if manifest is None:
+            folder.begin(now, information)
         else:
             adopt_choices(
-                contents.identity,
+                manifest.identity,
                 now,
                 tile=not settings.tile,
                 threads=self._seating.cluster is None,  # whose workers have one each
                 segment_frames=settings.segment_frames is None,
             )
-            if found := differences(contents.identity, now):
+            if found := differences(manifest.identity, now):
                 raise UsageError(
-                    f"{shown(journal.folder)} holds a run with other settings: {'; '.join(found)}",
+                    f"{shown(folder.path)} holds a run with other settings: {'; '.join(found)}",
                     "run it with those, begin anew with --restart, or name another output",
                 )
-            for sentence in journal.go_on(contents):
+            for sentence in folder.go_on(manifest):
                 self.warn(sentence)
-        identity = journal.contents.identity
+        identity = now  # equal to what was found, where anything was
         self._threads = identity["computing"]["threads"]
         self._executor = self._seating.executor(self._threads, self.warn)
         self.plan = replace(
@@ -160,17 +154,17 @@ class LongRun:
         )
         return self._resumed()
 
-    def _found(self, now: Identity) -> Contents | None:
+    def _found(self, now: Identity) -> Manifest | None:
         """What there is to continue."""
-        journal = self._journal
+        folder = self._folder
         try:
-            contents = journal.load()
+            manifest = folder.load()
             damage = None
         except ValueError:
-            contents, damage = None, "damaged"
-        if contents is not None:
-            return contents
-        records = list(journal.found_records())
+            manifest, damage = None, "damaged"
+        if manifest is not None:
+            return manifest
+        records = list(folder.found_records())
         if damage is None and records:
             damage = "missing"
         if damage is None:
@@ -178,26 +172,26 @@ class LongRun:
         ours = [record for record in records if record.identity == digest_of(now)]
         if records and not ours:
             raise UsageError(
-                f"the manifest in {shown(journal.folder)} is {damage}, and the segments there are "
+                f"the manifest in {shown(folder.path)} is {damage}, and the segments there are "
                 "of other settings",
                 "run with those, begin anew with --restart, or name another output",
             )
         self.warn(
-            f"the manifest in {shown(journal.folder)} is {damage}; "
+            f"the manifest in {shown(folder.path)} is {damage}; "
             f"{len(ours)} finished segments are taken up"
         )
-        return Contents(now, records={record.first: record for record in ours})
+        return Manifest(identity=now, warnings=[])
 
     def _resumed(self) -> list[str]:
-        contents = self._journal.contents
-        for message in contents.warnings:
+        manifest = self._folder.manifest
+        for message in manifest.warnings:
             self.warn(message)
-        if contents.table is not None:
+        if manifest.frames is not None:
             try:
-                self._table = FrameTable.from_bytes(self._journal.read_table())
+                self._table = FrameTable.from_bytes(self._folder.read_index())
             except (OSError, ValueError):
-                contents.table = None
-        records = contents.records.values()
+                manifest.frames = None
+        records = self._folder.records.values()
         for record in records:
             for message in record.warnings:
                 self.warn(message)
@@ -208,8 +202,8 @@ class LongRun:
             left = self.plan.estimated_seconds * (1 - self._done / self._total)
             self.plan = replace(self.plan, estimated_seconds=max(left, 0.0))
         return [
-            f"going on where it stopped: {len(contents.records)} segments, {self._done} frames, "
-            f"are finished in {shown(self._journal.folder)}"
+            f"going on where it stopped: {len(records)} segments, {self._done} frames, "
+            f"are finished in {shown(self._folder.path)}"
         ]
 
     @contextmanager
@@ -218,26 +212,26 @@ class LongRun:
         try:
             yield
         except BaseException as error:
-            self._journal.gather()
-            kept = self._journal.contents.records
+            self._folder.gather()
+            kept = self._folder.records
             if isinstance(error, DiskFullError):
-                missing = missing_bytes(self.plan, self._journal, self._total)
+                missing = missing_bytes(self.plan, self._folder, self._total)
                 room = size_text(missing) if missing > 0 else "some room"
                 error.hint = f"free {room} and run again: {self._hint()}"
             elif isinstance(error, Interrupted) and kept:
                 error.hint = self._hint()
             if not kept:
                 with suppress(AnimesrError, OSError):  # whatever it is, the first error counts
-                    self._journal.remove()
+                    self._folder.remove()
             raise
 
     def _hint(self) -> str:
-        frames = sum(record.frames for record in self._journal.contents.records.values())
+        frames = sum(record.frames for record in self._folder.records.values())
         if not frames:
             return "nothing is finished yet"
         of = f" of {self._total}" if self._total else ""
         return (
-            f"{frames}{of} frames are finished and kept in {shown(self._journal.folder)}: "
+            f"{frames}{of} frames are finished and kept in {shown(self._folder.path)}: "
             f"the same command goes on from there{self._lost(frames)}"
         )
 
@@ -257,7 +251,7 @@ class LongRun:
     # -- computing
 
     def _watch_room(self) -> None:
-        missing = missing_bytes(self.plan, self._journal, self._total)
+        missing = missing_bytes(self.plan, self._folder, self._total)
         if missing > 0 and not self._room_told:
             self._room_told = True
             self.warn(
@@ -273,7 +267,6 @@ class LongRun:
         with explained(self.plan.output), PartFile(self.plan.output):  # nobody else writes there
             records = self._all_records()
         self._join(records)
-        contents = self._journal.contents
         assert self._table is not None
         pictures = hashlib.sha256("".join(record.pictures for record in records).encode())
         result = UpscaleResult(
@@ -281,13 +274,13 @@ class LongRun:
             frames=len(self._table),
             seconds=time.perf_counter() - self._started,
             warnings=tuple(self.warnings),
-            cuts=int((self._table.rows()["flags"] & CUT != 0).sum()),
+            cuts=self._cuts,
             stage_seconds={},
-            segments=len(contents.records),
+            segments=len(records),
             frames_before=self._done_before,
             pictures=pictures.hexdigest(),
         )
-        self._journal.remove()
+        self._folder.remove()
         return result
 
     def _all_records(self) -> list[Record]:
@@ -295,13 +288,13 @@ class LongRun:
         while True:
             self._compute()
             self._check_failures()
-            damaged = self._journal.damaged()
+            damaged = self._folder.damaged()
             if not damaged:
                 break
-            for sentence in self._journal.forget(damaged):
+            for sentence in self._folder.forget(damaged):
                 self.warn(sentence)
             self._done -= sum(record.frames for record in damaged)
-        records = self._journal.contents.records
+        records = self._folder.records
         wanted = [segment for unit in self._dealer.units for segment in unit.segments]
         return [records[segment.first] for segment in wanted]
 
@@ -321,7 +314,7 @@ class LongRun:
         """Units to the queue: from the table of an earlier run, or from a first pass beside it."""
         alone = self._seating.is_single
         if self._table is not None:
-            self._dealer = Dealer(queue, self._table, self._journal, alone=alone)
+            self._dealer = Dealer(queue, self._table, self._folder, alone=alone)
             for unit in units_of(self._table, self.plan.segment_frames):
                 self._dealer.deal(unit)
             self._dealer.finish()
@@ -338,14 +331,19 @@ class LongRun:
             failed=queue.fail,
             warn=self.warn,
         )
-        self._dealer = Dealer(queue, self._first_pass.table, self._journal, alone=alone)
+        self._dealer = Dealer(queue, self._first_pass.table, self._folder, alone=alone)
         stack.enter_context(self._first_pass)
+
+    @property
+    def _cuts(self) -> int:
+        assert self._table is not None
+        return int((self._table.rows()["flags"] & CUT != 0).sum())
 
     def _take_table(self) -> None:
         """The first pass is over: the table is kept, so that no later run makes it again."""
         if self._table is None and self._first_pass is not None and self._scanned.is_set():
             self._table = self._first_pass.table
-            self._journal.save_table(self._table.to_bytes(), self.warnings)
+            self._folder.save_index(self._table.to_bytes(), self.warnings)
 
     def _prepare(self) -> Prepare:
         plan = self.plan
@@ -360,9 +358,9 @@ class LongRun:
                 ),
                 checkpoint=replace(plan.checkpoint, state_dict={}),
             ),
-            folder=Path(os.path.abspath(self._journal.folder)),
-            identity=self._journal.identity,
-            modified_ns=self._journal.contents.identity["input"]["modification time"],
+            folder=Path(os.path.abspath(self._folder.path)),
+            identity=self._folder.identity,
+            modified_ns=int(str(self._folder.manifest.identity["input"]["modification time"])),
         )
 
     # -- what happens meanwhile
@@ -389,14 +387,14 @@ class LongRun:
     def _is_border_passed(self, event: Advanced) -> bool:
         """Whether a segment of the task may have been finished since the last look."""
         missing = self._dealer.missing[event.key]
-        known = self._journal.contents.records
+        known = self._folder.records
         left = [segment for segment in missing if segment.first not in known]
         done = sum(segment.frames for segment in missing) - sum(s.frames for s in left)
         return bool(left) and event.frames >= done + left[0].frames
 
     def _adopt(self, key: int) -> int:
         """Take up what of a task is finished; its frames."""
-        new = self._journal.adopt(segment.first for segment in self._dealer.missing[key])
+        new = self._folder.adopt(segment.first for segment in self._dealer.missing[key])
         for record in new:
             for message in record.warnings:
                 self.warn(message)
@@ -408,7 +406,7 @@ class LongRun:
         """A try is over: what counts is what lies in the journal."""
         self._adopt(key)
         self._active.pop(key, None)
-        known = self._journal.contents.records
+        known = self._folder.records
         missing = self._dealer.missing[key]
         self._done += sum(segment.frames for segment in missing if segment.first in known)
         self._dealer.missing[key] = tuple(s for s in missing if s.first not in known)
@@ -439,7 +437,7 @@ class LongRun:
         table = self._table or (self._first_pass.table if self._first_pass else FrameTable())
         frames = self._done + sum(self._active.values())
         seconds = float(table.seconds(self.plan.source.time_base))
-        records = self._journal.contents.records.values()
+        records = self._folder.records.values()
         self.observer.on_progress(
             Progress(
                 frames=frames,
@@ -465,7 +463,7 @@ class LongRun:
             named.append(f"frames {first} to {end - 1} (at {at})")
         error = self._failures[0][1]
         count = f"{len(named)} segment{'s' if len(named) > 1 else ''}"
-        self._journal.gather()
+        self._folder.gather()
         failed = type(error)(f"{count} failed three times: {', '.join(named)}: {error.message}")
         failed.hint = f"{error.hint}; {self._hint()}" if error.hint else self._hint()
         raise failed from error
@@ -473,7 +471,7 @@ class LongRun:
     # -- the end
 
     def _join(self, records: Sequence[Record]) -> None:
-        plan, folder = self.plan, self._journal.folder
+        plan, folder = self.plan, self._folder.path
         assert self._table is not None
         rows = self._table.rows()
         joiner = Joiner(
@@ -494,4 +492,4 @@ class LongRun:
                 for _ in joiner.append(folder / record.file.name):
                     pass
                 self._report()
-            joiner.finish(self._journal.finished_file)
+            joiner.finish(partial(self._folder.finished_file, cuts=self._cuts))

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from animesr_cli.atomic_files import PartFile, explained, sha256_of
+from animesr_cli.bounded import BASE_NAME, SHA256, Range, UnfitError, check_regular
 from animesr_cli.file_names import hidden_name, new_token
 from animesr_cli.open_folder import OpenFolder
 
@@ -59,9 +61,9 @@ def remove(path: Path) -> None:
 class StoredFile:
     """A file of the folder, as it was written."""
 
-    name: str
-    bytes: int
-    sha256: str
+    name: Annotated[str, BASE_NAME]
+    bytes: Annotated[int, Range(0, 2**62)]
+    sha256: Annotated[str, SHA256]
 
     @staticmethod
     def of(path: Path) -> StoredFile:
@@ -71,6 +73,7 @@ class StoredFile:
         """Whether it is there as it was written, to the last bit."""
         path = folder / self.name
         try:
+            check_regular(path)
             return path.stat().st_size == self.bytes and sha256_of(path) == self.sha256
-        except OSError:
+        except (OSError, UnfitError):
             return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import subprocess
@@ -19,21 +20,16 @@ from hypothesis import strategies as st
 from animesr_cli.errors import DiskFullError, OutputError, UsageError
 from animesr_cli.file_names import hidden_name, new_token
 from animesr_cli.jobs import kept_files
+from animesr_cli.jobs.folder import JobFolder, journal_folder, left_behind
 from animesr_cli.jobs.kept_files import StoredFile
 from animesr_cli.jobs.manifest import (
     MANIFEST,
-    SCHEMA,
-    Contents,
     Identity,
-    Journal,
-    Record,
     differences,
     digest_of,
-    journal_folder,
-    left_behind,
-    read_record,
-    write_record,
+    read_manifest,
 )
+from animesr_cli.jobs.records import SCHEMA, Record, read_record, record_path, write_record
 from command import environment, snapshot
 
 IDENTITY: Identity = {"input": {"size": 7}, "option": {"--frames": None}}
@@ -45,7 +41,7 @@ def record(folder: Path, first: int = 0, **changes: Any) -> Record:
     path.write_bytes(b"a segment")
     values: dict[str, Any] = {
         "first": first, "frames": 2, "pts": (0, 84), "rows": "ab", "file": StoredFile.of(path),
-        "pictures": "cd", "reorder": 1, "tile": 64, "worker": "inline", "seconds": 0.5,
+        "pictures": "c" * 64, "reorder": 1, "tile": 64, "worker": "inline", "seconds": 0.5,
         "identity": digest_of(IDENTITY),
     }  # fmt: skip
     return Record(**values | changes)
@@ -57,8 +53,8 @@ def output(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def begun(output: Path) -> Iterator[Journal]:
-    with Journal(journal_folder(output, None), output) as journal:
+def begun(output: Path) -> Iterator[JobFolder]:
+    with JobFolder(journal_folder(output, None), output) as journal:
         journal.begin(IDENTITY, {"input": "in.mkv"})
         yield journal
 
@@ -106,7 +102,13 @@ def test_a_stored_file_knows_itself(change: str, tmp_path: Path) -> None:
 def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
     """With and without a state, and with warnings."""
     for number, changes in enumerate(
-        ({}, {"state": StoredFile(name="s", bytes=1, sha256="e"), "warnings": ("a", "b")})
+        (
+            {},
+            {
+                "state": StoredFile(name="000000003.safetensors", bytes=1, sha256="e" * 64),
+                "warnings": ("a", "b"),
+            },
+        )
     ):
         found = record(tmp_path, number, **changes)
         write_record(tmp_path, found)
@@ -119,6 +121,87 @@ def test_a_damaged_record_is_none(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "000000000.json").write_bytes(content)
     assert read_record(tmp_path, 0) is None
     assert read_record(tmp_path, 1) is None
+
+
+HOSTILE: dict[str, dict[str, Any]] = {
+    "a way out": {"file": {"name": "../../victim", "bytes": 9, "sha256": "a" * 64}},
+    "a device": {"file": {"name": "/dev/zero", "bytes": 0, "sha256": "a" * 64}},
+    "another's file": {"file": {"name": "000000002.mp4", "bytes": 9, "sha256": "a" * 64}},
+    "another's state": {"state": {"name": "000000009.safetensors", "bytes": 9, "sha256": "a" * 64}},
+    "a path for a number": {"first": "../../victim"},
+    "a negative number": {"first": -1},
+    "frames without end": {"frames": 10**30},
+    "no frames": {"frames": 0},
+    "a list for a number": {"reorder": [1]},
+    "a text for times": {"pts": "ab"},
+    "three times": {"pts": [0, 1, 2]},
+    "warnings that are none": {"warnings": "cut off"},
+    "a table for a tile": {"tile": {}},
+    "no digest": {"identity": "x"},
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_record_that_does_not_fit_is_none(kind: str, tmp_path: Path) -> None:
+    """Whatever somebody wrote there, it leads nowhere else and is done again."""
+    write_record(tmp_path, record(tmp_path))
+    path = record_path(tmp_path, 0)
+    path.write_text(json.dumps(json.loads(path.read_text()) | HOSTILE[kind]))
+    assert read_record(tmp_path, 0) is None
+
+
+def test_a_record_under_anothers_name_is_none(tmp_path: Path) -> None:
+    """A copy of it does not make two finished segments of one."""
+    write_record(tmp_path, record(tmp_path))
+    record_path(tmp_path, 0).rename(record_path(tmp_path, 4))
+    assert read_record(tmp_path, 4) is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a FIFO is a Unix thing")
+def test_a_pipe_is_waited_for_by_nobody(tmp_path: Path) -> None:
+    """In place of a record, of a segment or of the manifest."""
+    os.mkfifo(tmp_path / "000000000.json")
+    assert read_record(tmp_path, 0) is None
+    os.mkfifo(tmp_path / "000000000.mp4")
+    empty = hashlib.sha256().hexdigest()
+    assert not StoredFile(name="000000000.mp4", bytes=0, sha256=empty).is_in(tmp_path)
+    os.mkfifo(tmp_path / MANIFEST)
+    with pytest.raises(ValueError, match="not a regular file"):
+        read_manifest(tmp_path)
+
+
+WRONG_MANIFESTS: dict[str, dict[str, Any]] = {
+    "identity": {"identity": []},
+    "section": {"identity": {"input": 7}},
+    "value": {"identity": {"input": {"size": [1]}}},
+    "warnings": {"warnings": {"a": 1}},
+    "index": {"frames": {"name": "../frames.npy", "bytes": 1, "sha256": "a" * 64}},
+    "output": {"output": {"inode": "1", "bytes": 1, "modified_ns": 1}},
+}
+
+
+@pytest.mark.parametrize("kind", WRONG_MANIFESTS)
+def test_a_manifest_that_does_not_fit_is_damaged(kind: str, output: Path) -> None:
+    """It is put together again from the records."""
+    with begun(output) as journal:
+        path = journal.path / MANIFEST
+        path.write_text(json.dumps(json.loads(path.read_text()) | WRONG_MANIFESTS[kind]))
+        with pytest.raises(ValueError, match="must be"):
+            journal.load()
+
+
+def test_a_disk_that_fails_under_the_manifest_is_no_bug(
+    output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EIO and ESTALE are said as what they are, and nothing is begun anew over it."""
+
+    def fail(*arguments: object, **options: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with begun(output) as journal:
+        monkeypatch.setattr("animesr_cli.jobs.manifest.read_bytes", fail)
+        with pytest.raises(OutputError, match="input/output error"):
+            journal.load()
 
 
 VALUES = st.dictionaries(
@@ -166,48 +249,48 @@ def test_the_folder_is_beside_the_output_or_in_the_work_folder(tmp_path: Path) -
 def test_what_is_kept_is_found_again(output: Path) -> None:
     """Identity, warnings, table and segments; a segment that only has its record is taken up."""
     with begun(output) as journal:
-        journal.save_table(b"rows", ["the input is cut off"])
-        write_record(journal.folder, record(journal.folder, 0))
+        journal.save_index(b"rows", ["the input is cut off"])
+        write_record(journal.path, record(journal.path, 0))
         assert [each.first for each in journal.adopt([0, 2])] == [0]
-        write_record(journal.folder, record(journal.folder, 2))
-    with Journal(journal.folder, output) as later:
-        contents = later.load()
-        assert contents is not None
-        assert later.go_on(contents) == []
-        assert contents.identity == IDENTITY
-        assert contents.warnings == ["the input is cut off"]
-        assert sorted(contents.records) == [0, 2]
-        assert later.read_table() == b"rows"
+        write_record(journal.path, record(journal.path, 2))
+    with JobFolder(journal.path, output) as later:
+        manifest = later.load()
+        assert manifest is not None
+        assert later.go_on(manifest) == []
+        assert manifest.identity == IDENTITY
+        assert manifest.warnings == ["the input is cut off"]
+        assert sorted(later.records) == [0, 2]
+        assert later.read_index() == b"rows"
 
 
 def test_records_of_another_run_are_not_taken_up(output: Path) -> None:
     """What was made with other settings is never joined."""
     with begun(output) as journal:
-        write_record(journal.folder, record(journal.folder, 0, identity="other"))
+        write_record(journal.path, record(journal.path, 0, identity="0" * 64))
         assert journal.adopt([0]) == []
         journal.gather()
-        assert journal.contents.records == {}
+        assert journal.records == {}
 
 
 def test_leftovers_of_a_kill_are_removed(output: Path) -> None:
     """Files under hidden names of its own go; others stay."""
     with begun(output) as journal:
-        own = kept_files.temporary(journal.folder / "000000000.mp4", ".mp4")
+        own = kept_files.temporary(journal.path / "000000000.mp4", ".mp4")
         part = own.with_name(hidden_name(own.name, new_token(own.name)))
-        for path in (own, part, journal.folder / ".foreign"):
+        for path in (own, part, journal.path / ".foreign"):
             path.write_bytes(b"half")
-        contents = journal.load()
-        assert contents is not None
-        journal.go_on(contents)
-        assert {path.name for path in journal.folder.iterdir()} == {"lock", MANIFEST, ".foreign"}
+        manifest = journal.load()
+        assert manifest is not None
+        journal.go_on(manifest)
+        assert {path.name for path in journal.path.iterdir()} == {"lock", MANIFEST, ".foreign"}
 
 
 def test_the_lock_ends_with_its_process(output: Path) -> None:
     """A killed owner leaves the folder free; a living one does not."""
     code = (
         "import sys, time; from pathlib import Path\n"
-        "from animesr_cli.jobs.manifest import Journal\n"
-        "Journal(Path(sys.argv[1]), Path('out')).__enter__(); print('held', flush=True)\n"
+        "from animesr_cli.jobs.folder import JobFolder\n"
+        "JobFolder(Path(sys.argv[1]), Path('out')).__enter__(); print('held', flush=True)\n"
         "time.sleep(60)"
     )
     folder = journal_folder(output, None)
@@ -218,17 +301,17 @@ def test_the_lock_ends_with_its_process(output: Path) -> None:
         assert owner.stdout is not None
         assert owner.stdout.readline() == "held\n"
         with pytest.raises(OutputError, match="another run is working on"):
-            Journal(folder, output).__enter__()
+            JobFolder(folder, output).__enter__()
     finally:
         owner.kill()
         owner.communicate()
-    with Journal(folder, output):
+    with JobFolder(folder, output):
         pass
 
 
 def test_a_run_that_is_refused_leaves_no_folder(output: Path) -> None:
     """Before anything was begun, nothing was there."""
-    with pytest.raises(UsageError), Journal(journal_folder(output, None), output):
+    with pytest.raises(UsageError), JobFolder(journal_folder(output, None), output):
         raise UsageError("something else")
     assert list(output.parent.iterdir()) == []
 
@@ -242,14 +325,14 @@ def test_a_foreign_folder_is_not_touched(output: Path) -> None:
         (folder / name).write_text("mine too")
     before = snapshot(output.parent)
     with pytest.raises(OutputError, match="was not made by animesr"):
-        Journal(folder, output).__enter__()
+        JobFolder(folder, output).__enter__()
     assert snapshot(output.parent) == before
 
 
 def test_a_newer_schema_is_refused(output: Path) -> None:
     """Its number is said."""
     with begun(output) as journal:
-        path = journal.folder / MANIFEST
+        path = journal.path / MANIFEST
         path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": SCHEMA + 1}))
         with pytest.raises(UsageError, match=f"schema {SCHEMA + 1}"):
             journal.load()
@@ -264,20 +347,20 @@ def test_a_full_disk_is_code_5(output: Path, monkeypatch: pytest.MonkeyPatch) ->
 
         monkeypatch.setattr(kept_files, "fault", full)
         with pytest.raises(DiskFullError):
-            journal.save()
+            journal.save_index(b"rows", [])
 
 
 def test_the_end_removes_its_own_files_alone(output: Path) -> None:
     """The folder goes with them, unless somebody put something into it."""
     with begun(output) as journal:
-        journal.save_table(b"rows", [])
-        write_record(journal.folder, record(journal.folder))
+        journal.save_index(b"rows", [])
+        write_record(journal.path, record(journal.path))
         journal.remove()
-    assert not journal.folder.exists()
+    assert not journal.path.exists()
     with begun(output) as journal:
-        (journal.folder / "notes.txt").write_text("mine")
+        (journal.path / "notes.txt").write_text("mine")
         journal.remove()
-    assert [path.name for path in journal.folder.iterdir()] == ["notes.txt"]
+    assert [path.name for path in journal.path.iterdir()] == ["notes.txt"]
 
 
 def test_a_finished_output_is_known_by_its_file(output: Path) -> None:
@@ -285,15 +368,16 @@ def test_a_finished_output_is_known_by_its_file(output: Path) -> None:
     part = output.with_name(".part")
     part.write_bytes(b"the video")
     with begun(output) as journal:
-        journal.finished_file(part)
+        journal.finished_file(part, cuts=3)
     part.rename(output)
-    with left_behind(journal.folder, output) as found:
+    with left_behind(journal.path, output) as found:
         assert found is not None
-        assert isinstance(found.contents, Contents)
+        assert found.manifest.output is not None
+        assert found.manifest.output.cuts == 3
     output.write_bytes(b"another")
-    with left_behind(journal.folder, output) as found:
+    with left_behind(journal.path, output) as found:
         assert found is None
     output.unlink()
-    with left_behind(journal.folder, output) as found:
+    with left_behind(journal.path, output) as found:
         assert found is None
-    assert journal.folder.exists()
+    assert journal.path.exists()

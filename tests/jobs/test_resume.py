@@ -26,8 +26,8 @@ import animesr_cli
 import media
 from animesr_cli.errors import Interrupted
 from animesr_cli.jobs import chunk_worker as segments
+from animesr_cli.jobs.folder import JobFolder
 from animesr_cli.jobs.job import LongRun
-from animesr_cli.jobs.manifest import Journal
 from animesr_cli.upscaling import chunk_size
 from command import Outcome, animesr, environment, finished, snapshot, start
 from fault_server import DIED, Attempt, Ending, attempt_all
@@ -339,7 +339,8 @@ def test_the_manifest_says_what_is_made_of_what(interrupted: Path, clip: Path) -
     assert identity["encoder"]["name"] == "ffv1"
     assert len(identity["model"]["sha256"]) == 64
     assert identity["program"]["animesr"] == animesr_cli.__version__
-    finished_ones = found["segments"]
+    paths = sorted(journal_of(interrupted).glob("[0-9]*.json"))
+    finished_ones = [json.loads(path.read_text()) for path in paths]
     ranges = [(each["first"], each["frames"]) for each in finished_ones]
     assert ranges == [(0, 2), (2, 2), (4, 1), (5, 2)]
     for each in finished_ones:
@@ -538,7 +539,7 @@ def test_segments_stay_as_they_were_cut_whatever_the_speed(
 def test_a_second_run_on_one_output_is_refused(interrupted: Path, desk: list[str]) -> None:
     """By the lock of the journal, wherever it is; the first goes on."""
     before = snapshot(interrupted.parent)
-    with Journal(journal_of(interrupted), interrupted):
+    with JobFolder(journal_of(interrupted), interrupted):
         upscaled(desk, interrupted).refused(4, "another run is working on", "wait for it")
     assert snapshot(interrupted.parent) == before
 
