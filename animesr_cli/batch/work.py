@@ -120,22 +120,24 @@ class BatchObserver:
 
 
 @contextmanager
-def _folder_made(output: Path) -> Iterator[None]:
-    """Make the folders above an output; those that were missing go again where the run fails."""
+def out_folder(output: Path, *, keep: bool = True) -> Iterator[None]:
+    """Make the folders above an output; they go again where the run fails, or unless ``keep``."""
     folder = output.parent
     with explained(output):
         missing = [each for each in (folder, *folder.parents) if not each.exists()]
         folder.mkdir(parents=True, exist_ok=True)
+    kept = False
     try:
         yield
-    except BaseException:
-        with suppress(OSError):  # something else is in it by now
-            for each in missing:
-                each.rmdir()
-        raise
+        kept = keep
+    finally:
+        if not kept:
+            with suppress(OSError):  # something else is in it by now
+                for each in missing:
+                    each.rmdir()
 
 
-def _is_finished(item: Item, settings: UpscaleSettings, finished: Finished) -> bool:
+def is_finished(item: Item, settings: UpscaleSettings, finished: Finished) -> bool:
     """Whether the output is there already, made from the same; another one is an error."""
     if settings.overwrite or not os.path.isfile(item.output):
         return False
@@ -155,7 +157,7 @@ def _upscale_item(
 ) -> UpscaleResult:
     if os.path.isdir(item.output):  # which `run` would take as a folder to write into
         raise OutputError(f"{shown(item.output)} is a folder")
-    with _folder_made(item.output):
+    with out_folder(item.output):
         return run(item.source, item.output, settings, observer, loaded)
 
 
@@ -233,7 +235,7 @@ class _Work:
     def _outcome(self, item: Item) -> Outcome:
         finished = Finished(item.top, self._warn)
         try:
-            if _is_finished(item, self.settings, finished):
+            if is_finished(item, self.settings, finished):
                 finished_before(item.source, item.output, self.settings)  # tidies up
                 return Outcome(item=item, state=State.SKIPPED)
         except AnimesrError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ from typer.core import TyperCommand, TyperGroup
 from animesr_cli.cli.app import errors_shown
 from animesr_cli.cli.options import long_names, option_kinds
 from animesr_cli.cli.user_config import read_values
+from animesr_cli.errors import UsageError
+from animesr_cli.text import shown
 
 
 def _without_types(parameters: list[Any]) -> list[Any]:
@@ -29,10 +33,21 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """The program itself."""
+    """The program itself, which knows what is meant by a file in the place of a command."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         return _without_types(super().get_params(ctx))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name = args[0]
+        is_file = os.path.exists(name) or name.lower().endswith((".mkv", ".mp4", ".avi", ".webm"))
+        if is_file and name not in self.commands:
+            with errors_shown():
+                raise UsageError(
+                    f"{shown(name)} is no command",
+                    f"animesr upscale {shlex.join([name])} enlarges it",
+                )
+        return super().resolve_command(ctx, args)
 
 
 class ConfiguredCommand(Command):

@@ -10,7 +10,6 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
@@ -227,4 +226,4 @@ def _shown_default(each: Declared) -> str:
     value = each.default
     if value is None or isinstance(value, bool) or value == () or value == {}:
         return ""
-    return f"`{value:g}`" if isinstance(value, int | float | Fraction) else f"`{value}`"
+    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"

@@ -13,6 +13,7 @@ import typer
 from animesr_cli.cli.app import stoppable, undisturbed
 from animesr_cli.cli.batch_display import BatchDisplay
 from animesr_cli.cli.console import show_note, show_warning
+from animesr_cli.cli.forecast_display import show_forecast
 from animesr_cli.cli.options import (
     ConfigOption,
     DebugOption,
@@ -60,6 +61,10 @@ def upscale(
     fp32: Annotated[
         bool, typer.Option("--fp32", help="The same as --precision fp32.", hidden=True)
     ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Show outputs, sizes, hours and disk; do nothing."),
+    ] = False,
     config: ConfigOption = None,  # these three are seen to before, by ConfiguredCommand
     ignore_config: IgnoreConfigOption = False,
     profile: ProfileOption = None,
@@ -70,7 +75,8 @@ def upscale(
 ) -> None:
     """Enlarge a video, every video of a folder, a sequence of images, or what is piped in.
 
-    An output is complete and verified, or it does not exist.
+    An output is complete and verified, or it does not exist. `animesr preview IN` shows three
+    seconds of it first; --dry-run says what it takes.
 
     [bold]Examples[/bold]
 
@@ -105,14 +111,17 @@ def upscale(
         if what.note and not quiet:
             (show_warning if settings.overwrite else show_note)(what.note)
         source = what.inputs[0]
+        inputs: Path | Sequence[Path] | None = None  # one video, one sequence, or a pipe
         if len(what.inputs) > 1:
-            inputs: Path | Sequence[Path] = what.inputs
+            inputs = what.inputs
         elif os.path.isdir(source) and _holds_videos(source, what.output):
             inputs = source
-        else:
-            return _upscale(source, what.output, settings, json_events, quiet, listen)
-        if what.output == PIPE:
+        if inputs is not None and what.output == PIPE:
             raise UsageError("several videos cannot go through one pipe", "name a folder")
+        if dry_run:
+            return _forecast(source, inputs, what.output, settings, json_events, quiet)
+        if inputs is None:
+            return _upscale(source, what.output, settings, json_events, quiet, listen)
         _upscale_all(inputs, what.output, settings, json_events, quiet, debug, listen)
 
 
@@ -121,6 +130,31 @@ def _holds_videos(folder: Path, output: Path | None) -> bool:
         from animesr_cli.batch import is_batch
 
     return is_batch(folder, output)
+
+
+def _forecast(
+    source: Path,
+    inputs: Path | Sequence[Path] | None,
+    output: Path | None,
+    settings: UpscaleSettings,
+    json_events: bool,
+    quiet: bool,
+) -> None:
+    from animesr_cli.batch import WORST_FIRST
+    from animesr_cli.batch.forecast import forecast_all, forecast_one
+
+    def warn(text: str) -> None:
+        if not quiet:
+            show_warning(text)
+
+    if inputs is None:
+        forecasts = [forecast_one(source, output, settings, warn=warn)]
+    else:
+        forecasts = list(forecast_all(inputs, output, settings, warn=warn))
+    show_forecast(forecasts, json_events=json_events)
+    codes = {each.error.exit_code for each in forecasts if each.error}
+    if codes:
+        raise typer.Exit(next(code for code in WORST_FIRST if code in codes))
 
 
 def _observer(display: RunDisplay, listen: Callable[[], None]) -> Observer:

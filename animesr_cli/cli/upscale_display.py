@@ -24,7 +24,7 @@ from animesr_cli.cli.console import (
     show_note,
     show_warning,
 )
-from animesr_cli.text import visible
+from animesr_cli.text import shown, visible
 from animesr_cli.video.timestamps import format_time
 
 if TYPE_CHECKING:
@@ -62,6 +62,12 @@ class Speed:
         return frames / seconds
 
     @property
+    def overall(self) -> float:
+        """Frames per second since the run began: shots of different cost even out."""
+        seconds, frames, _ = self._points[-1]
+        return frames / max(seconds, 1e-9)
+
+    @property
     def realtime(self) -> float:
         """Media seconds done in one second."""
         seconds, _, media = self._stretch
@@ -76,7 +82,8 @@ def progress_line(progress: RunProgress, speed: Speed) -> str:
     left = "--:--:--"
     if total:
         done += f"/{total} {min(100 * progress.frames // total, 100)}%"
-        left = format_time(max(total - progress.frames, 0) / fps) if fps else left
+        if overall := speed.overall:
+            left = format_time(max(total - progress.frames, 0) / overall)
     megabits = progress.bytes_written * 8 / 1e6 / max(progress.media_seconds, 1e-9)
     return (
         f"{done} · {fps:.{1 if fps >= 1 else 2}f} fps ({speed.realtime:.2g}x)"
@@ -85,26 +92,30 @@ def progress_line(progress: RunProgress, speed: Speed) -> str:
     )
 
 
-def plan_line(plan: Plan) -> str:
-    """Sizes, rate, model, device, precision, tile, time and disk, in one line."""
-    source = plan.source
+def plan_lines(plan: Plan) -> tuple[str, str]:
+    """Where it goes, how long it takes and what it becomes; then how it is computed."""
+    source, form = plan.source, plan.format
     rate = f" {float(source.frame_rate):.6g} fps" if source.frame_rate else ""
     tile = f"tiles of {plan.tile} px" if plan.tiled else "whole frames"
     if not plan.tile:
         tile = "tiles by each worker's memory"
-    parts = [
-        f"{source.width}x{source.height} -> {plan.format.width}x{plan.format.height}{rate}",
+    piped = plan.output.name == "-"
+    first = ["standard output" if piped else shown(plan.output)]
+    if plan.estimated_seconds is not None:
+        first.append(f"about {format_time(plan.estimated_seconds)}")
+    first += [
+        f"{source.width}x{source.height} -> {form.width}x{form.height}{rate}",
         f"{plan.frames if plan.frames else 'unknown number of'} frames",
+    ]
+    if plan.free_bytes is not None:
+        first.append(f"{format_bytes(plan.free_bytes)} free disk")
+    second = (
         f"model {plan.checkpoint.name}",
         f"{plan.compute.device} {plan.compute.precision} ({plan.compute.reason}), {tile}",
-        f"{plan.format.encoding.codec} {plan.format.encoding.pix_fmt}",
+        f"{form.encoding.codec} {form.encoding.pix_fmt}",
         source.colour_note,
-    ]
-    if plan.estimated_seconds is not None:
-        parts.append(f"about {format_time(plan.estimated_seconds)}")
-    if plan.free_bytes is not None:
-        parts.append(f"{format_bytes(plan.free_bytes)} free disk")
-    return " · ".join(parts)
+    )
+    return visible(" · ".join(first)), visible(" · ".join(second))
 
 
 def plan_event(plan: Plan) -> dict[str, Any]:
@@ -159,7 +170,8 @@ class RunDisplay:
             emit("plan", self._file | plan_event(plan))
         if self._quiet:
             return
-        err.print(Text(visible(plan_line(plan))))
+        for line in plan_lines(plan):
+            err.print(Text(line))
         for note in plan.notes:
             show_note(note)
         if err.is_terminal:

@@ -161,10 +161,15 @@ def _size(count: int) -> str:
     return f"{count / 1e9:.2f} GB" if count >= 10**8 else f"{count / 1e6:.2f} MB"
 
 
+def likely_bytes(pixels: int, encoding: Encoding) -> int:
+    """Of the encoded pictures, for so many pixels of all frames together."""
+    bits = LOSSLESS_BITS_PER_PIXEL if encoding.lossless else LIKELY_BITS_PER_PIXEL
+    return int(pixels * bits / 8)
+
+
 def _check_disk(pixels: int, encoding: Encoding, free: int, warn: Callable[[str], None]) -> None:
     fewest = int(pixels * FEWEST_BITS_PER_PIXEL / 8)
-    bits = LOSSLESS_BITS_PER_PIXEL if encoding.lossless else LIKELY_BITS_PER_PIXEL
-    likely = int(pixels * bits / 8)
+    likely = likely_bytes(pixels, encoding)
     if free < fewest:
         raise DiskFullError(
             f"{_size(free)} are free where the output goes, and it needs at least {_size(fewest)}",

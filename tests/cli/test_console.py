@@ -16,7 +16,7 @@ from rich.console import Console
 import media
 from animesr_cli.cli import console, upscale_display
 from animesr_cli.cli.console import format_bytes
-from animesr_cli.cli.upscale_display import RunDisplay, Speed, plan_line, progress_line
+from animesr_cli.cli.upscale_display import RunDisplay, Speed, plan_lines, progress_line
 from animesr_cli.errors import UsageError
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.upscaling.events import Progress, UpscaleResult
@@ -106,18 +106,18 @@ def test_sizes_are_in_thousands(count: int, text: str) -> None:
 # The plan ----------------------------------------------------------------------------------------
 
 
-def test_the_plan_line_says_what_will_be_done(plan: Plan) -> None:
-    """Sizes, rate, frames, model, device, precision and why, tile, encoder, colour, time, disk."""
-    line = plan_line(replace(plan, estimated_seconds=3723.4, free_bytes=5_000_000_000))
-    assert line == (
-        "62x46 -> 156x116 24 fps · 12 frames · model zero.safetensors · "
-        "cpu fp32 (asked for), whole frames · libx264 yuv420p · BT.601 (untagged, by size) · "
-        "about 01:02:03 · 5.00 GB free disk"
+def test_the_plan_lines_say_what_will_be_done(plan: Plan) -> None:
+    """First where it goes and how long it takes, its size and the disk; then how, and why so."""
+    lines = plan_lines(replace(plan, estimated_seconds=3723.4, free_bytes=5_000_000_000))
+    assert lines == (
+        f"{plan.output} · about 01:02:03 · 62x46 -> 156x116 24 fps · 12 frames · 5.00 GB free disk",
+        "model zero.safetensors · cpu fp32 (asked for), whole frames · libx264 yuv420p · "
+        "BT.601 (untagged, by size)",
     )
-    tiled = replace(plan, tile=32, frames=None, estimated_seconds=None)
-    assert "unknown number of frames" in plan_line(tiled)
-    assert "tiles of 32 px" in plan_line(tiled)
-    assert "about" not in plan_line(tiled)
+    tiled = " ".join(plan_lines(replace(plan, tile=32, frames=None, estimated_seconds=None)))
+    assert "unknown number of frames" in tiled
+    assert "tiles of 32 px" in tiled
+    assert "about" not in tiled
 
 
 def test_the_plan_as_an_event_is_plain_values(plan: Plan) -> None:
@@ -169,7 +169,8 @@ def test_lines_come_every_few_seconds(
     lines = err.splitlines()
     assert out == ""
     assert [line.split(" · ")[0] for line in lines] == [
-        "62x46 -> 156x116 24 fps",
+        str(plan.output),
+        "model zero.safetensors",
         "note: 155x115 made 156x116, as the encoder needs",
         "frame 0/12 0%",
         "warning: a [bold]strange[/bold] thing: [1]",

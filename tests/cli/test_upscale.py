@@ -306,7 +306,7 @@ def test_any_name_will_do(name: str, source: Path, model: Model, tmp_path: Path)
     output.parent.mkdir()
     outcome = animesr("upscale", *model, "--", odd, output)
     assert outcome.exit_code == 0
-    assert len(outcome.stderr.splitlines()) == 3  # the plan, the first frame, the result
+    assert len(outcome.stderr.splitlines()) == 4  # two of the plan, the first frame, the result
     assert [stream.kind for stream in facts_of(output)] == ["video", "audio"]
 
 
@@ -370,10 +370,12 @@ def test_without_a_terminal_there_are_plain_lines(source: Path, model: Model) ->
     """Plan, first frame and result, without colours and without anything drawn over."""
     outcome = animesr("upscale", source, *model)
     lines = outcome.stderr.splitlines()
-    assert lines[0].startswith("32x24 -> 128x96 24 fps · 6 frames · model zero.safetensors · ")
-    assert lines[1].startswith("frame 1/6 16% · ")
-    assert lines[2].startswith(f"{source.with_name('in_x4.mkv')}: 6 frames verified, ")
-    assert len(lines) == 3
+    output = source.with_name("in_x4.mkv")
+    assert lines[0].startswith(f"{output} · about 00:00:00 · 32x24 -> 128x96 24 fps · 6 frames · ")
+    assert lines[1].startswith("model zero.safetensors · cpu ")
+    assert lines[2].startswith("frame 1/6 16% · ")
+    assert lines[3].startswith(f"{output}: 6 frames verified, ")
+    assert len(lines) == 4
     assert "\x1b" not in outcome.stderr
     assert "\r" not in outcome.stderr
 
@@ -414,6 +416,51 @@ def test_debug_shows_where_an_error_came_from(source: Path, model: Model) -> Non
     assert outcome.exit_code == plain.exit_code == 3
     assert "Traceback" in outcome.stderr
     assert outcome.stderr.endswith(plain.error + "\n")
+
+
+# Without doing it --------------------------------------------------------------------------------
+
+
+def test_a_dry_run_of_one_input_does_nothing(source: Path, model: Model) -> None:
+    """Output, size, frames, time and disk on standard output; nothing is written."""
+    outcome = animesr("upscale", source, *model, "--dry-run", "--fit", "320x240")
+    assert outcome.exit_code == 0
+    titles, row, total = outcome.stdout.splitlines()
+    assert titles.split() == ["input", "output", "size", "frames", "time", "disk"]
+    assert "in_320x240.mkv" in row
+    assert "32x24 -> 320x240" in row
+    assert total.startswith("in all: about 00:00:00, about ")
+    assert os.listdir(source.parent) == [source.name]
+    animesr("upscale", "-", "out.mkv", *model, "--dry-run").refused(2, "can be read only once")
+
+
+def test_a_dry_run_of_a_season_adds_up(source: Path, model: Model) -> None:
+    """Each file with its output; what is finished and what fails is told; no folder is made."""
+    season = source.parent / "season"
+    (season / "extras").mkdir(parents=True)
+    source.rename(season / "1.mkv")
+    media.write_video(season / "extras" / "2.mkv", frames=3, width=32, height=24)
+    (season / "3.mkv").write_bytes(b"no video")
+    outcome = animesr("upscale", season, *model, "--dry-run", "--json")
+    assert outcome.exit_code == 3
+    assert os.listdir(season.parent) == ["season"]
+    *each, total = events_of(outcome)
+    assert [event["event"] for event in each] == ["plan", "error", "plan"]
+    assert [event.get("frames") for event in each] == [6, None, 3]
+    assert (total["event"], total["files"]) == ("total", 2)
+    sizes = [event["estimated_bytes"] for event in each if event["event"] == "plan"]
+    assert total["estimated_bytes"] == sum(sizes)  # type: ignore[arg-type]
+    (season / "3.mkv").unlink()
+    assert animesr("upscale", season, *model).exit_code == 0
+    again = animesr("upscale", season, *model, "--dry-run")
+    assert again.stdout.count("finished before") == 2
+    assert "0 to do" in again.stdout
+
+
+def test_a_file_in_the_place_of_a_command(source: Path) -> None:
+    """`animesr clip.mkv` offers the command that was meant."""
+    animesr(source).refused(2, "is no command", f"animesr upscale {source} enlarges it")
+    animesr("gone.mkv").refused(2, "animesr upscale gone.mkv")
 
 
 # The other commands ------------------------------------------------------------------------------

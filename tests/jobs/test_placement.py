@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import media
-from animesr_cli.cli.upscale_display import plan_line
+from animesr_cli.cli.upscale_display import plan_lines
 from animesr_cli.errors import UsageError
 from animesr_cli.jobs import placement as seating
 from animesr_cli.jobs.placement import choose_seating, own_threads, threads_of
@@ -100,7 +100,7 @@ def test_a_cluster_settles_device_and_precision(
     seats, plan = choose_seating(plan, pytest.fail)
     assert (plan.compute.device.type, plan.compute.precision) == expected
     assert (plan.tile, plan.tiled) == (0, False)
-    assert "tiles by each worker's memory" in plan_line(plan)
+    assert "tiles by each worker's memory" in plan_lines(plan)[1]
     assert threads_of(seats, plan) == (1 if expected[0] == "cpu" else None)
     assert seats.executor(None, pytest.fail) is seats.cluster
     assert isinstance(seats.cluster, FakeCluster)

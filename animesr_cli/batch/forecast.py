@@ -1,0 +1,95 @@
+"""What a run would do, without doing it: outputs, sizes, hours and disk, also of a season."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from animesr_cli.batch.find import Item
+from animesr_cli.batch.finished import Finished
+from animesr_cli.batch.work import found, is_finished, out_folder
+from animesr_cli.errors import AnimesrError, UsageError
+from animesr_cli.reading.y4m import PIPE
+from animesr_cli.settings import UpscaleSettings, check_settings
+from animesr_cli.upscaling.plan import LoadedNetwork, Plan, likely_bytes, make_plan, ready_network
+
+Warn = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """What would become of one input."""
+
+    source: Path
+    output: Path
+    plan: Plan | None = None
+    """None: it is finished, or fails."""
+    error: AnimesrError | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """Of the network; None: not known."""
+        return None if self.plan is None else self.plan.estimated_seconds
+
+    @property
+    def bytes(self) -> int | None:
+        """Of the output, likely."""
+        if self.plan is None or self.plan.frames is None:
+            return None
+        form = self.plan.format
+        return likely_bytes(form.width * form.height * self.plan.frames, form.encoding)
+
+
+def forecast_one(
+    source: Path, output: Path | None, settings: UpscaleSettings, *, warn: Warn
+) -> Forecast:
+    """The plan of one input.
+
+    Raises:
+        AnimesrError: what the run itself would raise before its first frame.
+    """
+    if source == PIPE:
+        raise UsageError("standard input can be read only once", "leave --dry-run out")
+    plan = make_plan(source, output, settings, warn=warn)
+    return Forecast(source=source, output=plan.output, plan=plan)
+
+
+def forecast_all(
+    inputs: Path | Sequence[Path], output: Path | None, settings: UpscaleSettings, *, warn: Warn
+) -> Iterator[Forecast]:
+    """The plans of a folder or of several inputs, one after another; no file stops the others.
+
+    Raises:
+        AnimesrError: what no file can be upscaled with.
+    """
+    check_settings(settings)
+    batch = found(inputs, output, settings)
+    loaded: LoadedNetwork | None = None
+    for item in batch.items:
+        one = Forecast(source=item.source, output=item.output)
+        error: AnimesrError | None = None
+        is_done = False
+        try:
+            is_done = is_finished(item, settings, Finished(item.top, warn))
+        except AnimesrError as refused:
+            error = refused
+        if not is_done and error is None:
+            loaded = loaded or ready_network(settings, warn=warn)
+            try:
+                one = _planned(item, settings, loaded, warn)
+            except AnimesrError as refused:
+                error = refused
+        yield replace(one, error=error)
+
+
+def _planned(item: Item, settings: UpscaleSettings, loaded: LoadedNetwork, warn: Warn) -> Forecast:
+    with out_folder(item.output, keep=False):
+        plan = make_plan(
+            item.source,
+            item.output,
+            replace(settings, fps=None),
+            warn=lambda text: warn(f"{item.name}: {text}"),
+            loaded=loaded,
+        )
+    return Forecast(source=item.source, output=item.output, plan=plan)

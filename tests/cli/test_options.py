@@ -1,0 +1,59 @@
+"""Options are what the fields of the settings say, everywhere."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from animesr_cli import upscale
+from animesr_cli.cli.commands import app
+from animesr_cli.cli.options import long_names
+from animesr_cli.settings import CompareSettings, FinetuneRun, FinetuneSettings, UpscaleSettings
+from animesr_cli.settings.option import declared
+from command import animesr
+from options_table import MANUAL, with_table
+
+VERBS: list[tuple[str, type[Any]]] = [
+    ("upscale", UpscaleSettings),
+    ("compare", CompareSettings),
+    ("finetune", FinetuneSettings),
+    ("finetune", FinetuneRun),
+]
+
+
+def test_the_table_of_the_manual_is_current() -> None:
+    """`python tests/support/options_table.py` would change nothing."""
+    text = MANUAL.read_text(encoding="utf-8")
+    assert with_table(text) == text
+
+
+@pytest.mark.parametrize(("verb", "settings"), VERBS)
+def test_every_field_is_an_option_with_its_help(verb: str, settings: type[Any]) -> None:
+    """By its long and short name, with its range's default."""
+    command = get_command(app).commands[verb]  # type: ignore[attr-defined]  # it is a group
+    names = long_names(command)
+    by_name = {parameter.name: parameter for parameter in command.params}
+    for each in declared(settings).values():  # type: ignore[arg-type]  # a class has a hash
+        parameter = by_name[names[each.name]]
+        assert parameter.help.replace("\\[", "[").startswith(each.option.help)
+        assert each.option.short in ("", *parameter.opts)
+
+
+def test_no_flag_shows_a_type() -> None:
+    """Flags are flags: no `<bool>` stands beside any."""
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    for command in commands:
+        assert "bool" not in animesr(command, "--help").stdout
+
+
+def test_the_function_shows_its_keywords() -> None:
+    """Editors and `help()` see every option with its default; an unknown one is told as ever."""
+    keywords = inspect.signature(upscale).parameters
+    for each in declared(UpscaleSettings).values():
+        if not each.option.command_only:
+            assert keywords[each.field].default == each.default
+    with pytest.raises(TypeError, match="unexpected keyword argument 'scal'"):
+        upscale("in.mkv", scal=2)
