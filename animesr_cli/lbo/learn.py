@@ -1,20 +1,23 @@
 """Learning an operator from one low-quality clip: its own degradation, as a file.
 
 The clip's frames, rescaled and super-resolved, are the pseudo HR; the operator learns the way back
-to the frames as they are. Every picture that it is measured on was held out. A run that was stopped
-leaves the operator as far as it was learned, and a state from which the same command goes on. It
-does not know how the factor was chosen (rescale.py).
+to the frames as they are. Every picture that it is measured on was held out, and what is written is
+the operator of the last iteration unless an earlier one did clearly better on those. A run that was
+stopped leaves the operator as far as it was learned, and a state from which the same command goes
+on. How the factor is chosen stands in factor_sweep.py.
 Source: AnimeSR (NeurIPS 2022, https://arxiv.org/abs/2206.07038), section 3.2, and its supplement.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import math
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -23,8 +26,9 @@ import torch
 from torch import Tensor
 
 from animesr_cli import __version__
-from animesr_cli.atomic_files import check_place, write_file
-from animesr_cli.errors import Interrupted, UsageError, WeightsError
+from animesr_cli.atomic_files import PartFile, check_place, explained
+from animesr_cli.degradation.lbo import LearnableOperator
+from animesr_cli.errors import Interrupted, OutputError, UsageError, WeightsError
 from animesr_cli.file_names import check_name
 from animesr_cli.lbo.factor_sweep import CODES, open_network
 from animesr_cli.lbo.page import as_bytes, lbo_page
@@ -37,9 +41,9 @@ from animesr_cli.text import shown
 from animesr_cli.training.state import (
     SavedState,
     check_same,
+    packed,
     read_state,
     write_state,
-    write_tensors,
 )
 
 log = logging.getLogger(__name__)
@@ -55,10 +59,18 @@ SAVE_SECONDS: Final = 300.0
 SECONDS_PER_MINUTE: Final = 60.0
 MEASURED: Final = 48
 """Held-out pictures that are measured on."""
+TRIALS: Final = 10
+"""Times in each stage that the operator is measured for the choice of the best."""
+TRIED: Final = 12
+"""Held-out pictures that this is done on."""
+ALLOWED_LOSS_DB: Final = 0.5
+"""What stage gan may cost: the last operator is taken unless the best is better by more."""
 SHOWN: Final = 6
 """Of them, on the page."""
 LEAST_ERROR: Final = 1e-3
 """In codes squared: equal pictures have 78 dB."""
+BEST: Final = "best."
+"""What the tensors of the best operator in a state begin with."""
 LOGGED: Final = 200
 """Points of the curves: means over as many equal stretches of iterations."""
 
@@ -134,8 +146,14 @@ def check_factor(factor: float) -> None:
         )
 
 
-def check_outputs(clip: Path, output: Path, *, overwrite: bool) -> None:
-    """Raise where the operator and its page must not or cannot be written."""
+def check_outputs(
+    clip: Path, output: Path, *, overwrite: bool, written: Mapping[str, str] | None = None
+) -> None:
+    """Raise where the operator and its page must not or cannot be written.
+
+    Args:
+        written: the sha256 of what a run that was stopped wrote there, by name: that is replaced.
+    """
     if output.suffix != SUFFIX:
         raise UsageError(
             f"{shown(output)}: an operator is written as {SUFFIX}",
@@ -143,7 +161,9 @@ def check_outputs(clip: Path, output: Path, *, overwrite: bool) -> None:
         )
     for path in (output, page_of(output)):
         check_name(path)
-        check_place(path, clip, overwrite=overwrite)
+        known = (written or {}).get(path.name)
+        own = known is not None and path.is_file() and sha256_of(path) == known
+        check_place(path, clip, overwrite=overwrite or own)
 
 
 def _identity(clip: Path, factor: float, model: str, settings: LboSettings) -> dict[str, Any]:
@@ -195,11 +215,21 @@ class _Curve:
             self._sums, self._count = {}, 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Best:
+    """The operator that did best on the held-out pictures so far."""
+
+    iteration: int
+    psnr: float
+    weights: Mapping[str, Tensor]
+
+
 @dataclass(kw_only=True)
 class _Run:
     """What a run works on, and how it is kept."""
 
     output: Path
+    overwrite: bool
     identity: Mapping[str, Any]
     """What must be the same for it to go on."""
     card: Mapping[str, Any]
@@ -207,6 +237,10 @@ class _Run:
     pairs: Pairs
     trainer: LboTrainer
     curve: _Curve
+    written: dict[str, str]
+    """The sha256 of the files that this run wrote before it was stopped, by name: it may replace
+    them."""
+    best: _Best | None = None
 
     @property
     def state(self) -> Path:
@@ -220,47 +254,105 @@ class _Run:
     def so_far(self) -> str:
         return f"{self.trainer.iteration} of {self.trainer.iterations} iterations"
 
+    # -- the best of them --
+
+    def _psnr(self, make: Callable[[Tensor], Tensor]) -> float:
+        return measure(make, spread(self.pairs.held_out, TRIED))
+
+    def try_now(self) -> None:
+        """Measure the operator, where its turn is, and keep it if it is the best so far."""
+        trainer, settings = self.trainer, self.trainer.settings
+        in_gan = trainer.iteration > settings.net_iterations
+        length = settings.gan_iterations if in_gan else settings.net_iterations
+        done = trainer.iteration - (settings.net_iterations if in_gan else 0)
+        if done % max(length // TRIALS, 1) and done != length:
+            return
+        psnr = self._psnr(lambda hr: operate(trainer.operator, hr))
+        if self.best is None or psnr > self.best.psnr:
+            weights = {n: t.detach().clone() for n, t in trainer.operator.state_dict().items()}
+            self.best = _Best(iteration=trainer.iteration, psnr=psnr, weights=weights)
+
+    def _taken(self) -> tuple[LearnableOperator, int]:
+        """The operator to write, and of which iteration it is."""
+        trainer, best = self.trainer, self.best
+        if best is not None:
+            psnr = self._psnr(lambda hr: operate(trainer.operator, hr))
+            if psnr < best.psnr - ALLOWED_LOSS_DB or psnr < self._psnr(area) <= best.psnr:
+                operator = LearnableOperator().to(trainer.device)
+                operator.load_state_dict(best.weights)
+                return operator, best.iteration
+        return trainer.operator, trainer.iteration
+
+    # -- keeping it --
+
     def go_on(self, saved: SavedState) -> None:
         """From what ``keep_state`` kept."""
         self.trainer.restore(saved, self.state)
         self.curve.rows = [dict(row) for row in saved.identity["curve"]]
-
-    def measured(self) -> Measured:
-        pairs = spread(self.pairs.held_out, MEASURED)
-        return Measured(
-            area=measure(area, pairs),
-            operator=measure(lambda hr: operate(self.trainer.operator, hr), pairs),
-        )
+        if told := saved.identity.get("best"):
+            weights = {
+                name.removeprefix(BEST): tensor
+                for name, tensor in saved.tensors.items()
+                if name.startswith(BEST)
+            }
+            self.best = _Best(iteration=told["iteration"], psnr=told["psnr"], weights=weights)
 
     def keep_state(self) -> None:
         """So that the same command goes on from here."""
-        kept = {"run": self.identity, "curve": self.curve.rows}
-        write_state(self.state, self.trainer.tensors(), self.trainer.iteration, kept)
+        kept: dict[str, Any] = {"run": self.identity, "curve": self.curve.rows}
+        kept["written"] = self.written
+        tensors = self.trainer.tensors()
+        if self.best is not None:
+            kept["best"] = {"iteration": self.best.iteration, "psnr": self.best.psnr}
+            tensors |= {f"{BEST}{name}": tensor for name, tensor in self.best.weights.items()}
+        write_state(self.state, tensors, self.trainer.iteration, kept)
 
-    def write(self) -> Measured:
-        """The operator as far as it is learned, with its history, and its page."""
-        measured = self.measured()
+    def write(self, operator_part: PartFile, page_part: PartFile) -> Measured:
+        """The operator, with its history, and its page; what is in their places stays.
+
+        Raises:
+            OutputError: a file has appeared there; the run can go on, and the operator lies beside.
+        """
+        operator, iteration = self._taken()
+        pairs = spread(self.pairs.held_out, MEASURED)
+        measured = Measured(
+            area=measure(area, pairs), operator=measure(lambda hr: operate(operator, hr), pairs)
+        )
         history = {
             **self.card,
             "iterations": self.trainer.iteration,
             "of": self.trainer.iterations,
+            "taken": iteration,
             "pairs": len(self.pairs.learned),
             "held_out": len(self.pairs.held_out),
             "psnr": asdict(measured),
             "curve": self.curve.rows,
         }
         metadata = {METADATA: json.dumps(history)}
-        write_tensors(self.output, self.trainer.operator.state_dict(), metadata)
-        write_file(page_of(self.output), self._page(history).encode())
+        try:
+            self._publish(operator_part, self.output, packed(operator.state_dict(), metadata))
+            page = self._page(history, operator).encode()
+            self._publish(page_part, page_of(self.output), page)
+        except OutputError:
+            self.keep_state()
+            raise
         return measured
 
-    def _page(self, history: Mapping[str, Any]) -> str:
+    def _publish(self, part: PartFile, path: Path, content: bytes) -> None:
+        known = self.written.get(path.name)
+        own = known is not None and path.exists() and sha256_of(path) == known
+        with explained(path, lambda: len(content)):
+            part.sink.write(content)
+            part.publish(overwrite=self.overwrite or own)
+        self.written[path.name] = hashlib.sha256(content).hexdigest()
+
+    def _page(self, history: Mapping[str, Any], operator: LearnableOperator) -> str:
         pairs = spread(self.pairs.held_out, SHOWN)
         pictures = [pair.hr[None].float().div(CODES) for pair in pairs]
         return lbo_page(
             history,
             pairs,
-            [as_bytes(operate(self.trainer.operator, hr)[0]) for hr in pictures],
+            [as_bytes(operate(operator, hr)[0]) for hr in pictures],
             [as_bytes(area(hr)[0]) for hr in pictures],
             [
                 shlex.join(
@@ -281,6 +373,8 @@ def _learn(
     trainer = run.trainer
     began = saved = time.monotonic()
     first, timed = trainer.iteration, trainer.stage
+    if not trainer.iteration:
+        run.try_now()
     while trainer.iteration < trainer.iterations:
         listen()
         if until is not None and time.monotonic() > until:
@@ -290,6 +384,7 @@ def _learn(
             began, first, timed = time.monotonic(), trainer.iteration, stage
         losses = trainer.step(*run.pairs.batch(trainer.settings, trainer.iteration))
         run.curve.add(stage, trainer.iteration, losses)
+        run.try_now()
         left = trainer.iterations - trainer.iteration
         on_progress(
             Progress(
@@ -339,7 +434,8 @@ def learn_lbo(
     output = output or default_output(clip)
     check_factor(factor)
     saved = None if restart else read_state(state_of(output))
-    check_outputs(clip, output, overwrite=overwrite or saved is not None)
+    written = {} if saved is None else dict(saved.identity.get("written", {}))
+    check_outputs(clip, output, overwrite=overwrite, written=written)
     info = probe(clip)
     make, model = open_network(settings.model, device, warn=warn)
     identity = _identity(clip, factor, model.sha256, settings)
@@ -349,41 +445,53 @@ def learn_lbo(
     def on_excerpt(done: int, total: int) -> None:
         on_progress(Progress(stage="frames", done=done, total=total))
 
-    pairs = collect(info, factor, settings, make, warn=warn, listen=listen, on_excerpt=on_excerpt)
-    trainer = LboTrainer(settings, make.compute.device)
-    run = _Run(
-        output=output,
-        identity=identity,
-        card={
-            "version": __version__,
-            "clip": clip.name,
-            "size": [info.width, info.height],
-            "model": model.name,
-            "choice": dict(choice or {"by": "asked for"}),
-            "settings": identity,
-        },
-        pairs=pairs,
-        trainer=trainer,
-        curve=_Curve(trainer.iterations),
-    )
-    if saved is not None:
-        run.go_on(saved)
-        on_note(f"going on from iteration {trainer.iteration}")
-    until = None if minutes is None else began + minutes * SECONDS_PER_MINUTE
-    try:
-        _learn(run, until, listen, on_progress)
-    except (Interrupted, WeightsError) as error:
-        if trainer.iteration:
-            run.write()
-            on_note(f"{shown(output)} holds what was learned in {run.so_far}")
-        if isinstance(error, Interrupted):
-            run.keep_state()
-        raise
-    measured = run.write()
+    with ExitStack() as stack:
+        # Open from here on, so that no other run writes them, nor replaces what appears there.
+        parts = [stack.enter_context(_opened(path)) for path in (output, page_of(output))]
+        pairs = collect(
+            info, factor, settings, make, warn=warn, listen=listen, on_excerpt=on_excerpt
+        )
+        trainer = LboTrainer(settings, make.compute.device)
+        run = _Run(
+            output=output,
+            overwrite=overwrite,
+            identity=identity,
+            card={
+                "version": __version__,
+                "clip": clip.name,
+                "size": [info.width, info.height],
+                "model": model.name,
+                "choice": dict(choice or {"by": "asked for"}),
+                "settings": identity,
+            },
+            pairs=pairs,
+            trainer=trainer,
+            curve=_Curve(trainer.iterations),
+            written=written,
+        )
+        if saved is not None:
+            run.go_on(saved)
+            on_note(f"going on from iteration {trainer.iteration}")
+        until = None if minutes is None else began + minutes * SECONDS_PER_MINUTE
+        try:
+            _learn(run, until, listen, on_progress)
+        except (Interrupted, WeightsError) as error:
+            if trainer.iteration:
+                run.write(*parts)
+                on_note(f"{shown(output)} holds what was learned in {run.so_far}")
+            if isinstance(error, Interrupted):
+                run.keep_state()
+            raise
+        measured = run.write(*parts)
     if run.finished:
         run.state.unlink(missing_ok=True)
     else:
         run.keep_state()
+    if measured.operator <= measured.area:
+        warn(
+            f"the operator is no better than area downscaling: {measured.operator:.2f} dB against "
+            f"{measured.area:.2f} dB on held-out pictures; learn longer, or try another --factor"
+        )
     return LboResult(
         output=output,
         page=page_of(output),
@@ -394,3 +502,8 @@ def learn_lbo(
         measured=measured,
         seconds=time.monotonic() - began,
     )
+
+
+def _opened(path: Path) -> PartFile:
+    with explained(path):
+        return PartFile(path)

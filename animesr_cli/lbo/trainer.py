@@ -8,8 +8,6 @@ Source: the recipe of AnimeSR (https://arxiv.org/abs/2206.07038): Adam, betas 0.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -20,17 +18,16 @@ from torch.nn import functional
 from animesr_cli.degradation.lbo import SCALE, LearnableOperator
 from animesr_cli.errors import WeightsError
 from animesr_cli.settings import LboSettings, Stage
-from animesr_cli.text import shown
+from animesr_cli.training.descent import LOSS, DivergedError, descend
 from animesr_cli.training.discriminator import (
     PatchDiscriminator,
     discriminator_loss,
     generator_loss,
 )
 from animesr_cli.training.losses import perceptual_loss
-from animesr_cli.training.state import SavedState
+from animesr_cli.training.state import SavedState, restore, tensors_of
 
 BETAS: Final = (0.9, 0.99)
-ADAM_STATE: Final = ("step", "exp_avg", "exp_avg_sq")
 REST_SHARE: Final = 0.1
 """Of the usual random weights, behind the paths that begin as area downscaling."""
 
@@ -126,39 +123,32 @@ class LboTrainer:
             self.discriminator.requires_grad_(False)
             losses["perceptual"] = self.perceptual(made, lr)
             losses["gan"] = generator_loss(self.discriminator(made))
-        self._update(torch.stack(list(losses.values())).sum(), self.operator, self.adam, rate)
-        if stage == "gan":
-            losses["discriminator"] = self._learn_to_judge(made.detach(), lr, rate)
-        self.iteration += 1
-        return {name: float(loss.detach()) for name, loss in losses.items()}
-
-    def _learn_to_judge(self, made: Tensor, lr: Tensor, rate: float) -> Tensor:
-        self.discriminator.requires_grad_(True)
-        loss = discriminator_loss(self.discriminator(lr), self.discriminator(made))
-        self._update(loss, self.discriminator, self.discriminator_adam, rate)
-        return loss
-
-    def _update(self, loss: Tensor, module: nn.Module, adam: torch.optim.Adam, rate: float) -> None:
-        adam.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        gradients = [p.grad for p in module.parameters() if p.grad is not None]
-        norm = float(nn.utils.get_total_norm(gradients))
-        if not math.isfinite(norm + float(loss.detach())):
+        total = torch.stack(list(losses.values())).sum()
+        try:
+            values = descend({LOSS: total, **losses}, self.operator, self.adam, rate)
+            told = {name: values[name] for name in losses}
+            if stage == "gan":
+                told["discriminator"] = self._learn_to_judge(made.detach(), lr, rate)
+        except DivergedError as error:
             raise WeightsError(
                 f"learning went wrong: the loss is not finite at iteration {self.iteration + 1}, "
-                f"of stage {self.stage}",
+                f"of stage {stage}",
                 "try another --seed, or --stage net",
-            )
-        for group in adam.param_groups:
-            group["lr"] = rate
-        adam.step()
+            ) from error
+        self.iteration += 1
+        return told
+
+    def _learn_to_judge(self, made: Tensor, lr: Tensor, rate: float) -> float:
+        self.discriminator.requires_grad_(True)
+        loss = discriminator_loss(self.discriminator(lr), self.discriminator(made))
+        return descend({LOSS: loss}, self.discriminator, self.discriminator_adam, rate)[LOSS]
 
     # -- keeping it --
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that is needed to go on, by name."""
-        tensors = _tensors_of("operator", self.operator, self.adam)
-        return tensors | _tensors_of("discriminator", self.discriminator, self.discriminator_adam)
+        tensors = tensors_of("operator", self.operator, self.adam)
+        return tensors | tensors_of("discriminator", self.discriminator, self.discriminator_adam)
 
     def restore(self, state: SavedState, path: Path) -> None:
         """Go on from what ``tensors`` gave.
@@ -166,44 +156,17 @@ class LboTrainer:
         Raises:
             WeightsError: it is of something else.
         """
-        try:
-            _restore("operator", self.operator, self.adam, state.tensors)
-            _restore("discriminator", self.discriminator, self.discriminator_adam, state.tensors)
-        except (KeyError, RuntimeError) as error:
-            raise WeightsError(
-                f"{shown(path)} is no state of learning an operator: {error}",
-                "--restart begins anew",
-            ) from error
+        judged = state.iteration > self.settings.net_iterations
+        restore("operator", self.operator, self.adam, state, path, trained=state.iteration > 0)
+        restore(
+            "discriminator", self.discriminator, self.discriminator_adam, state, path,
+            trained=judged,
+        )  # fmt: skip
         self.iteration = state.iteration
 
 
 def _adam(module: nn.Module) -> torch.optim.Adam:
     return torch.optim.Adam(module.parameters(), betas=BETAS, fused=False)
-
-
-def _tensors_of(prefix: str, module: nn.Module, adam: torch.optim.Adam) -> dict[str, Tensor]:
-    """Weights, buffers and what Adam remembers of each parameter, by name."""
-    tensors = {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
-    for name, parameter in module.named_parameters():
-        for key, value in adam.state.get(parameter, {}).items():
-            tensors[f"{prefix}.adam.{key}.{name}"] = value
-    return tensors
-
-
-def _restore(
-    prefix: str, module: nn.Module, adam: torch.optim.Adam, tensors: Mapping[str, Tensor]
-) -> None:
-    """Give back what ``_tensors_of`` took; Adam has no memory of what was not trained yet."""
-    module.load_state_dict({name: tensors[f"{prefix}.{name}"] for name in module.state_dict()})
-    for name, parameter in module.named_parameters():
-        if f"{prefix}.adam.step.{name}" not in tensors:
-            continue
-        adam.state[parameter] = {
-            key: tensors[f"{prefix}.adam.{key}.{name}"].to(
-                "cpu" if key == "step" else parameter.device
-            )
-            for key in ADAM_STATE
-        }
 
 
 def operate(operator: nn.Module, hr: Tensor) -> Tensor:

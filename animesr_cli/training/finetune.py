@@ -14,7 +14,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -35,6 +35,7 @@ from animesr_cli.model.recognise import recognise
 from animesr_cli.settings import LOSSES, LOSSES_OF_GAN, SCRATCH, FinetuneRun, FinetuneSettings
 from animesr_cli.text import shown
 from animesr_cli.training.corpus import Shot, Source, load_sources, shots_of, workers_pool
+from animesr_cli.training.descent import DivergedError
 from animesr_cli.training.discriminator import smallest_picture_px
 from animesr_cli.training.distributed import any_of_us, joined, own_device, rank, world_size
 from animesr_cli.training.run import Progress, TrainingRun
@@ -47,7 +48,7 @@ from animesr_cli.training.state import (
     network_tensors,
     read_state,
 )
-from animesr_cli.training.trainer import DISCRIMINATORS, DivergedError, Trainer
+from animesr_cli.training.trainer import DISCRIMINATORS, Trainer
 from animesr_cli.training.validation import fixed_windows, hold_out
 from animesr_cli.training.windows import Batch, Batches, WindowSampler, usable_shots
 
@@ -125,6 +126,7 @@ def _check_pictures(settings: FinetuneSettings, scale: int) -> None:
 def _folder(output: Path) -> Iterator[None]:
     """The output's folder, for this run alone."""
     with explained(output):
+        is_new = not output.exists()
         output.mkdir(parents=True, exist_ok=True)
         try:
             lock = PartFile(output / "run")
@@ -133,8 +135,13 @@ def _folder(output: Path) -> Iterator[None]:
                 f"another run is training in {shown(output)}",
                 "wait for it, or name another folder with -o",
             ) from error
-    with lock:
-        yield
+    try:
+        with lock:
+            yield
+    finally:
+        if is_new:
+            with suppress(OSError):  # it holds something by now
+                output.rmdir()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -67,9 +67,15 @@ class _Header:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """A safetensors file; its tensors may be on any device."""
+    """A safetensors file, replaced whole or not at all."""
+    write_file(path, packed(tensors, metadata))
+
+
+def packed(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+    """The content of a safetensors file; the tensors may be on any device."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_file(path, save(plain, dict(metadata)))
+    content: bytes = save(plain, dict(metadata))
+    return content
 
 
 def write_state(
@@ -214,14 +220,20 @@ def restore(
     adam: torch.optim.Adam,
     state: SavedState,
     path: Path,
+    *,
+    trained: bool = True,
 ) -> None:
-    """Give a module and its optimiser back what ``tensors_of`` took of them."""
+    """Give a module and its optimiser back what ``tensors_of`` took of them.
+
+    Args:
+        trained: False where the optimiser had made no step yet, and so remembers nothing.
+    """
     tensors = state.tensors
     steps = float(tensors.get(f"{prefix}.{_STEPS}", state.iteration))
     try:
         module.load_state_dict({n: tensors[f"{prefix}.{n}"] for n in module.state_dict()})
         for name, parameter in module.named_parameters():
-            if not parameter.requires_grad or not steps:
+            if not (trained and parameter.requires_grad and steps):
                 continue
             moments = {m: tensors[f"{prefix}.{m}.{name}"].to(parameter.device) for m in _MOMENTS}
             fused = bool(adam.defaults["fused"])
@@ -232,6 +244,6 @@ def restore(
             }
     except (KeyError, RuntimeError) as error:
         raise WeightsError(
-            f"{shown(path)} does not fit the network: {str(error).splitlines()[0]}",
+            f"{shown(path)} does not fit the {prefix}: {str(error).splitlines()[0]}",
             "--restart begins anew",
         ) from error

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -22,13 +22,13 @@ from torch import Tensor, nn
 from animesr_cli.errors import UsageError
 from animesr_cli.model.network import Network
 from animesr_cli.settings import FinetuneSettings
+from animesr_cli.training.descent import LOSS, descend
 from animesr_cli.training.discriminator import (
     PatchDiscriminator,
     discriminator_loss,
     feature_matching_loss,
     generator_loss,
 )
-from animesr_cli.training.distributed import averaged
 from animesr_cli.training.losses import (
     anchor_loss,
     energy_loss,
@@ -51,10 +51,6 @@ LAST_SHARE: Final = 0.01
 """Of the learning rate, that schedule cosine ends with."""
 OF_TRUTH: Final = ("l1", "gradient")
 """The losses that a share of truth makes smaller: an anchor takes the other share."""
-
-
-class DivergedError(Exception):
-    """A loss or a gradient is not finite, and the step that would follow was not made."""
 
 
 def learning_rate(settings: FinetuneSettings, iteration: int) -> float:
@@ -155,7 +151,9 @@ class Trainer:
         if self.discriminator is not None:
             losses |= self._picture_losses(pictures, real)
         total = torch.stack([self._weight(name) * loss for name, loss in losses.items()]).sum()
-        values = self._update({"loss": total, **losses}, self.network, self.adam, rate)
+        values = descend(
+            {LOSS: total, **losses}, self.network, self.adam, rate, largest_norm=settings.clip
+        )
         with torch.no_grad():
             torch._foreach_lerp_(
                 list(self.average.values()), list(self.network.parameters()), 1 - settings.ema
@@ -241,35 +239,7 @@ class Trainer:
         self.discriminator.requires_grad_(True)
         with self._autocast():
             loss = discriminator_loss(self.discriminator(real), self.discriminator(pictures))
-        adam = self.discriminator_adam
-        return self._update({"loss": loss}, self.discriminator, adam, rate, clip=False)["loss"]
-
-    def _update(
-        self,
-        losses: Mapping[str, Tensor],
-        module: nn.Module,
-        adam: torch.optim.Adam,
-        rate: float,
-        *,
-        clip: bool = True,
-    ) -> dict[str, float]:
-        """Backwards from ``loss``, and one step of Adam; all losses and the gradient's norm."""
-        adam.zero_grad(set_to_none=True)
-        losses["loss"].backward()  # type: ignore[no-untyped-call]
-        learned = [p for p in module.parameters() if p.grad is not None]
-        averaged([p.grad for p in learned if p.grad is not None])
-        largest = self.settings.clip if clip else math.inf
-        norm: Tensor = nn.utils.clip_grad_norm_(learned, largest)
-        told = {**losses, "gradient_norm": norm}
-        # One transfer for all of them: a GPU is waited for once an update, not once a number.
-        numbers = torch.stack([value.detach().float() for value in told.values()]).tolist()
-        values = dict(zip(told, numbers, strict=True))
-        if not all(map(math.isfinite, numbers)):
-            raise DivergedError
-        for group in adam.param_groups:
-            group["lr"] = rate
-        adam.step()
-        return values
+        return descend({LOSS: loss}, self.discriminator, self.discriminator_adam, rate)[LOSS]
 
     # -- keeping it --
 

@@ -156,6 +156,46 @@ def test_figures_are_of_pictures_that_were_held_out(
     assert {id(pair) for pair in measured} <= held_out
 
 
+# ---- the best of them ----------------------------------------------------------------------------
+
+
+def spoiling_from(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From an iteration on, every step makes the operator worse than area downscaling."""
+    step = LboTrainer.step
+
+    def spoil(self: LboTrainer, hr: Tensor, lr: Tensor) -> dict[str, float]:
+        losses = step(self, hr, lr)
+        if self.iteration >= first:
+            with torch.no_grad():
+                for parameter in self.operator.parameters():
+                    parameter.mul_(0.3)
+        return losses
+
+    monkeypatch.setattr(LboTrainer, "step", spoil)
+
+
+def test_the_best_operator_is_written(
+    learn: Callable[..., room.LboResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the last one is clearly worse on the held-out pictures, an earlier one is taken."""
+    spoiling_from(5, monkeypatch)
+    result = learn()
+    told = history(result.output)
+    assert told["taken"] < 5
+    assert told["iterations"] == 7
+    assert result.measured.operator >= result.measured.area - 0.1
+
+
+def test_an_operator_that_learned_nothing_is_called_so(
+    learn: Callable[..., room.LboResult], tiny: LboSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Worse than area downscaling to the end: it is written, with a warning that says so."""
+    spoiling_from(1, monkeypatch)
+    warnings: list[str] = []
+    learn(settings=replace(tiny, from_area=False), warn=warnings.append)
+    assert any("no better than area downscaling" in warning for warning in warnings)
+
+
 # ---- stopping and going on -----------------------------------------------------------------------
 
 
@@ -237,6 +277,40 @@ def test_a_loss_that_is_not_finite_keeps_what_was_learned(
     output = tmp_path / "lbo.safetensors"
     assert history(output)["iterations"] == 2
     assert not state_of(output).exists()
+
+
+def write_rival(path: Path) -> None:
+    path.write_text("mine")
+
+
+def test_a_file_that_appears_meanwhile_stays(
+    learn: Callable[..., room.LboResult], tmp_path: Path
+) -> None:
+    """Nothing is replaced without -y; what was learned lies beside it, and the run can go on."""
+    output = tmp_path / "lbo.safetensors"
+    with pytest.raises(OutputError, match=r"lbo\.safetensors"):
+        learn(on_progress=stopping_after(3, lambda: write_rival(output)))
+    assert output.read_text() == "mine"
+    assert state_of(output).exists()
+    with pytest.raises(OutputError, match="exists"):
+        learn()
+    assert learn(overwrite=True).finished
+
+
+def test_two_runs_do_not_share_an_output(
+    learn: Callable[..., room.LboResult], tmp_path: Path
+) -> None:
+    """The second is refused while the first learns, and the first ends as ever."""
+    refused: list[str] = []
+
+    def again() -> None:
+        with pytest.raises(OutputError) as caught:
+            learn()
+        refused.append(caught.value.message)
+
+    result = learn(on_progress=stopping_after(2, again))
+    assert result.finished
+    assert "another run" in refused[0]
 
 
 # ---- what cannot work ----------------------------------------------------------------------------

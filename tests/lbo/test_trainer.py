@@ -116,7 +116,7 @@ def test_going_on_equals_going_through(tmp_path: Path, stop: int) -> None:
 def test_a_state_of_something_else_is_refused(tmp_path: Path) -> None:
     """One clear error."""
     state = SavedState(tensors={"network.x": torch.zeros(1)}, iteration=3, identity={})
-    with pytest.raises(WeightsError, match="no state of learning an operator"):
+    with pytest.raises(WeightsError, match="does not fit the operator"):
         LboTrainer(SETTINGS, CPU).restore(state, tmp_path / "a.state")
 
 

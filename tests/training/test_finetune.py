@@ -375,6 +375,15 @@ def test_one_short_shot(random_checkpoint: Path, tmp_path: Path) -> None:
     ).refused(3, "the only shot has 3 frames", "--validation")  # fmt: skip
 
 
+def test_material_that_is_absent_leaves_no_folder(tune: Any, tmp_path: Path) -> None:
+    """Nothing was learned, so nothing is there; a folder that was there before stays."""
+    tune("--data", tmp_path / "nosuch").refused(3, "nosuch does not exist")
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "out").mkdir()
+    tune("--data", tmp_path / "nosuch").refused(3, "nosuch does not exist")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_an_operator_is_no_network(tune: Any, tmp_path: Path) -> None:
     """A checkpoint of something else is refused as -n, and a network as --lbo."""
     path = tmp_path / "lbo.safetensors"

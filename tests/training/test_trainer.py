@@ -15,9 +15,10 @@ from animesr_cli.errors import UsageError, WeightsError
 from animesr_cli.model.msrb import MSRB
 from animesr_cli.settings import LOSSES, FinetuneSettings, LossWeights
 from animesr_cli.training import discriminator
+from animesr_cli.training.descent import DivergedError
 from animesr_cli.training.losses import gradient_loss
 from animesr_cli.training.state import SavedState
-from animesr_cli.training.trainer import DivergedError, Trainer, learning_rate
+from animesr_cli.training.trainer import Trainer, learning_rate
 from animesr_cli.training.windows import Batch, downscaled
 
 CPU = torch.device("cpu")
