@@ -125,22 +125,25 @@ def ranking_rows(ranking: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
 
 
 def ask_factor(best: float) -> float | None:
-    """The factor that a person chooses; None: none of them."""
+    """The factor that a person chooses; None: none of them, or the input ended."""
     while True:
-        try:
-            answer = console.err.input(f"factor [{best:g}, q for none]: ", markup=False)
-        except EOFError:
+        console.err.print(f"factor [{best:g}, q for none]: ", end="", markup=False)
+        # Not input(): on a terminal it goes on reading where Ctrl-D ends a line that was begun.
+        line = sys.stdin.readline()
+        ended = not line.endswith("\n")
+        if ended:
             console.err.print()
+        answer = line.strip().lower().replace(",", ".")
+        if answer in STOP or (ended and not answer):
             return None
-        answer = answer.strip().lower().replace(",", ".")
         if not answer:
             return best
-        if answer in STOP:
-            return None
         try:
             factor = float(answer)
         except ValueError:
             factor = 0.0
         if 0 < factor <= 1:
             return factor
+        if ended:
+            return None
         console.err.print("a number above 0 and at most 1, such as 0.5")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 
 import cartoon
-from animesr_cli.cli import console
+from animesr_cli.cli import learn_display
 from animesr_cli.cli import learn_lbo as command_file
 from animesr_cli.degradation.lbo import load_operator
 from animesr_cli.degradation.operators import blur
@@ -441,7 +443,16 @@ def test_auto_takes_the_best_ranked(own_clip: Path, zero_checkpoint: Path, tmp_p
 @pytest.mark.usefixtures("quick_sweep")
 @pytest.mark.parametrize(
     ("answers", "factor"),
-    [(["0.7"], 0.7), ([""], None), (["many", "3", "0,6"], 0.6), (["q"], "none"), ([], "none")],
+    [
+        (["0.7\n"], 0.7),
+        (["\n"], None),
+        (["many\n", "3\n", "0,6\n"], 0.6),
+        (["q\n"], "none"),
+        ([], "none"),
+        (["many"], "none"),
+        (["many\n"], "none"),
+        (["0.7"], 0.7),
+    ],
 )
 def test_a_person_decides(
     own_clip: Path,
@@ -452,19 +463,13 @@ def test_a_person_decides(
     factor: float | str | None,
 ) -> None:
     """Enter takes the best-ranked, a number that number; nonsense is asked again, q ends it."""
-    left = list(answers)
-
-    def answer(*_: object, **__: object) -> str:
-        if not left:
-            raise EOFError
-        return left.pop(0)
-
+    typed = io.StringIO("".join(answers))
     monkeypatch.setattr(command_file, "can_ask", lambda: True)
-    monkeypatch.setattr(console.err, "input", answer)
+    monkeypatch.setattr(learn_display, "sys", SimpleNamespace(stdin=typed))
     output = tmp_path / "dvd.safetensors"
     ended = animesr(*command(own_clip, zero_checkpoint, "-o", output))
     assert ended.exit_code == 0, ended.stderr
-    assert left == []
+    assert typed.read() == ""
     if factor == "none":
         assert not output.exists()
         assert "nothing was learned" in ended.stderr
