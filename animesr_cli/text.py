@@ -1,4 +1,4 @@
-"""Texts from outside, made fit to be printed: only the tool itself steers the terminal."""
+"""Texts fit to be printed: those from outside do not steer the terminal, sizes are for people."""
 
 from __future__ import annotations
 
@@ -27,3 +27,12 @@ def size_text(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.2f} GB" if count < 100 else f"{count:.0f} GB"
+
+
+def format_bytes(count: float) -> str:
+    """A number of bytes for people: ``512 B``, ``1.5 kB``, ``310 MB``, ``4.25 GB``."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.2f} GB"

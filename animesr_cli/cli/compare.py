@@ -13,7 +13,6 @@ from animesr_cli.cli.app import stoppable, undisturbed
 from animesr_cli.cli.console import (
     FrameCounter,
     err,
-    format_bytes,
     show_json,
     show_table,
     show_warning,
@@ -28,7 +27,7 @@ from animesr_cli.cli.options import (
 )
 from animesr_cli.metrics.measures import MEASURES
 from animesr_cli.settings import CompareSettings, UpscaleSettings
-from animesr_cli.text import visible
+from animesr_cli.text import format_bytes, visible
 from animesr_cli.video.timestamps import format_speed, format_time
 
 if TYPE_CHECKING:

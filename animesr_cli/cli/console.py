@@ -99,14 +99,6 @@ def show_json(value: Any) -> None:
     sys.stdout.flush()  # a closed pipe is noticed here, not at exit
 
 
-def format_bytes(count: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.2f} GB"
-
-
 class FrameCounter:
     """Frames done, of how many: in place on a terminal, elsewhere a line now and then."""
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from animesr_cli.cli.console import emit, error_event, format_bytes, out, show_table
+from animesr_cli.cli.console import emit, error_event, out, show_table
 from animesr_cli.cli.upscale_display import plan_event
-from animesr_cli.text import shown, visible
+from animesr_cli.text import format_bytes, shown, visible
 from animesr_cli.video.timestamps import format_time
 
 if TYPE_CHECKING:

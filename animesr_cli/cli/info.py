@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from animesr_cli.cli.app import undisturbed
-from animesr_cli.cli.console import format_bytes, show_json, show_table
+from animesr_cli.cli.console import show_json, show_table
 from animesr_cli.cli.options import DebugOption, JsonOption, verb
 from animesr_cli.settings import UpscaleSettings
+from animesr_cli.text import format_bytes
 from animesr_cli.video.timestamps import format_time
 
 if TYPE_CHECKING:

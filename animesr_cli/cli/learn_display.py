@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from animesr_cli.cli import console
+from animesr_cli.lbo.ranking import RANKING_TITLES, ranking_row
 from animesr_cli.text import visible
 from animesr_cli.video.timestamps import format_time
 
@@ -84,7 +84,8 @@ class LearnDisplay(console.FrameCounter):
             console.emit("sweep", {"best": sweep.best, "ranking": ranking, **sheets})
         elif not self._quiet:
             on = console.out if last else console.err
-            console.show_table(RANKING_TITLES, ranking_rows(ranking), on=on)
+            rows = [ranking_row(rank, each) for rank, each in enumerate(sweep.ranking, 1)]
+            console.show_table(RANKING_TITLES, rows, on=on)
         self.on_note(f"look at {page} in a browser, or at {picture}")
 
     def on_result(self, result: LboResult) -> None:
@@ -101,27 +102,6 @@ class LearnDisplay(console.FrameCounter):
             f"{measured.operator:.2f} dB, area downscaling {measured.area:.2f} dB; "
             f"{result.page} shows it"
         )
-
-
-RANKING_TITLES: Final = (
-    "rank", "factor", "gradient energy", "overshoot", "sharpness", "score", "",
-)  # fmt: skip
-
-
-def ranking_rows(ranking: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
-    """The ranking as cells."""
-    return [
-        (
-            str(rank),
-            f"{each['factor']:.1f}",
-            f"{each['flat_energy']:.2f}",
-            f"{each['overshoot']:.2f}",
-            f"{each['sharpness']:.2f}",
-            f"{each['score']:.2f}",
-            "" if each["keeps_detail"] else "detail lost",
-        )
-        for rank, each in enumerate(ranking, 1)
-    ]
 
 
 def ask_factor(best: float) -> float | None:

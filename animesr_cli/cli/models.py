@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from animesr_cli.cli.app import stoppable
-from animesr_cli.cli.console import format_bytes, out, show_json, show_warning
+from animesr_cli.cli.console import out, show_json, show_warning
 from animesr_cli.cli.options import DebugOption, JsonOption, verb
 from animesr_cli.errors import UsageError
-from animesr_cli.text import visible
+from animesr_cli.text import format_bytes, visible
 
 if TYPE_CHECKING:
     from animesr_cli.model.catalogue import Checkpoint

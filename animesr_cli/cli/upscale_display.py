@@ -20,11 +20,10 @@ from animesr_cli.cli.console import (
     LINE_SECONDS,
     emit,
     err,
-    format_bytes,
     show_note,
     show_warning,
 )
-from animesr_cli.text import shown, visible
+from animesr_cli.text import format_bytes, shown, visible
 from animesr_cli.video.timestamps import format_time
 
 if TYPE_CHECKING:

@@ -20,12 +20,12 @@ from animesr_cli.file_names import check_name
 from animesr_cli.lbo.factor_sweep import (
     CODES,
     HR_SCALE,
-    FactorStatistics,
     Sweep,
     TriedPatch,
     resized,
     sweep,
 )
+from animesr_cli.lbo.ranking import RANKING_TITLES, factor_text, ranking_row
 from animesr_cli.pages.html import render
 from animesr_cli.pages.lettering import draw, lettering
 from animesr_cli.video.timestamps import format_time
@@ -59,11 +59,6 @@ def ranks_of(tried: Sweep) -> dict[float, int]:
     return {each.factor: rank for rank, each in enumerate(tried.ranking, 1)}
 
 
-def factor_text(factor: float) -> str:
-    """``0.5``, ``1.0``, ``0.45``."""
-    return f"{factor:.1f}" if round(factor, 1) == factor else f"{factor:g}"
-
-
 # ---- the picture ---------------------------------------------------------------------------------
 
 
@@ -92,25 +87,12 @@ def sheet_png(tried: Sweep) -> bytes:
 # ---- the page ------------------------------------------------------------------------------------
 
 STATISTICS: Final = (
-    "Gradient energy: mean squared gradient where the input is flat, in codes² a pixel; noise, "
+    "Flat energy: mean squared gradient where the input is flat, in codes² a pixel; noise, "
     "blocks and invented texture raise it. Overshoot: how far luma beside edges leaves the range "
     "that the input has nearby, in codes; halos raise it. Sharpness: how steep lines are, compared "
     "with a bicubic enlargement; below 1 detail was lost, and such factors come last. Score: the "
     "logarithm of sharpness over both artifacts."
 )
-TITLES: Final = ("rank", "factor", "gradient energy", "overshoot", "sharpness", "score")
-
-
-def ranking_row(rank: int, each: FactorStatistics) -> tuple[str, ...]:
-    """One factor's line of a table under ``TITLES``."""
-    return (
-        str(rank),
-        factor_text(each.factor),
-        f"{each.flat_energy:.2f}",
-        f"{each.overshoot:.2f}",
-        f"{each.sharpness:.2f}" + ("" if each.keeps_detail else " (lost)"),
-        f"{each.score:.2f}",
-    )
 
 
 def _patch(patch: TriedPatch) -> dict[str, object]:
@@ -136,7 +118,7 @@ def sheet_html(tried: Sweep, commands: Mapping[str, str]) -> str:
         input=INPUT,
         factors=[{"name": factor_text(each), "rank": ranks[each]} for each in tried.factors],
         patches=[_patch(patch) for patch in tried.patches],
-        titles=TITLES,
+        titles=RANKING_TITLES,
         rows=[
             {"cells": ranking_row(rank, each), "keeps_detail": each.keeps_detail}
             for rank, each in enumerate(tried.ranking, 1)

@@ -35,6 +35,8 @@ from animesr_cli.model.checkpoint import LoadedCheckpoint, load_checkpoint
 from animesr_cli.model.devices import Compute, choose_compute
 from animesr_cli.model.engine import Engine, upscale_frames
 from animesr_cli.model.network import Network
+from animesr_cli.model.resample import resample
+from animesr_cli.model.tiles import Region
 from animesr_cli.reading.probe import VideoInfo, probe
 from animesr_cli.settings import LboSettings
 from animesr_cli.text import shown
@@ -54,11 +56,8 @@ MARGIN_PX: Final = 16
 
 def resized(frames: Tensor, height: int, width: int) -> Tensor:
     """(T, 3, H, W) at another size, bicubic and antialiased, in [0, 1]."""
-    if frames.shape[-2:] == (height, width):
-        return frames.clamp(0, 1)
-    return functional.interpolate(
-        frames, size=(height, width), mode="bicubic", antialias=True, align_corners=False
-    ).clamp_(0, 1)
+    channels = resample(frames.flatten(0, 1), height, width)
+    return channels.view(*frames.shape[:2], height, width).clamp(0, 1)
 
 
 def rescaled_size(height: int, width: int, factor: float) -> tuple[int, int]:
@@ -94,33 +93,11 @@ def open_network(
     return PseudoHr(network=loaded.build(), compute=compute, warn=warn), loaded
 
 
-@dataclass(frozen=True)
-class Part:
-    """A rectangle of a frame, in LR pixels."""
-
-    top: int
-    left: int
-    height: int
-    width: int
-
-    def of(self, frames: Tensor) -> Tensor:
-        """Of LR frames (..., h, w)."""
-        return frames[..., self.top : self.top + self.height, self.left : self.left + self.width]
-
-    def pseudo_hr(self, make: PseudoHr, frames: Tensor, factor: float) -> Tensor:
-        """The part of the whole frames' pseudo HR, made from it and what is around it."""
-        height, width = frames.shape[-2:]
-        top, left = max(self.top - MARGIN_PX, 0), max(self.left - MARGIN_PX, 0)
-        bottom = min(self.top + self.height + MARGIN_PX, height)
-        right = min(self.left + self.width + MARGIN_PX, width)
-        made = make(frames[..., top:bottom, left:right], factor)
-        inner = Part(
-            HR_SCALE * (self.top - top),
-            HR_SCALE * (self.left - left),
-            HR_SCALE * self.height,
-            HR_SCALE * self.width,
-        )
-        return inner.of(made)
+def pseudo_hr_of(part: Region, make: PseudoHr, frames: Tensor, factor: float) -> Tensor:
+    """A part of whole LR frames as pseudo HR, made from it and what is around it."""
+    around = part.grown(MARGIN_PX, Region(0, 0, *frames.shape[-2:]))
+    made = make(frames[around.index], factor)
+    return made[part.within(around).scaled(HR_SCALE).index]
 
 
 # ---- where there is something to see -------------------------------------------------------------
@@ -201,14 +178,14 @@ class Patch:
 
     seconds: float
     """When the judged frame is shown."""
-    part: Part
+    part: Region
     frames: Tensor
     """(T, 3, h, w) uint8, whole frames."""
 
     @property
     def lr(self) -> Tensor:
         """(3, p, p) uint8 of the judged frame."""
-        return self.part.of(self.frames[JUDGED])
+        return self.frames[JUDGED][self.part.index]
 
 
 def choose_patches(info: VideoInfo, *, warn: Warn = log.warning) -> list[Patch]:
@@ -243,7 +220,7 @@ def choose_patches(info: VideoInfo, *, warn: Warn = log.warning) -> list[Patch]:
     return [_patch(excerpts[number], part, info) for number, part in sorted(chosen, key=_by_time)]
 
 
-def _by_time(choice: tuple[int, Part]) -> int:
+def _by_time(choice: tuple[int, Region]) -> int:
     return choice[0]
 
 
@@ -253,7 +230,7 @@ def _patch_scores(frame: Tensor, side: int) -> Tensor:
     return torch.where(edges >= LEAST_DETAIL, edges.clamp(max=FULL_OF_EDGES) * balance, 0)
 
 
-def _apart(scores: Sequence[Tensor], side: int) -> Iterator[tuple[int, Part]]:
+def _apart(scores: Sequence[Tensor], side: int) -> Iterator[tuple[int, Region]]:
     """Excerpts and parts, the best first: one of each excerpt, and each far from those before."""
     left = {number: score.clone() for number, score in enumerate(scores)}
     for _ in range(min(PATCHES, len(left))):
@@ -262,7 +239,7 @@ def _apart(scores: Sequence[Tensor], side: int) -> Iterator[tuple[int, Part]]:
         if not score.any():
             return
         row, column = divmod(int(score.argmax()), score.shape[1])
-        yield number, Part(row * PLACE_STEP_PX, column * PLACE_STEP_PX, side, side)
+        yield number, Region(row * PLACE_STEP_PX, column * PLACE_STEP_PX, side, side)
         for other in left.values():
             other.mul_(_distance(other, row, column).mul_(PLACE_STEP_PX / side).clamp_(0.1, 1))
 
@@ -273,7 +250,7 @@ def _distance(places: Tensor, row: int, column: int) -> Tensor:
     return torch.hypot(rows.float(), columns.float())
 
 
-def _patch(excerpt: Excerpt, part: Part, info: VideoInfo) -> Patch:
+def _patch(excerpt: Excerpt, part: Region, info: VideoInfo) -> Patch:
     frame_seconds = float(1 / info.frame_rate) if info.frame_rate else 0.0
     judged = len(excerpt.frames) + JUDGED
     return Patch(
@@ -389,7 +366,7 @@ class TriedPatch:
     """A patch and what each factor makes of it."""
 
     seconds: float
-    part: Part
+    part: Region
     lr: Tensor
     """(3, p, p) uint8."""
     results: tuple[Tensor, ...]
@@ -440,7 +417,7 @@ def sweep(
         for factor in factors:
             listen()
             frames = patch.frames.float().div_(CODES)
-            hr = patch.part.pseudo_hr(make, frames, factor)[JUDGED]
+            hr = pseudo_hr_of(patch.part, make, frames, factor)[JUDGED]
             results.append(hr.mul(CODES).round_().to(torch.uint8))
             row.append(statistics(patch.lr.float().div(CODES), hr, factor))
             on_trial(number * len(factors) + len(results), len(patches) * len(factors))

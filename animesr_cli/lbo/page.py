@@ -11,9 +11,10 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from animesr_cli.lbo.factor_sheet import factor_text
-from animesr_cli.lbo.factor_sweep import CODES, HR_SCALE, PLACE_STEP_PX, Part, part_scores
+from animesr_cli.lbo.factor_sweep import CODES, HR_SCALE, PLACE_STEP_PX, part_scores
 from animesr_cli.lbo.pairs import Pair
+from animesr_cli.lbo.ranking import factor_text
+from animesr_cli.model.tiles import Region
 from animesr_cli.pages.chart import Chart, chart
 from animesr_cli.pages.html import render
 from animesr_cli.video.timestamps import format_time
@@ -30,23 +31,23 @@ LOSSES: Final[Mapping[str, str]] = {
 }
 
 
-def _best_part(lr: Tensor) -> Part:
+def _best_part(lr: Tensor) -> Region:
     """The most detailed square of an LR picture (3, h, w) uint8."""
     side = min(SHOWN_PX, *lr.shape[1:])
     _, _, detail = part_scores(lr.float().div(CODES), side, side)
     row, column = divmod(int(detail.argmax()), detail.shape[1])
-    return Part(row * PLACE_STEP_PX, column * PLACE_STEP_PX, side, side)
+    return Region(row * PLACE_STEP_PX, column * PLACE_STEP_PX, side, side)
 
 
 def _row(pair: Pair, made: Tensor, plain: Tensor) -> dict[str, Any]:
     """What the template shows of one held-out picture: four views of its most detailed part."""
     part = _best_part(pair.lr)
-    twice = Part(*(HR_SCALE * value for value in (part.top, part.left, part.height, part.width)))
+    twice = part.scaled(HR_SCALE)
     views = [
-        ("pseudo HR", twice.of(pair.hr)),
-        ("area downscaling of it", part.of(plain)),
-        ("the operator's LR", part.of(made)),
-        ("real LR", part.of(pair.lr)),
+        ("pseudo HR", pair.hr[twice.index]),
+        ("area downscaling of it", plain[part.index]),
+        ("the operator's LR", made[part.index]),
+        ("real LR", pair.lr[part.index]),
     ]
     return {
         "where": f"at {format_time(pair.seconds)}",

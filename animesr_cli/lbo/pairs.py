@@ -23,10 +23,11 @@ from animesr_cli.lbo.factor_sweep import (
     HR_SCALE,
     LEAST_DETAIL,
     PLACE_STEP_PX,
-    Part,
     PseudoHr,
     part_scores,
+    pseudo_hr_of,
 )
+from animesr_cli.model.tiles import Region
 from animesr_cli.reading.probe import VideoInfo
 from animesr_cli.settings import LboSettings
 from animesr_cli.text import shown
@@ -82,9 +83,8 @@ class Pairs:
         side = min(patch, self.largest_patch)
         top = rng.randint(0, pair.lr.shape[1] - side)
         left = rng.randint(0, pair.lr.shape[2] - side)
-        part = Part(top, left, side, side)
-        twice = Part(*(HR_SCALE * value for value in (top, left, side, side)))
-        hr, lr = twice.of(pair.hr), part.of(pair.lr)
+        part = Region(top, left, side, side)
+        hr, lr = pair.hr[part.scaled(HR_SCALE).index], pair.lr[part.index]
         for dimension in (1, 2):
             if rng.random() < 0.5:
                 hr, lr = hr.flip(dimension), lr.flip(dimension)
@@ -104,7 +104,7 @@ def _sides(info: VideoInfo) -> tuple[int, int]:
     return min(info.height, LARGEST_PART_PX), min(info.width, LARGEST_PART_PX)
 
 
-def _drawn_part(frame: Tensor, sides: tuple[int, int], rng: random.Random) -> Part | None:
+def _drawn_part(frame: Tensor, sides: tuple[int, int], rng: random.Random) -> Region | None:
     """A place with detail, the likelier the more it has; None: the frame has none."""
     edges, _, detail = part_scores(frame, *sides)
     weights = torch.where(edges >= LEAST_DETAIL, detail, 0).flatten().tolist()
@@ -112,14 +112,14 @@ def _drawn_part(frame: Tensor, sides: tuple[int, int], rng: random.Random) -> Pa
         return None
     place = rng.choices(range(len(weights)), weights)[0]
     row, column = divmod(place, edges.shape[1])
-    return Part(row * PLACE_STEP_PX, column * PLACE_STEP_PX, *sides)
+    return Region(row * PLACE_STEP_PX, column * PLACE_STEP_PX, *sides)
 
 
 def _pairs_of(
-    excerpt: Excerpt, part: Part, make: PseudoHr, factor: float, warmup: int, seconds: float
+    excerpt: Excerpt, part: Region, make: PseudoHr, factor: float, warmup: int, seconds: float
 ) -> Iterator[Pair]:
-    hr = _bytes(part.pseudo_hr(make, excerpt.frames, factor)[warmup:])
-    lr = _bytes(part.of(excerpt.frames)[warmup:])
+    hr = _bytes(pseudo_hr_of(part, make, excerpt.frames, factor)[warmup:])
+    lr = _bytes(excerpt.frames[part.index][warmup:])
     for number in range(len(lr)):
         time = excerpt.seconds + (warmup + number) * seconds
         yield Pair(hr=hr[number], lr=lr[number], seconds=time)

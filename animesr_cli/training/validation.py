@@ -13,11 +13,11 @@ from typing import Final
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from animesr_cli.degradation.lbo import LoadedOperator
 from animesr_cli.degradation.operators import SIZE_MULTIPLE, DegradationSettings, sample_plan
 from animesr_cli.metrics.scoring import Meter, luma_of
+from animesr_cli.model.resample import resample
 from animesr_cli.training.corpus import Shot
 from animesr_cli.training.windows import degraded, truth_of
 from animesr_cli.video.colour import ColourSpec, PixelLayout
@@ -103,8 +103,8 @@ def _detailed_part(clip: Tensor, rng: random.Random) -> Tensor:
 
 def bicubic(lr: Tensor, scale: int) -> Tensor:
     """(N, T, 3, h, w) to (N, T, 3, sh, sw): what everybody has."""
-    clip = functional.interpolate(lr.flatten(0, 1), scale_factor=scale, mode="bicubic")
-    return clip.view(*lr.shape[:2], *clip.shape[1:])
+    height, width = (scale * side for side in lr.shape[-2:])
+    return resample(lr.flatten(0, 2), height, width).view(*lr.shape[:3], height, width)
 
 
 def measure(

@@ -23,6 +23,7 @@ from animesr_cli.reading.image_reader import ImageSequence
 from animesr_cli.reading.probe import VideoInfo
 from animesr_cli.reading.y4m import OUTPUT_FORMATS, PIPE, signalled
 from animesr_cli.settings import UpscaleSettings, check_settings
+from animesr_cli.text import format_bytes
 from animesr_cli.upscaling.chunk_size import segment_frames
 from animesr_cli.upscaling.output_size import output_size, size_notes
 from animesr_cli.upscaling.targets import Target, choose_target, images_of, look_at, losses, remarks
@@ -157,10 +158,6 @@ def expected_frames(source: VideoInfo, settings: UpscaleSettings) -> int | None:
     return min(count, settings.frames) if count and settings.frames else count or settings.frames
 
 
-def _size(count: int) -> str:
-    return f"{count / 1e9:.2f} GB" if count >= 10**8 else f"{count / 1e6:.2f} MB"
-
-
 def likely_bytes(pixels: int, encoding: Encoding) -> int:
     """Of the encoded pictures, for so many pixels of all frames together."""
     bits = LOSSLESS_BITS_PER_PIXEL if encoding.lossless else LIKELY_BITS_PER_PIXEL
@@ -172,11 +169,15 @@ def _check_disk(pixels: int, encoding: Encoding, free: int, warn: Callable[[str]
     likely = likely_bytes(pixels, encoding)
     if free < fewest:
         raise DiskFullError(
-            f"{_size(free)} are free where the output goes, and it needs at least {_size(fewest)}",
-            f"free {_size(likely - free)} and run again",
+            f"{format_bytes(free)} are free where the output goes, and it needs at least "
+            f"{format_bytes(fewest)}",
+            f"free {format_bytes(likely - free)} and run again",
         )
     if free < likely:
-        warn(f"the output may need {_size(likely)} and only {_size(free)} are free where it goes")
+        warn(
+            f"the output may need {format_bytes(likely)} and only {format_bytes(free)} are free "
+            "where it goes"
+        )
 
 
 def _encoding(

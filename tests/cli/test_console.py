@@ -15,10 +15,10 @@ from rich.console import Console
 
 import media
 from animesr_cli.cli import console, upscale_display
-from animesr_cli.cli.console import format_bytes
 from animesr_cli.cli.upscale_display import RunDisplay, Speed, plan_lines, progress_line
 from animesr_cli.errors import UsageError
 from animesr_cli.settings import UpscaleSettings
+from animesr_cli.text import format_bytes
 from animesr_cli.upscaling.events import Progress, UpscaleResult
 from animesr_cli.upscaling.plan import Plan, make_plan
 from command import environment, start

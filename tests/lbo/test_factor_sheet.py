@@ -18,12 +18,13 @@ from animesr_cli.lbo.factor_sheet import (
     HEAD_PX,
     compare_factors,
     enlarged,
-    factor_text,
     sheet_html,
     sheet_paths,
     sheet_png,
 )
-from animesr_cli.lbo.factor_sweep import FactorStatistics, Part, Sweep, TriedPatch
+from animesr_cli.lbo.factor_sweep import FactorStatistics, Sweep, TriedPatch
+from animesr_cli.lbo.ranking import factor_text
+from animesr_cli.model.tiles import Region
 from animesr_cli.writing.png import decode_png
 from browser import Browser, Page, chromium
 from command import snapshot
@@ -43,7 +44,7 @@ def tried() -> Sweep:
     patches = tuple(
         TriedPatch(
             seconds=61.5 * number,
-            part=Part(0, 0, SIDE, SIDE),
+            part=Region(0, 0, SIDE, SIDE),
             lr=picture(10 * number, SIDE),
             results=tuple(picture(10 * number + n, 2 * SIDE) for n in (1, 2, 3)),
         )
@@ -217,7 +218,7 @@ def test_each_statistic_is_shown_and_explained(page: Page, tried: Sweep) -> None
     assert rows[0][2:5] == ["1.00", "0.50", "1.50"]
     assert rows[2][4] == "0.75 (lost)"
     explained = page.text("p.note")
-    for word in ("Gradient energy", "Overshoot", "Sharpness", "Score"):
+    for word in ("Flat energy", "Overshoot", "Sharpness", "Score"):
         assert word in explained
     assert "Ranked first: 0.5" in page.text("header")
     assert page.text("h1") == 'Which factor suits my <b>clip & "co".mkv?'

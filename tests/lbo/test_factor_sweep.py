@@ -17,10 +17,10 @@ from animesr_cli.errors import InputError, Interrupted
 from animesr_cli.lbo.factor_sweep import (
     FACTORS,
     FactorStatistics,
-    Part,
     PseudoHr,
     choose_patches,
     open_network,
+    pseudo_hr_of,
     ranked,
     rescaled_size,
     resized,
@@ -28,6 +28,7 @@ from animesr_cli.lbo.factor_sweep import (
     sweep,
 )
 from animesr_cli.metrics.scoring import sobel
+from animesr_cli.model.tiles import Region
 from animesr_cli.reading.probe import probe
 from pictures import drawing, write_rgb
 
@@ -107,10 +108,10 @@ def test_a_part_is_that_of_the_whole(remembering: PseudoHr) -> None:
     """What is around a part is looked at, so its pseudo HR has no edges of its own."""
     torch.manual_seed(0)
     clip = functional.interpolate(torch.rand(3, 3, 24, 24), scale_factor=4, mode="bicubic")
-    part = Part(32, 32, 32, 32)
-    whole = Part(64, 64, 64, 64).of(remembering(clip.clamp(0, 1), 0.5))
-    apart = part.pseudo_hr(remembering, clip.clamp(0, 1), 0.5)
-    cut = remembering(part.of(clip.clamp(0, 1)), 0.5)
+    part = Region(32, 32, 32, 32)
+    whole = remembering(clip.clamp(0, 1), 0.5)[Region(64, 64, 64, 64).index]
+    apart = pseudo_hr_of(part, remembering, clip.clamp(0, 1), 0.5)
+    cut = remembering(clip.clamp(0, 1)[part.index], 0.5)
     assert apart.shape == whole.shape
     assert (apart - whole).abs().max() < 0.5 * (cut - whole).abs().max()
 

@@ -261,16 +261,16 @@ def test_a_disk_that_is_too_small_is_known_before(
     pixels = 2480 * 1840 * 6
     disk(10_000)
     with pytest.raises(
-        DiskFullError, match=r"^0\.01 MB are free where the output goes, .* at least 0\.02 MB"
+        DiskFullError, match=r"^10\.0 kB are free where the output goes, .* at least 17\.1 kB"
     ) as caught:
         planned(scale=40)
-    assert caught.value.hint == "free 0.40 MB and run again"
+    assert caught.value.hint == "free 401 kB and run again"
     assert caught.value.exit_code == 5
     disk(pixels * 12 // 100 // 8 - 1)
-    assert "may need 0.41 MB" in planned(scale=40)[1][0]
+    assert "may need 411 kB" in planned(scale=40)[1][0]
     disk(pixels * 12 // 100 // 8 + 1)
     assert planned(scale=40)[1] == []
-    assert "may need 27.38 MB" in planned(scale=40, codec="ffv1")[1][0]  # lossless needs more
+    assert "may need 27.4 MB" in planned(scale=40, codec="ffv1")[1][0]  # lossless needs more
     assert os.listdir(tmp_path) == ["in.mkv"]
 
 
