@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import av
+from av.video.codeccontext import VideoCodecContext
 
 from animesr_cli.errors import InputError
 from animesr_cli.reading.probe import (
@@ -25,6 +26,7 @@ from animesr_cli.reading.probe import (
     MICROSECOND,
     VideoInfo,
     continuous,
+    decoding_context,
     demux,
     stream_duration,
 )
@@ -146,14 +148,14 @@ class Decoder:
             container = containers.open_input(self._path, max_pixels=self._info.max_pixels)
             stream = container.streams[self._info.stream_index]
             assert isinstance(stream, av.VideoStream)
-            stream.thread_type = self._threads
+            self._context = decoding_context(stream)
+            self._context.thread_type = self._threads
             self._opened = container, stream
         return self._opened
 
     def _aspect(self) -> Fraction | None:
         """As the decoder has it now; PyAV does not show that of a single picture."""
-        _, stream = self._container()
-        return stream.codec_context.sample_aspect_ratio or None
+        return self._context.sample_aspect_ratio or None
 
     # -- packets to pictures --
 
@@ -192,8 +194,8 @@ class Decoder:
                 incomplete.add(packet.pts)
             if not packet.is_discard:
                 losses.submit(packet.pts)
-            yield from _decode_packet(stream, packet, losses.error)
-        yield from _decode_packet(stream, None, losses.error_at_end)
+            yield from _decode_packet(self._context, packet, losses.error)
+        yield from _decode_packet(self._context, None, losses.error_at_end)
         ends.reached = True
 
     def _packets(
@@ -212,10 +214,10 @@ class Decoder:
 
 
 def _decode_packet(
-    stream: av.VideoStream, packet: av.Packet[Any] | None, on_error: Callable[[], None]
+    context: VideoCodecContext, packet: av.Packet[Any] | None, on_error: Callable[[], None]
 ) -> list[av.VideoFrame]:
     try:
-        return stream.codec_context.decode(packet)
+        return context.decode(packet)
     except DECODING_ERRORS as error:
         logger.info("a packet cannot be decoded: %s", error)
         on_error()

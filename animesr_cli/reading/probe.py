@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import av
 import numpy as np
+from av.codec.codec import UnknownCodecError
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 
@@ -49,6 +50,9 @@ INTERLACED_FIELD_ORDERS: Final = (2, 3, 4, 5)
 """AVFieldOrder: top first, bottom first, and the two mixed ones."""
 CODEC_SITINGS: Final = {"mjpeg": 2, "webp": 2, "mpeg1video": 2, "theora": 2, "vp3": 2, "dvvideo": 3}
 """AVCHROMA_LOC_* of the codecs that have only one, for streams that do not say."""
+
+ALPHA_DECODERS: Final = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+"""Decoders of WebM's transparency, which FFmpeg's own ones pass over."""
 
 DECODING_ERRORS: Final[tuple[type[Exception], ...]] = (av.FFmpegError, ValueError)
 """What a decoder raises over damaged data."""
@@ -200,15 +204,31 @@ def _is_still(stream: av.stream.Stream) -> bool:
     return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
 
 
+def decoding_context(stream: av.VideoStream) -> VideoCodecContext:
+    """What decodes a stream: its own context, or one that knows transparency."""
+    name = ALPHA_DECODERS.get(codec_name(stream))
+    if name is None or stream.metadata.get("alpha_mode") != "1":
+        return stream.codec_context
+    try:
+        context = av.CodecContext.create(name, "r")
+    except UnknownCodecError:
+        logger.info("there is no decoder %s: the pictures are opaque", name)
+        return stream.codec_context
+    assert isinstance(context, VideoCodecContext)
+    context.options = stream.codec_context.options
+    return context
+
+
 def _first_picture(
     container: av.container.InputContainer, stream: av.VideoStream, path: Path, max_pixels: int
 ) -> av.VideoFrame:
     """The first picture that decodes; packets before it may be damaged."""
     count = 0
+    context = decoding_context(stream)
     for packet in itertools.chain(demux(container, stream), [None]):
         count += packet is not None
         try:
-            for frame in stream.codec_context.decode(packet):
+            for frame in context.decode(packet):
                 return frame
         except DECODING_ERRORS as error:
             logger.info("a packet cannot be decoded: %s", error)

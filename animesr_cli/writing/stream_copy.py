@@ -20,8 +20,10 @@ from av.container import OutputContainer
 from av.stream import AttachmentStream, Discard, Stream
 
 from animesr_cli.errors import OutputError
+from animesr_cli.reading.matroska_facts import matroska_remarks
 from animesr_cli.reading.probe import AVFMT_TS_DISCONT, codec_name, continuous, demux
 from animesr_cli.video.containers import open_input
+from animesr_cli.video.stream_header import read_stream_header
 from animesr_cli.video.timestamps import ContinuousClock, seconds
 from animesr_cli.writing.packet_copy import (
     LARGEST_TEXT_BYTES,
@@ -137,6 +139,8 @@ class StreamCopier:
             self._video = self._input.streams[video_stream_index]
             self._add_streams()
             self._copy_tags()
+            for remark in (*matroska_remarks(source), *self._view_remarks()):
+                self._warn(remark)
             self._packets = self._read()
         except BaseException:
             self._input.close()
@@ -286,9 +290,21 @@ class StreamCopier:
         if chapters:
             self._output.set_chapters(chapters)
 
+    def _view_remarks(self) -> Iterator[str]:
+        """What is special about how the pictures are to be looked at, and is not kept."""
+        assert isinstance(self._video, av.VideoStream)
+        header = read_stream_header(self._video)
+        if header.spherical:
+            yield "the input is a 360-degree video, which the output does not say"
+        if header.stereo and not (
+            self._format == "matroska" and "stereo_mode" in self._video.metadata
+        ):
+            yield "the input has two views in each picture (3D), which the output does not say"
+
     def describe_video(self, target: Stream) -> None:
         """Give the caller's video the language, title and disposition of the source's."""
         describe(target, self._video, statistics=False)
+        target.metadata.pop("alpha_mode", None)  # WebM's, of its own kind of transparency
 
     # -- after the header
 

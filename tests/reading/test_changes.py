@@ -129,7 +129,7 @@ def test_a_change_of_colours_is_converted(
         )
         assert (shown - meant).abs().mean() < 1 / 255
         flat = (slice(None), slice(2, 10), slice(2, 12))  # chroma is interpolated at edges
-        assert (shown - meant)[flat].abs().max() < 3 / 255
+        assert (shown - meant)[flat].abs().max() < 4 / 255
 
 
 def test_the_real_file_tells_its_change(

@@ -194,7 +194,8 @@ def test_a_short_piece_in_the_middle_is_joined(
         steps = [b - a for a, b in pairwise(times)]
         # Sound and picture of a piece do not end together, and stay as far apart as they were.
         assert min(steps) >= usual / 2
-        assert max(steps) <= 3 * usual + TIME_TOLERANCE
+        # The last group of the middle piece is cut: two of its pictures were never there.
+        assert max(steps) <= 3 * Fraction(40, 1000) + TIME_TOLERANCE
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
