@@ -194,7 +194,7 @@ USERS = {
     "psutil": {"model.memory"},
     "ray": {"workers.ray_driver"},
     "rich": {"cli"},
-    "safetensors": {"jobs.chunk_worker", "model.tensor_file", "training.state"},
+    "safetensors": {"jobs.recurrent_state", "model.tensor_file", "training.state"},
     "torch": {
         "video",
         "reading",

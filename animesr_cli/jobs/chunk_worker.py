@@ -8,21 +8,13 @@ its own and renamed; its record comes last. It does not know who called it or wh
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-
-import numpy as np
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
-from torch import Tensor
 
 from animesr_cli.atomic_files import explained
 from animesr_cli.errors import DeviceError, InputError
@@ -30,14 +22,13 @@ from animesr_cli.jobs.chunks import Segment, Unit
 from animesr_cli.jobs.frame_index import Rows, digest
 from animesr_cli.jobs.kept_files import (
     StoredFile,
-    operation,
     remove,
-    rename,
-    temporary,
     write_file,
 )
 from animesr_cli.jobs.range_reader import RUN_IN_FRAMES, RangeReader
 from animesr_cli.jobs.records import Record, read_record, state_name, write_record
+from animesr_cli.jobs.recurrent_state import read_state, state_bytes
+from animesr_cli.jobs.segment_file import Made, SegmentFile
 from animesr_cli.model.devices import choose_compute
 from animesr_cli.model.network import Carried
 from animesr_cli.reading.frame import Frame
@@ -55,9 +46,6 @@ from animesr_cli.upscaling.pipeline import (
 from animesr_cli.upscaling.plan import Plan
 from animesr_cli.video.containers import check_readable
 from animesr_cli.workers.protocol import Seat
-from animesr_cli.writing.concat import packet_times, reorder_depth
-from animesr_cli.writing.encoders import Encoding
-from animesr_cli.writing.writer import Writer
 
 log = logging.getLogger(__name__)
 
@@ -79,42 +67,6 @@ class Piece:
 def piece_of(unit: Unit, rows: Callable[[int, int], Rows]) -> Piece:
     first = max(unit.first - RUN_IN_FRAMES, 0)
     return Piece(unit, rows(first, unit.end), first)
-
-
-def segment_path(folder: Path, segment: Segment, encoding: Encoding) -> Path:
-    return folder / f"{segment.first:09}.{encoding.format_name}"
-
-
-def state_path(folder: Path, first: int) -> Path:
-    """What the network carries into frame ``first``."""
-    return folder / state_name(first)
-
-
-# ---- the carried state as a file -----------------------------------------------------------------
-
-
-def state_bytes(carried: Carried) -> bytes:
-    """All tensors, and how they lie in memory: convolutions may go by it."""
-    tensors = {str(index): tensor.detach().cpu() for index, tensor in enumerate(carried)}
-    last = {
-        name: str(tensor.is_contiguous(memory_format=torch.channels_last))
-        for name, tensor in tensors.items()
-    }
-    return save({name: tensor.contiguous() for name, tensor in tensors.items()}, {**last})
-
-
-def read_state(path: Path) -> Carried:
-    """Raises OSError, ValueError or SafetensorError where there is none, or a damaged one."""
-    tensors = load_file(path)
-    with path.open("rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        last = json.loads(file.read(size))["__metadata__"]
-    names = sorted(tensors, key=int)
-    return tuple(_laid(tensors[name], last[name] == "True") for name in names)
-
-
-def _laid(tensor: Tensor, channels_last: bool) -> Tensor:
-    return tensor.to(memory_format=torch.channels_last) if channels_last else tensor
 
 
 # ---- which frames are computed -------------------------------------------------------------------
@@ -157,86 +109,6 @@ def stretches(
             segments = unit.segments[begin : index + 1]
             found.append(Stretch(segments, frozenset({segment.first})))
     return found
-
-
-# ---- one segment's file --------------------------------------------------------------------------
-
-
-class SegmentFile:
-    """Pictures of one segment on their way to its file and record."""
-
-    def __init__(
-        self, plan: Plan, folder: Path, segment: Segment, rows: Rows, threads: int | None
-    ) -> None:
-        self.segment = segment
-        self._plan = plan
-        self._rows = rows
-        self._path = segment_path(folder, segment, plan.format.encoding)
-        self._hash = hashlib.sha256()
-        self._begun = time.perf_counter()
-        base = plan.source.time_base
-        part = temporary(self._path, self._path.suffix)
-        operation("begin segment", part)
-        self._writer = Writer(
-            part,
-            source=replace(plan.source, streams=(), display_matrix=None),
-            output_format=plan.format,
-            origin=int(rows[0]["pts"]) * base,
-            encoder_threads=threads,
-            warn=log.debug,  # said before, about the output itself
-        )
-        self._writer.__enter__()
-
-    def write(self, picture: Picture) -> None:
-        for plane in picture.planes:
-            self._hash.update(np.ascontiguousarray(plane.numpy()).data)
-        frame = picture.frame
-        self._writer.write(picture.planes, frame.pts, frame.duration, frame.captions)
-
-    def finish(self) -> tuple[StoredFile, int]:
-        """Complete the file and give it its name; how far its packets are reordered."""
-        try:
-            operation("finish segment", self._writer.path)
-            self._writer.finish()
-        finally:
-            self.close()
-        depth = reorder_depth(packet_times(self._writer.path))
-        stored = StoredFile.of(self._writer.path)
-        rename(self._writer.path, self._path)
-        return replace(stored, name=self._path.name), depth
-
-    def close(self) -> None:
-        self._writer.__exit__(None, None, None)
-
-    def record(
-        self, file: StoredFile, reorder: int, state: StoredFile | None, made: _Made
-    ) -> Record:
-        first, last = self._rows[0], self._rows[-1]
-        return Record(
-            first=self.segment.first,
-            frames=self.segment.frames,
-            pts=(int(first["pts"]), int(last["pts"]) + int(last["duration"])),
-            rows=digest(self._rows),
-            file=file,
-            pictures=self._hash.hexdigest(),
-            reorder=reorder,
-            state=state,
-            tile=made.tile,
-            worker=made.worker,
-            seconds=round(time.perf_counter() - self._begun, 3),
-            warnings=made.warnings,
-            identity=made.identity,
-        )
-
-
-@dataclass(frozen=True)
-class _Made:
-    """By whom a segment was computed, and what was said on the way."""
-
-    worker: str
-    identity: str
-    tile: int
-    warnings: tuple[str, ...]
 
 
 # ---- a worker ------------------------------------------------------------------------------------
@@ -331,9 +203,14 @@ class SegmentWork:
         before = self._record(piece, piece.unit.segments[index - 1]) if index else None
         if before is None or before.state is None or not before.state.is_in(self._folder):
             return None
-        with suppress(OSError, ValueError, KeyError, SafetensorError):
-            return read_state(self._folder / before.state.name)
+        with suppress(OSError, ValueError):
+            return read_state(self._folder / before.state.name, self._initial)
         return None
+
+    @cached_property
+    def _initial(self) -> Carried:
+        """What the network begins a shot with: of the shapes of all that it carries."""
+        return FrameUpscaler(self._plan, StageClock(), self._warn).engine.carried
 
     # -- one stretch
 
@@ -394,14 +271,14 @@ class SegmentWork:
             stored, reorder = file.finish()
             state = None
             if self._goes_on(piece, segment):
-                path = state_path(self._folder, segment.end)
+                path = self._folder / state_name(segment.end)
                 write_file(path, state_bytes(border.state))
                 state = StoredFile.of(path)
             warnings = tuple(dict.fromkeys(self._warnings))
-            made = _Made(self._seat.name, self._identity, border.tile, warnings)
+            made = Made(self._seat.name, self._identity, border.tile, warnings)
             write_record(self._folder, file.record(stored, reorder, state, made))
             if segment.continues:
-                remove(state_path(self._folder, segment.first))
+                remove(self._folder / state_name(segment.first))
 
 
 class _Filing:

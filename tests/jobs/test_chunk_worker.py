@@ -10,13 +10,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors import SafetensorError
 
-from animesr_cli.jobs.chunk_worker import read_state, state_bytes, stretches
+from animesr_cli.jobs.chunk_worker import stretches
 from animesr_cli.jobs.chunks import Cutter, Segment, Unit
+from animesr_cli.jobs.recurrent_state import read_state, state_bytes
 from animesr_cli.model.devices import Compute
 from animesr_cli.model.engine import Engine, upscale_frames
 from animesr_cli.model.msrb import MSRB
+from animesr_cli.model.network import Carried
 
 CPU = torch.device("cpu")
 
@@ -77,7 +78,7 @@ def test_a_state_comes_back_to_the_bit(dtype: torch.dtype, last: bool, tmp_path:
     carried = sr, state.to(memory_format=layout)
     path = tmp_path / "state"
     path.write_bytes(state_bytes(carried))
-    for before, after in zip(carried, read_state(path), strict=True):
+    for before, after in zip(carried, read_state(path, carried), strict=True):
         assert torch.equal(before, after)
         assert (before.dtype, before.stride()) == (after.dtype, after.stride())
 
@@ -85,11 +86,29 @@ def test_a_state_comes_back_to_the_bit(dtype: torch.dtype, last: bool, tmp_path:
 def test_a_damaged_state_is_noticed(tmp_path: Path) -> None:
     """It is not read as another one."""
     path = tmp_path / "state"
-    data = state_bytes((torch.rand(1, 3, 4, 4), torch.rand(1, 4, 1, 1)))
-    for content in (b"", data[:40], data[:-3]):
+    state = torch.rand(1, 3, 4, 4), torch.rand(1, 4, 1, 1)
+    data = state_bytes(state)
+    for content in (b"", data[:40], data[:-3], data + b"more", b"\xff" * 400, b"\x02" + bytes(9)):
         path.write_bytes(content)
-        with pytest.raises((SafetensorError, ValueError)):
-            read_state(path)
+        with pytest.raises(ValueError, match=r"^its? "):
+            read_state(path, state)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        (torch.rand(1, 3, 8, 4), torch.rand(1, 4, 1, 1)),
+        (torch.rand(1, 3, 4, 4),),
+        (torch.zeros(1, 3, 4, 4, dtype=torch.int32), torch.rand(1, 4, 1, 1)),
+        (),
+    ],
+)
+def test_a_state_of_another_network_is_refused(other: Carried, tmp_path: Path) -> None:
+    """Of other shapes, another number of tensors, or none that are samples."""
+    path = tmp_path / "state"
+    path.write_bytes(state_bytes(other))
+    with pytest.raises(ValueError, match="it "):
+        read_state(path, (torch.rand(1, 3, 4, 4), torch.rand(1, 4, 1, 1)))
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
