@@ -7,16 +7,26 @@ from animesr_cli.errors import ExitCode
 
 def main() -> None:
     """Run the command line; leaves through ``SystemExit`` with a documented exit code."""
+    results = None
     try:
+        from animesr_cli.cli.streams import guard
+
+        results = guard()
         from animesr_cli.cli.commands import app
 
         app(prog_name="animesr")
     except KeyboardInterrupt:  # before a command has begun to listen
         raise SystemExit(ExitCode.INTERRUPTED) from None
+    except BrokenPipeError:
+        raise SystemExit(ExitCode.CLOSED_PIPE) from None
     except SystemExit as leaving:
         # Whoever was writing, rich or Typer: both leave with 1 where nobody reads any more.
         if isinstance(leaving.__context__, BrokenPipeError):
             raise SystemExit(ExitCode.CLOSED_PIPE) from None
+        if results is not None:
+            results.flush()
+            if results.failure is not None and leaving.code in (None, ExitCode.OK):
+                raise SystemExit(results.failure) from None
         raise
 
 

@@ -294,6 +294,7 @@ class PartFile:
             raise
         self.sink = Sink(self._descriptor, "w", closefd=False)
         self.sink.name = str(self.path)
+        UNFINISHED[self] = self._abandon
 
     @property
     def path(self) -> Path:
@@ -367,7 +368,13 @@ class PartFile:
                 folder.remove(self._name)
             self._close()
         finally:
+            UNFINISHED.pop(self, None)
             self._claim.release()
+
+    def _abandon(self) -> None:
+        if not self._kept:
+            self._claim.folder.remove(self._name)
+        self._claim.release()
 
     def _is_ours(self) -> bool:
         """Whether what bears the hidden name is the file that was made, as far as can be known."""
@@ -376,6 +383,17 @@ class PartFile:
         if self._final_size is not None:  # Windows, where nobody could rename it before
             return True
         return self._claim.folder.leads_to(self._name, self._descriptor)
+
+
+UNFINISHED: Final[dict[object, Callable[[], None]]] = {}
+"""What removes the hidden files of an owner, as long as it is not finished."""
+
+
+def remove_unfinished() -> None:
+    """Remove what this process has not finished, in a hurry: it ends now, whatever it was doing."""
+    for abandon in list(UNFINISHED.values()):
+        with suppress(Exception):
+            abandon()
 
 
 def unnamed(error: OSError, what: str, where: str) -> AnimesrError:

@@ -9,7 +9,7 @@
     ├── DeviceError         7   the device or encoder is absent, or out of memory
     ├── DownloadError       8   the hub did not answer, or refused
     ├── VerificationError   9   the finished file is not what was handed to the encoder
-    └── Interrupted   130/143   SIGINT or SIGTERM asked the run to stop
+    └── Interrupted 129/130/143 SIGHUP, SIGINT or SIGTERM asked the run to stop
 
 A message says what failed and why; the hint says what to try. The command line prints both in
 one place; the library only raises.
@@ -17,8 +17,10 @@ one place; the library only raises.
 
 from __future__ import annotations
 
+import errno
 import signal
 from enum import IntEnum
+from typing import Final
 
 
 class ExitCode(IntEnum):
@@ -35,6 +37,7 @@ class ExitCode(IntEnum):
     NETWORK = 8
     VERIFICATION = 9
     WARNINGS = 10
+    HANGUP = 129
     INTERRUPTED = 130
     CLOSED_PIPE = 141
     TERMINATED = 143
@@ -107,9 +110,47 @@ class VerificationError(AnimesrError):
     exit_code = ExitCode.VERIFICATION
 
 
+_DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_UNREADABLE: Final = frozenset(
+    {
+        errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENXIO,
+        errno.ENODEV, errno.EMFILE, errno.ENFILE, errno.ENOTCONN, errno.EHOSTDOWN,
+    }
+)  # fmt: skip
+_NO_THREADS: Final = ("can't start new thread", "Resource temporarily unavailable")
+
+
+def as_expected(error: Exception) -> AnimesrError | None:
+    """What the machine refuses anywhere, in a sentence; None: it is something else.
+
+    Rooms explain what they read and write themselves. This is for what comes up in between: a disk
+    or a mount that fails, too many open files, and limits of memory, processes and threads.
+    """
+    if isinstance(error, MemoryError):
+        return DeviceError("memory ran out", "use smaller tiles (--tile) or fewer workers")
+    if isinstance(error, OSError) and error.errno in _DISK_FULL:
+        return DiskFullError(f"the disk is full: {_told(error)}", "free some room and run again")
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return DeviceError("memory ran out", "use smaller tiles (--tile) or fewer workers")
+    if isinstance(error, OSError) and error.errno in _UNREADABLE:
+        return InputError(f"the system refused to read on: {_told(error)}")
+    if isinstance(error, RuntimeError | OSError) and any(t in str(error) for t in _NO_THREADS):
+        return DeviceError(
+            "the system allows this user no more processes or threads", "raise `ulimit -u`"
+        )
+    return None
+
+
+def _told(error: OSError) -> str:
+    reason = (error.strerror or str(error)).lower()
+    return f"{error.filename}: {reason}" if error.filename else reason
+
+
 class Interrupted(AnimesrError):
-    """SIGINT or SIGTERM asked the run to stop."""
+    """SIGINT, SIGTERM or SIGHUP asked the run to stop."""
 
     def __init__(self, signum: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(signum).name}")
-        self.exit_code = ExitCode.TERMINATED if signum == signal.SIGTERM else ExitCode.INTERRUPTED
+        name = signal.Signals(signum).name
+        super().__init__(f"stopped by {name}")
+        codes = {"SIGTERM": ExitCode.TERMINATED, "SIGHUP": ExitCode.HANGUP}
+        self.exit_code = codes.get(name, ExitCode.INTERRUPTED)

@@ -49,15 +49,16 @@ def check_name(output: Path) -> None:
     """Raise ``UsageError`` for a name that no file can have on this system."""
     if "\0" in os.fspath(output):
         raise UsageError(f"the output name {shown(output)!r} holds a NUL byte")
-    if sys.platform == "win32":
-        if complaint := windows_complaint(output.name):
-            raise UsageError(f"Windows takes no file {shown(output.name)}: {complaint}")
-        return
-    length = len(os.fsencode(output.name))
+    complaint = (windows_complaint if sys.platform == "win32" else _posix_complaint)(output.name)
+    if complaint:
+        raise UsageError(f"no file here can be called {shown(output.name)}: {complaint}")
+
+
+def _posix_complaint(name: str) -> str | None:
+    length = len(os.fsencode(name))
     if length > LONGEST_NAME_BYTES:
-        raise UsageError(
-            f"the output name is too long: {length} bytes, and {LONGEST_NAME_BYTES} fit"
-        )
+        return f"it is too long: {length} bytes, and {LONGEST_NAME_BYTES} fit"
+    return None
 
 
 def windows_complaint(name: str) -> str | None:

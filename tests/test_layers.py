@@ -29,9 +29,10 @@ ROOMS: dict[str, set[str]] = {
     "video": {"errors", "settings", "text"},
     "file_names": {"errors", "text"},
     "open_folder": set(),
+    "signals": set(),
     "atomic_files": {"errors", "text", "file_names", "open_folder"},
     "pages": {"text"},
-    "workers": {"bounded", "errors", "model"},
+    "workers": {"signals", "bounded", "errors", "model"},
     "reading": {"errors", "settings", "text", "video", "atomic_files"},
     "writing": {
         "file_names",
@@ -55,6 +56,7 @@ ROOMS: dict[str, set[str]] = {
         "writing",
     },
     "upscaling": {
+        "signals",
         "errors",
         "threads",
         "settings",
@@ -143,6 +145,8 @@ ROOMS: dict[str, set[str]] = {
         "training",
     },
     "cli": {
+        "atomic_files",
+        "signals",
         "bounded",
         "errors",
         "settings",
@@ -191,7 +195,7 @@ USERS = {
         "compare",
         "pages",
     },
-    "psutil": {"model.memory"},
+    "psutil": {"model.memory", "upscaling.bench"},
     "ray": {"workers.ray_driver"},
     "rich": {"cli"},
     "safetensors": {"jobs.recurrent_state", "model.tensor_file", "training.state"},

@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 
 WORST_FIRST: Final = (
     ExitCode.TERMINATED,
+    ExitCode.HANGUP,
     ExitCode.INTERRUPTED,
     ExitCode.BUG,
     ExitCode.VERIFICATION,

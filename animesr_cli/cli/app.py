@@ -8,16 +8,23 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from animesr_cli import __version__
+from animesr_cli.atomic_files import remove_unfinished
 from animesr_cli.cli import console
-from animesr_cli.errors import AnimesrError, ExitCode, Interrupted, as_bug
+from animesr_cli.errors import AnimesrError, ExitCode, Interrupted, as_bug, as_expected
+from animesr_cli.signals import STOPPING, signals_blocked
+
+SAME_REQUEST_SECONDS: Final = 0.3
+"""A signal so soon after the first is the same wish, told twice."""
 
 app = typer.Typer(
     name="animesr",
@@ -65,52 +72,51 @@ def errors_shown(*, debug: bool = False, json_events: bool = False) -> Iterator[
     except Exception as error:
         if debug:
             raise
-        bug = as_bug(error)
+        told = as_expected(error) or as_bug(error)
         if json_events:
-            console.emit("error", console.error_event(bug))
-        console.show_error(bug)
-        raise typer.Exit(ExitCode.BUG) from None
+            console.emit("error", console.error_event(told))
+        console.show_error(told)
+        raise typer.Exit(told.exit_code) from None
+
+
+Handler = Callable[[int, FrameType | None], None]
 
 
 @contextmanager
 def stoppable() -> Iterator[Callable[[], None]]:
-    """The first SIGINT or SIGTERM raises ``Interrupted`` here; the second ends it all at once.
+    """The first signal to stop raises ``Interrupted`` here; one more ends it all at once.
 
     What a signal raises may be lost in somebody's ``except`` or ``__del__``. So a long run calls
     what this yields now and then, which raises it again.
     """
     heard: list[Interrupted] = []
+    began = 0.0
 
     def stop(signum: int, frame: FrameType | None) -> None:
-        for name in handled:
-            signal.signal(name, stop_at_once)
-        heard.append(Interrupted(signum))
-        raise heard[0]
-
-    def stop_at_once(signum: int, frame: FrameType | None) -> None:
-        console.show_cursor()
-        os._exit(Interrupted(signum).exit_code)
+        nonlocal began
+        if not heard:
+            heard.append(Interrupted(signum))
+            began = time.monotonic()
+            raise heard[0]
+        if time.monotonic() - began > SAME_REQUEST_SECONDS:
+            _leave_at_once(Interrupted(signum))
 
     def listen() -> None:
         if heard:
             raise heard[0]
 
-    handled = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(name, stop) for name in handled]
-    try:
-        yield listen
-    except Exception as error:
-        if heard and error is not heard[0]:
-            raise heard[0] from error  # what was interrupted fails in its own ways
-        raise
-    finally:
-        for name, handler in zip(handled, before, strict=True):
-            signal.signal(name, handler)
+    with _handled_by(stop):
+        try:
+            yield listen
+        except Exception as error:
+            if heard and error is not heard[0]:
+                raise heard[0] from error  # what was interrupted fails in its own ways
+            raise
 
 
 @contextmanager
 def stoppable_between_steps() -> Iterator[Callable[[], None]]:
-    """The first SIGINT or SIGTERM is only noted; what this yields raises ``Interrupted`` then.
+    """The first signal to stop is only noted; what this yields raises ``Interrupted`` then.
 
     For work whose steps must not be torn apart. One more signal ends it all at once; torchrun sends
     one itself to those that the terminal has told already.
@@ -121,33 +127,49 @@ def stoppable_between_steps() -> Iterator[Callable[[], None]]:
     def note(signum: int, frame: FrameType | None) -> None:
         heard.append(Interrupted(signum))
         if len(heard) >= enough:
-            console.show_cursor()
-            os._exit(heard[0].exit_code)
+            _leave_at_once(heard[0])
 
     def listen() -> None:
         if heard:
             raise heard[0]
 
-    handled = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(name, note) for name in handled]
-    try:
+    with _handled_by(note):
         yield listen
-    finally:
-        for name, handler in zip(handled, before, strict=True):
-            signal.signal(name, handler)
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
-    """Signals wait until the end of the ``with``: raised while torch is imported, they abort it."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+def _handled_by(handler: Handler) -> Iterator[None]:
+    """Signals to stop go to the handler; a hang-up that nohup has ignored stays ignored."""
+    before = {
+        name: signal.signal(name, handler)
+        for name in STOPPING
+        if name == signal.SIGINT or signal.getsignal(name) != signal.SIG_IGN
+    }
+    if sys.platform != "win32":
+        before[signal.SIGQUIT] = signal.signal(signal.SIGQUIT, _quit)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for name, earlier in before.items():
+            signal.signal(name, earlier)
+
+
+def _leave_at_once(why: Interrupted) -> None:
+    """Without waiting for anything; hidden files go, and the terminal gets its cursor back."""
+    console.show_cursor()
+    remove_unfinished()
+    os._exit(why.exit_code)
+
+
+def _quit(signum: int, frame: FrameType | None) -> None:
+    """Ctrl-\\ ends the process as it always does, with the cursor back."""
+    console.show_cursor()
+    signal.signal(signum, signal.SIG_DFL)
+    os.kill(os.getpid(), signum)
+
+
+undisturbed = signals_blocked
+"""Signals wait until the end of the ``with``: raised while torch is imported, they abort it."""
 
 
 def set_up_logging(*, verbose: bool, debug: bool) -> None:

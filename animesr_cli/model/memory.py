@@ -7,6 +7,7 @@ the first is killed without an error.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,12 +96,12 @@ def _statistic(file: Path, name: str) -> int:
 
 def _addresses() -> Iterator[int]:
     """What ``ulimit -v`` leaves to this process."""
-    try:
-        import resource  # absent on Windows
-    except ImportError:
-        return
-    import psutil  # type: ignore[import-untyped,unused-ignore]
+    if sys.platform != "win32":
+        import resource
 
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    if limit != resource.RLIM_INFINITY:
-        yield max(limit - int(psutil.Process().memory_info().vms), 0)
+        import psutil  # type: ignore[import-untyped,unused-ignore]
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if limit != resource.RLIM_INFINITY:
+            yield max(limit - int(psutil.Process().memory_info().vms), 0)
+    yield from ()  # no limit

@@ -206,11 +206,10 @@ def _never() -> bool:
 
 def _ready(descriptor: int, stopped: Stopped, *, to_write: bool = False) -> bool:
     """Wait for the other process; False: the run was stopped."""
-    if sys.platform == "win32":
-        return not stopped()  # pipes cannot be waited for there
     wanted = ([], [descriptor]) if to_write else ([descriptor], [])
     while not stopped():
-        if any(select.select(*wanted, [], WAIT_SECONDS)):
+        # Windows cannot wait for pipes: there the stop is heard between two frames.
+        if sys.platform == "win32" or any(select.select(*wanted, [], WAIT_SECONDS)):
             return True
     return False
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -243,8 +244,9 @@ def _memory_bytes(run: FinetuneRun) -> int:
 
 
 def _workers(run: FinetuneRun) -> int:
-    known = hasattr(os, "sched_getaffinity")  # not on macOS and Windows
-    cores = len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
+    cores = os.cpu_count() or 1
+    if sys.platform == "linux":
+        cores = len(os.sched_getaffinity(0))  # those that this process may use
     return run.workers or min(cores, MOST_WORKERS)
 
 

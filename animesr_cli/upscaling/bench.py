@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
@@ -28,12 +29,12 @@ from animesr_cli.model.network import pad_to_multiple
 from animesr_cli.model.resample import resample
 from animesr_cli.reading.reader import Reader
 from animesr_cli.settings import UpscaleSettings
+from animesr_cli.signals import leave_ctrl_c_to_the_parent, signals_blocked
 from animesr_cli.upscaling.events import Observer
 from animesr_cli.upscaling.one_piece import OnePiece
 from animesr_cli.upscaling.open import open_writer
 from animesr_cli.upscaling.plan import Plan, make_plan
 from animesr_cli.video.colour import from_rgb, to_rgb
-from animesr_cli.workers.child_process import leave_ctrl_c_to_the_parent, signals_blocked
 from animesr_cli.workers.protocol import Fault
 
 log = logging.getLogger(__name__)
@@ -171,12 +172,16 @@ def _run_overlapped(plan: Plan) -> tuple[int, Mapping[str, float]]:
 
 
 def _peak_bytes() -> int:
-    try:  # not getrusage: its peak is inherited from the process that started this one
+    with suppress(OSError, KeyError):  # not getrusage: its peak is inherited from the parent
         with open("/proc/self/status", encoding="ascii") as lines:
             table = dict(line.split(":", 1) for line in lines)
         return int(table["VmHWM"].split()[0]) * 1024
-    except (OSError, KeyError):
-        import resource  # absent on Windows
+    if sys.platform == "win32":
+        import psutil  # type: ignore[import-untyped,unused-ignore]
+
+        return int(psutil.Process().memory_info().peak_wset)
+    else:  # mypy takes what follows a platform's return for code of the others alone
+        import resource
 
         unit = 1 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

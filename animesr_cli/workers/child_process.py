@@ -13,24 +13,26 @@ import json
 import logging
 import os
 import pickle
+import secrets
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
+import threading
+from contextlib import suppress
+from multiprocessing import AuthenticationError, Pipe
+from multiprocessing.connection import Client, Connection, Listener
 from types import ModuleType
-from typing import Any, Final
+from typing import IO, Any, Final, cast
 
 from animesr_cli.errors import DeviceError
+from animesr_cli.signals import leave_ctrl_c_to_the_parent, signals_blocked
 
 log = logging.getLogger(__name__)
 
 START: Final = (
     "import importlib, json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "importlib.import_module(sys.argv[2]).main(int(sys.argv[3]), int(sys.argv[4]))"
+    "importlib.import_module(sys.argv[2]).main(sys.argv[3], int(sys.argv[4]))"
 )
 """Not the way of ``multiprocessing``, which runs the caller's script a second time."""
 
@@ -53,14 +55,15 @@ ORPHANED: Final = 3
 PR_SET_PDEATHSIG: Final = 1
 """prctl(2)."""
 
-OWN_SIGNALS: Final = {signal.SIGINT, signal.SIGTERM}
+SIGKILL: Final = 9
+"""By its number: Windows has no such signal."""
 
 
 # ---- this side -----------------------------------------------------------------------------------
 
 
 class Child:
-    """A process that runs ``main(descriptor, parent)`` of a module, and what leads to it.
+    """A process that runs ``main(address, parent)`` of a module, and what leads to it.
 
     ``hello`` is what ``attend`` gives there, of any size; a file holds it, so that nobody waits for
     a child that is not there yet. The thread that starts a child must outlive it: Linux ends the
@@ -69,24 +72,57 @@ class Child:
 
     def __init__(self, name: str, module: ModuleType, hello: object = None) -> None:
         self.name = name
-        self.connection, theirs = Pipe()
         command = [sys.executable, "-c", START, json.dumps(sys.path), module.__name__]
-        command += [str(theirs.fileno()), str(os.getpid())]
+        start = self._start_by_address if sys.platform == "win32" else self._start_by_descriptor
         try:
-            with signals_blocked(), theirs, tempfile.TemporaryFile() as told:
-                told.write(pickle.dumps(hello))
-                told.seek(0)
+            with signals_blocked(), tempfile.TemporaryFile() as told:
                 self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed by ``end``
-                self._process = subprocess.Popen(
-                    command,
-                    stdin=told,
-                    stdout=self._printed,
-                    stderr=self._printed,
-                    pass_fds=[theirs.fileno()],
-                    env={**MEMORY, **os.environ},
-                )
+                start(command, told, hello)
         except OSError as error:
             raise DeviceError(f"{name} cannot be started: {error}") from error
+
+    def _start_by_descriptor(self, command: list[str], told: IO[bytes], hello: object) -> None:
+        """The child inherits its end of the pipe."""
+        ours: Any
+        ours, theirs = Pipe()  # Any: the class is another on Windows
+        self.connection: Connection = ours
+        with theirs:
+            _tell(told, hello, b"")
+            command = [*command, str(theirs.fileno()), str(os.getpid())]
+            self._process = self._popen(command, told, pass_fds=[theirs.fileno()])
+
+    def _start_by_address(self, command: list[str], told: IO[bytes], hello: object) -> None:
+        """The child connects to a named pipe, with a key: Windows passes on no descriptors."""
+        key = secrets.token_bytes(32)
+        _tell(told, hello, key)
+        with Listener(authkey=key) as listener:
+            address = str(listener.address)
+            group = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # Ctrl-C is not sent there
+            self._process = self._popen(
+                [*command, address, str(os.getpid())], told, creationflags=group
+            )
+
+            def wake() -> None:
+                """One that died before it connected is connected for, and seen to have gone."""
+                self._process.wait()
+                with suppress(OSError, EOFError, AuthenticationError):
+                    Client(address, authkey=key).close()
+
+            threading.Thread(target=wake, daemon=True).start()
+            connected: Any = listener.accept()
+            self.connection = connected
+
+    def _popen(
+        self, command: list[str], told: IO[bytes], **options: Any
+    ) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            command,
+            stdin=told,
+            stdout=self._printed,
+            stderr=self._printed,
+            env={**MEMORY, **os.environ},
+            **options,
+        )
 
     @property
     def ended(self) -> bool:
@@ -124,7 +160,7 @@ class Child:
         if words := self._last_words():
             how += f": {words}"
         memory = "if memory ran out, use fewer workers or smaller tiles"
-        return DeviceError(f"{self.name} {how}", memory if status == -signal.SIGKILL else None)
+        return DeviceError(f"{self.name} {how}", memory if status == -SIGKILL else None)
 
     def _last_words(self) -> str:
         end = self._printed.seek(0, os.SEEK_END)
@@ -136,30 +172,26 @@ class Child:
         return said[-1][:LAST_WORDS_CHARACTERS] if said else ""
 
 
-@contextmanager
-def signals_blocked() -> Iterator[None]:
-    """They wait for the end of the ``with``; what is started in it starts with them blocked."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, OWN_SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def _tell(told: IO[bytes], hello: object, key: bytes) -> None:
+    told.write(pickle.dumps({"hello": hello, "key": key}))
+    told.seek(0)
 
 
 # ---- the child's side ----------------------------------------------------------------------------
 
 
-def leave_ctrl_c_to_the_parent() -> None:
-    """Ctrl-C goes to every process of a terminal; for a child that began with signals blocked."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, OWN_SIGNALS)
-
-
-def attend(descriptor: int, parent: int) -> tuple[Connection, Any]:
+def attend(address: str, parent: int) -> tuple[Connection, Any]:
     """What a child's ``main`` does first; its end of the pipe, and what it was told."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before the kernel was asked
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGKILL)
+    if sys.platform != "win32" and os.getppid() != parent:  # it ended before the kernel was asked
         os._exit(ORPHANED)
     leave_ctrl_c_to_the_parent()
-    return Connection(descriptor), pickle.load(sys.stdin.buffer)
+    told = pickle.load(sys.stdin.buffer)
+    return _connected(address, told["key"]), told["hello"]
+
+
+def _connected(address: str, key: bytes) -> Connection:
+    """The child's end of the pipe."""
+    connected: Any = Client(address, authkey=key) if key else Connection(int(address))
+    return cast(Connection, connected)

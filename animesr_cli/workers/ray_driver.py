@@ -404,9 +404,9 @@ def _reason(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def main(descriptor: int, parent: int) -> None:
+def main(address: str, parent: int) -> None:
     """Answer requests, ``(number, method, arguments)``, with ``(number, value or Fault)``."""
-    connection, _ = attend(descriptor, parent)
+    connection, _ = attend(address, parent)
     os.environ.update(SETTINGS)
     driver = Driver()
     while True:

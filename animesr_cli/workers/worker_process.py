@@ -26,10 +26,10 @@ class Hello:
     log_level: int
 
 
-def main(descriptor: int, parent: int) -> None:
+def main(address: str, parent: int) -> None:
     """Work for the process at the other end of a pipe; does not return."""
     hello: Hello
-    connection, hello = attend(descriptor, parent)
+    connection, hello = attend(address, parent)
     post = _post_to(connection)
     say_alive(post)
     share_threads(hello.seat)

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from animesr_cli.atomic_files import Claim, Warn, explained, unnamed
+from animesr_cli.atomic_files import UNFINISHED, Claim, Warn, explained, unnamed
 from animesr_cli.errors import OutputError
 from animesr_cli.file_names import COMPLETE
 from animesr_cli.open_folder import OpenFolder, flush_file
@@ -56,6 +56,7 @@ class PartFolder:
         except BaseException:
             self._claim.release()
             raise
+        UNFINISHED[self] = self._abandon
 
     @property
     def path(self) -> Path:
@@ -128,6 +129,10 @@ class PartFolder:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        UNFINISHED.pop(self, None)
+        self._abandon()
+
+    def _abandon(self) -> None:
         try:
             if not self._kept:
                 _clear(self._files)
