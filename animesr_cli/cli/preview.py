@@ -20,7 +20,7 @@ from animesr_cli.cli.options import (
 )
 from animesr_cli.settings import UpscaleSettings
 
-WISHES = only("model", *(name for name in COMPUTED.fields if name != "fps"))
+WISHES = only("model", "strength", *(name for name in COMPUTED.fields if name != "fps"))
 
 
 @verb

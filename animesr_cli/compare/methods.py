@@ -8,6 +8,7 @@ in ``animesr upscale``.
 from __future__ import annotations
 
 import difflib
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 
 from animesr_cli.errors import UsageError
-from animesr_cli.model.catalogue import CATALOGUE
+from animesr_cli.model.catalogue import named
 from animesr_cli.model.devices import choose_compute
 from animesr_cli.model.engine import Engine, upscale_frames
 from animesr_cli.model.resample import RESAMPLERS, enlarge, resample
@@ -49,6 +50,12 @@ class Candidate:
         """By which the network enlarges; None: a resampler goes to any size."""
         return None if self.loaded is None else self.loaded.network.scale
 
+    @property
+    def strength(self) -> float | None:
+        """How far the network is from its soft partner; None: it has none, or is itself."""
+        blend = None if self.loaded is None else self.loaded.checkpoint.blend
+        return None if blend is None else blend.strength
+
     def how(self, source: VideoInfo, size: tuple[int, int]) -> str:
         """How its pictures come to their height and width, for people."""
         height, width = size
@@ -56,6 +63,8 @@ class Candidate:
             return f"resampled from {source.width}\u00d7{source.height}"
         network = self.loaded.network
         made = f"{network.architecture} \u00d7{network.scale}"
+        if self.strength is not None:
+            made += f", strength {self.strength:g}"
         if (source.height * network.scale, source.width * network.scale) == size:
             return made
         return f"{made}, then bicubic to {width}\u00d7{height}"
@@ -103,17 +112,32 @@ def load_candidates(
         if count > 1:
             raise UsageError(f"{name} is named twice", "leave one of them out")
     device = choose_compute(settings.device, settings.precision).device
-    names = _short_names(models)
+    wishes = [_with_strength(model) for model in models]
+    for model, strength in wishes:
+        if model in RESAMPLERS and strength is not None:
+            raise UsageError(f"{model} is a resampler and has no strength", f"name it -n {model}")
+    names = _short_names([model for model, _ in wishes])
     return _told_apart(
         [
             Candidate(
-                name=names[model],
+                name=names[model] if strength is None else f"{names[model]} at {strength:g}",
                 device=device,
-                loaded=None if model in RESAMPLERS else _network(model, settings, warn),
+                loaded=None if model in RESAMPLERS else _network(model, strength, settings, warn),
             )
-            for model in models
+            for model, strength in wishes
         ]
     )
+
+
+def _with_strength(model: str) -> tuple[str, float | None]:
+    """``base@0.5`` is ``base`` at strength 0.5, unless a file is called so."""
+    name, at, number = model.rpartition("@")
+    if not at or os.path.exists(model):
+        return model, None
+    try:
+        return name, float(number)
+    except ValueError:
+        return model, None
 
 
 def common_factor(candidates: Sequence[Candidate]) -> int:
@@ -133,10 +157,14 @@ def _told_apart(candidates: list[Candidate]) -> list[Candidate]:
     ]
 
 
-def _network(model: str, settings: UpscaleSettings, warn: Warn) -> LoadedNetwork:
+def _network(
+    model: str, strength: float | None, settings: UpscaleSettings, warn: Warn
+) -> LoadedNetwork:
     try:
-        return ready_network(replace(settings, model=model), warn=warn)
-    except UsageError as error:  # of the name: device and precision were settled before
+        return ready_network(replace(settings, model=model, strength=strength), warn=warn)
+    except UsageError as error:  # of the name or strength: what else there is was settled before
+        if strength is not None and named(model):
+            raise
         close = difflib.get_close_matches(model.lower(), RESAMPLERS, n=1)
         nearest = f"did you mean {close[0]}? " if close else ""
         hint = f"{nearest}{error.hint}, and the resamplers {', '.join(RESAMPLERS)}"
@@ -145,7 +173,7 @@ def _network(model: str, settings: UpscaleSettings, warn: Warn) -> LoadedNetwork
 
 def _short_names(models: Sequence[str]) -> dict[str, str]:
     """File names without their folders, where that tells them apart."""
-    known = {*RESAMPLERS, *(checkpoint.name for checkpoint in CATALOGUE)}
+    known = {model for model in models if model in RESAMPLERS or named(model)}
     short = {model: model if model in known else Path(model).name for model in models}
-    often = Counter(short.values())
+    often = Counter(short.values())  # of different files
     return {model: model if often[name] > 1 else name for model, name in short.items()}

@@ -33,6 +33,13 @@ BESIDE: Final = "bicubic"
 """What everybody has, on the other side of the divider."""
 
 
+def _model(settings: UpscaleSettings) -> str:
+    """As ``compare`` takes it."""
+    if settings.strength is None:
+        return settings.model
+    return f"{settings.model}@{settings.strength:g}"
+
+
 def preview(
     clip: Path,
     settings: UpscaleSettings,
@@ -71,7 +78,7 @@ def preview(
         on_probe=lambda: on_progress("looking for the busiest seconds", 0, None),
     )
     wishes = CompareSettings(
-        models=(settings.model, beside),
+        models=(_model(settings), beside),
         times=tuple(
             start + (end - start) * Fraction(2 * place + 1, 2 * PICTURES)
             for place in range(PICTURES)

@@ -250,8 +250,8 @@ class CompareSettings:
     models: Annotated[
         tuple[str, ...],
         Option(
-            "A name of `animesr models`, a checkpoint file, or nearest, bilinear, bicubic, "
-            "lanczos; repeatable.",
+            "A name of `animesr models` (base@0.5: at that strength), a checkpoint file, or "
+            "nearest, bilinear, bicubic, lanczos; repeatable.",
             "-n", "model", metavar="NAME", repeatable=True, default_title="base and bicubic",
             reads=tuple,
         ),

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from animesr_cli.compare.methods import load_candidates
 from animesr_cli.errors import UsageError, WeightsError
+from animesr_cli.model import catalogue, download
+from animesr_cli.model.catalogue import Checkpoint
 from animesr_cli.model.resample import RESAMPLERS
 from animesr_cli.reading.reader import Reader
 from animesr_cli.settings import UpscaleSettings
@@ -61,6 +66,56 @@ def test_the_same_twice_is_refused() -> None:
     """It would be beside itself."""
     with pytest.raises(UsageError, match="lanczos is named twice"):
         load_candidates(["lanczos", "base", "lanczos"], CPU, warn=never)
+
+
+@pytest.fixture
+def partners(tmp_path: Path, random_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A catalogue whose ``strong`` has a soft partner of the same size and runs at 0.75."""
+    strong = load_file(random_checkpoint)
+    rows = []
+    for name, factor in (("mild", 0.0), ("strong", 1.0)):
+        path = tmp_path / f"{name}.safetensors"
+        save_file({key: factor * tensor for key, tensor in strong.items()}, path)
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        rows.append(Checkpoint(name=name, filename=path.name, sha256=sha256, licence="CC0"))
+    rows[1] = dataclasses.replace(rows[1], soft="mild", strength=0.75)
+    monkeypatch.setattr(download, "_shipped_paths", lambda row: (tmp_path / row.filename,))
+    monkeypatch.setattr(catalogue, "CATALOGUE", tuple(rows))
+
+
+def test_a_network_stands_beside_itself_at_other_strengths(partners: None) -> None:
+    """``NAME@STRENGTH``; names say which, and what makes its pictures says so too."""
+    found = load_candidates(["strong", "strong@0", "strong@0.25", "strong@1"], CPU, warn=never)
+    names = [each.name for each in found]
+    assert names == ["strong", "strong at 0", "strong at 0.25", "strong at 1"]
+    assert [each.strength for each in found] == [0.75, 0, 0.25, None]
+    weights = [next(iter(each.loaded.network.parameters())) for each in found if each.loaded]
+    for weight, share in zip(weights, (0.75, 0, 0.25, 1), strict=True):
+        torch.testing.assert_close(weight, share * weights[3])
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("bicubic@0.5", "bicubic is a resampler and has no strength"),
+        ("strong@2", "between 0 and 1, not 2"),
+        ("strong@nan", "between 0 and 1"),
+        ("mild@0.5", "not for the model mild"),
+        ("strong@high", "no model is called 'strong@high'"),
+    ],
+)
+def test_a_strength_that_cannot_be_is_refused(name: str, words: str, partners: None) -> None:
+    """Out of range, of a network without a soft partner, of a resampler, or no number."""
+    with pytest.raises(UsageError, match=words):
+        load_candidates(["lanczos", name], CPU, warn=never)
+
+
+def test_a_file_may_have_an_at_in_its_name(tmp_path: Path, zero_checkpoint: Path) -> None:
+    """What exists is taken as it is called."""
+    path = tmp_path / "mine@2.safetensors"
+    shutil.copy(zero_checkpoint, path)
+    (candidate,) = load_candidates([str(path)], CPU, warn=never)
+    assert candidate.name == "mine@2.safetensors"
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
