@@ -48,6 +48,8 @@ class LossWeights:
     """Of the changes from frame to frame."""
     held: float = 0.0
     """Of what changes where the ground truth stands still."""
+    cleaning: float = 1.0
+    """Of the cleaned frames beside the downscaled ground truth; RealBasicVSR alone has them."""
 
 
 LOSSES: tuple[str, ...] = tuple(field.name for field in fields(LossWeights))
@@ -192,6 +194,13 @@ class FinetuneSettings:
         float,
         Option("Share of windows that are degraded only mildly.", panel=LEARNING, least=0, most=1),
     ] = 0.0
+    defocus: Annotated[
+        float,
+        Option(
+            "Share of windows whose truth is out of focus: soft backgrounds stay soft.",
+            panel=LEARNING, least=0, most=1,
+        ),
+    ] = 0.0  # fmt: skip
     judged: Annotated[
         int,
         Option(

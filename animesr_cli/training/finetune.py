@@ -420,6 +420,7 @@ def finetune(
             seed=settings.seed,
             degradation=degradation,
             operators=operators,
+            defocus=settings.defocus,
         )
         windows = fixed_windows(
             held,

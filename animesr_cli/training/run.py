@@ -188,7 +188,7 @@ class TrainingRun:
         }
         # The same in the file itself, which goes where the other may not.
         metadata = {"animesr": json.dumps(card)}
-        write_tensors(self.output / MODEL_FILE, trainer.average, metadata)
+        write_tensors(self.output / MODEL_FILE, trainer.result(), metadata)
         write_file(self.output / CARD_FILE, (json.dumps(card, indent=2) + "\n").encode())
 
     def keep_batch(self, batch: Batch) -> Path:

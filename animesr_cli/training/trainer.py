@@ -18,9 +18,11 @@ from typing import Final
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from animesr_cli.errors import UsageError
 from animesr_cli.model.network import Network
+from animesr_cli.model.realbasicvsr import RealBasicVSR
 from animesr_cli.settings import FinetuneSettings
 from animesr_cli.training.descent import LOSS, descend
 from animesr_cli.training.discriminator import (
@@ -49,6 +51,8 @@ JUDGE: Final = "discriminator."
 """What the discriminator's tensors in a state begin with."""
 LAST_SHARE: Final = 0.01
 """Of the learning rate, that schedule cosine ends with."""
+SPYNET: Final = "spynet"
+"""What the names of RealBasicVSR's optical flow have in common."""
 OF_TRUTH: Final = ("l1", "gradient")
 """The losses that a share of truth makes smaller: an anchor takes the other share."""
 
@@ -80,12 +84,22 @@ def freeze(network: nn.Module, words: Iterable[str]) -> None:
     for word in words:
         matching = [name for name in parameters if word in name]
         if not matching:
-            parts = sorted({name.split(".")[1] for name in parameters})
+            words_known = {part for name in parameters for part in name.split(".")[:-1]}
+            parts = sorted(part for part in words_known if not part.isdigit())
             raise UsageError(f"no parameter is called {word!r}", f"there are {', '.join(parts)}")
         for name in matching:
             parameters[name].requires_grad_(False)
     if not any(parameter.requires_grad for parameter in parameters.values()):
         raise UsageError("all parameters are frozen: nothing is left to train")
+
+
+def _enlarged(network: Network, lr: Tensor) -> tuple[Tensor, Tensor | None]:
+    """A clip's result, and the cleaned frames that it was made of where the network has any."""
+    if isinstance(network, RealBasicVSR):
+        cleaned = network.clean(lr)
+        return torch.stack([sr for sr, _ in network.steps(cleaned)], dim=1), cleaned
+    result: Tensor = network(lr)
+    return result, None
 
 
 class Trainer:
@@ -112,7 +126,9 @@ class Trainer:
             self.anchor = anchor.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
             self.anchor.requires_grad_(False)
         self.network = network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-        freeze(self.network, settings.freeze)
+        # The flow is not learned: a few clips would only spoil it.
+        flow = (SPYNET,) if isinstance(network, RealBasicVSR) else ()
+        freeze(self.network, (*settings.freeze, *flow))
         self.adam = _adam(self.network, settings, device)
         self.average = {n: p.detach().clone() for n, p in self.network.named_parameters()}
         self.iteration = 0
@@ -144,8 +160,12 @@ class Trainer:
         sharpened = settings.stage == "net" and settings.usm
         wanted = unsharp_mask(hr, settings.usm) if sharpened else hr
         with self._autocast():
-            sr = self.network(lr)
-        losses = self._clip_losses(sr, wanted) | self._anchor_losses(sr, lr, hr)
+            sr, cleaned = _enlarged(self.network, lr)
+        losses = self._clip_losses(sr, wanted) | self._anchor_losses(batch, sr, lr, hr)
+        if cleaned is not None and settings.weights.cleaning:
+            height, width = lr.shape[-2:]
+            small = functional.adaptive_avg_pool2d(wanted.flatten(0, 1), (height, width))
+            losses["cleaning"] = (cleaned - small.view(lr.shape)).abs().mean()
         seen = self._judged_frames(batch.iteration, sr.shape[1])
         pictures, real = sr[:, seen].flatten(0, 1), hr[:, seen].flatten(0, 1)
         if self.discriminator is not None:
@@ -191,17 +211,22 @@ class Trainer:
             losses["held"] = held_frame_loss(sr, wanted)
         return losses
 
-    def _anchor_losses(self, sr: Tensor, lr: Tensor, hr: Tensor) -> dict[str, Tensor]:
-        """How far the result is from what the anchor makes of these frames, and of clean ones."""
+    def _anchor_losses(self, batch: Batch, sr: Tensor, lr: Tensor, hr: Tensor) -> dict[str, Tensor]:
+        """How far the result is from what the anchor makes of these frames, and of clean ones.
+
+        A truth that is out of focus has no anchor: that would sharpen it.
+        """
         settings = self.settings
         losses: dict[str, Tensor] = {}
-        if self.anchor is None:
+        sharp = [n for n in range(len(lr)) if not (batch.windows and batch.windows[n].defocus_px)]
+        if self.anchor is None or not sharp:
             return losses
+        share = len(sharp) / len(lr)
         if settings.anchor_weight:
-            losses["anchor"] = anchor_loss(sr, self._anchor_of(lr))
+            losses["anchor"] = share * anchor_loss(sr[sharp], self._anchor_of(lr[sharp]))
         if settings.anchor_clean:
-            clean = downscaled(hr, *lr.shape[-2:])
-            losses["anchor_clean"] = anchor_loss(sr, self._anchor_of(clean))
+            clean = downscaled(hr[sharp], *lr.shape[-2:])
+            losses["anchor_clean"] = share * anchor_loss(sr[sharp], self._anchor_of(clean))
         return losses
 
     @torch.no_grad()
@@ -250,6 +275,10 @@ class Trainer:
         if self.discriminator is not None:
             tensors |= tensors_of("discriminator", self.discriminator, self.discriminator_adam)
         return tensors
+
+    def result(self) -> dict[str, Tensor]:
+        """What was learned, as a checkpoint: the averaged weights, and what is not trained."""
+        return {**self.network.state_dict(), **self.average}
 
     def restore(self, state: SavedState, path: Path) -> None:
         """Go on from what ``tensors`` gave.

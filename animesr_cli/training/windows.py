@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, count
 from typing import Final
 
@@ -28,6 +28,7 @@ from torch.nn import functional
 
 from animesr_cli.degradation.lbo import LoadedOperator
 from animesr_cli.degradation.operators import (
+    MILD,
     SCALE,
     DegradationPlan,
     DegradationSettings,
@@ -43,6 +44,10 @@ from animesr_cli.errors import InputError
 from animesr_cli.training.corpus import LISTED, Shot, Warn
 
 MAX_INTERVAL: Final = 3
+DEFOCUS_PX: Final = (1.5, 7.0)
+"""Sigma of a truth that is out of focus, in HR pixels."""
+MILD_DEFOCUS: Final = 0.75
+"""Share of such windows that are degraded mildly: softness must not look like a fault."""
 BATCHES_AHEAD: Final = 4
 """Batches that may be in the making while the network is trained with one."""
 
@@ -61,6 +66,8 @@ class Window:
     flip_y: bool
     transpose: bool
     plan: DegradationPlan
+    defocus_px: float = 0.0
+    """Sigma of the blur that the truth itself has; 0: none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,8 +140,10 @@ class WindowSampler:
         seed: int,
         degradation: DegradationSettings,
         operators: Sequence[LoadedOperator] = (),
+        defocus: float = 0.0,
     ) -> None:
         self.shots = tuple(shots)
+        self._defocus = defocus
         self._frames, self._side_px, self._seed = frames, side_px, seed
         self._degradation, self._operators = degradation, tuple(operators)
         self._ends = list(accumulate(shot.count - frames + 1 for shot in shots))
@@ -147,7 +156,7 @@ class WindowSampler:
         steps = max(self._frames - 1, 1)
         interval = rng.randint(1, max(min(MAX_INTERVAL, (shot.count - 1) // steps), 1))
         length = (self._frames - 1) * interval + 1
-        return Window(
+        window = Window(
             shot=index,
             first=rng.randint(0, shot.count - length),
             interval=interval,
@@ -159,6 +168,13 @@ class WindowSampler:
             transpose=rng.random() < 0.5,
             plan=sample_plan(rng, self._degradation, self._operators),
         )
+        # A generator of its own, so that the other windows are those of a run without defocus.
+        rng = random.Random(f"{self._seed}/{iteration}/{number}/defocus")
+        if rng.random() >= self._defocus:
+            return window
+        sigma_px, is_mild = rng.uniform(*DEFOCUS_PX), rng.random() < MILD_DEFOCUS
+        plan = sample_plan(rng, MILD) if is_mild else window.plan
+        return replace(window, defocus_px=sigma_px, plan=plan)
 
     def pictures(self, window: Window) -> Tensor:
         """(T, 3, H, W) uint8: the clean pixels of a window."""
@@ -169,7 +185,20 @@ class WindowSampler:
         clip = torch.stack([frame[:, rows, columns] for frame in frames])
         mirrored = {0: window.reverse, 2: window.flip_y, 3: window.flip_x}
         clip = clip.flip([axis for axis, on in mirrored.items() if on])
-        return clip.mT.contiguous() if window.transpose else clip
+        clip = clip.mT.contiguous() if window.transpose else clip
+        return out_of_focus(clip, window.defocus_px) if window.defocus_px else clip
+
+
+def out_of_focus(clip: Tensor, sigma_px: float) -> Tensor:
+    """(T, 3, H, W) uint8, blurred by a Gaussian that reaches three sigmas; borders are mirrored."""
+    reach = min(round(3 * sigma_px), min(clip.shape[-2:]) - 1)
+    steps = torch.arange(-reach, reach + 1, dtype=torch.float32)
+    kernel = torch.exp(-steps.square() / (2 * sigma_px**2))
+    kernel /= kernel.sum()
+    blurred = functional.pad(clip.float(), (reach,) * 4, mode="reflect").flatten(0, 1)[:, None]
+    for shape in ((1, 1, 1, -1), (1, 1, -1, 1)):
+        blurred = functional.conv2d(blurred, kernel.view(shape))
+    return blurred.view(clip.shape).round_().clamp_(0, 255).byte()
 
 
 def truth_of(hr: Tensor, scale: int) -> Tensor:

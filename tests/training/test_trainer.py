@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import random
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,15 +13,22 @@ import pytest
 import torch
 from torch import Tensor
 
+from animesr_cli.degradation.operators import sample_plan
 from animesr_cli.errors import UsageError, WeightsError
+from animesr_cli.model.checkpoint import load_checkpoint
+from animesr_cli.model.compact_msrb import CompactMSRB
 from animesr_cli.model.msrb import MSRB
+from animesr_cli.model.network import Network
+from animesr_cli.model.realbasicvsr import RealBasicVSR
+from animesr_cli.model.rrdb import RRDBNet
+from animesr_cli.model.srvgg import SRVGGNetCompact
 from animesr_cli.settings import LOSSES, FinetuneSettings, LossWeights
 from animesr_cli.training import discriminator
 from animesr_cli.training.descent import DivergedError
 from animesr_cli.training.losses import gradient_loss
-from animesr_cli.training.state import SavedState
+from animesr_cli.training.state import SavedState, write_tensors
 from animesr_cli.training.trainer import Trainer, learning_rate
-from animesr_cli.training.windows import Batch, downscaled
+from animesr_cli.training.windows import Batch, Window, downscaled
 
 CPU = torch.device("cpu")
 TINY = FinetuneSettings(patch=8, frames=2, batch=2, lr=1e-3, judged=0)
@@ -112,6 +121,72 @@ def test_the_anchor_holds() -> None:
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
 
 
+def test_what_is_out_of_focus_has_no_anchor() -> None:
+    """The anchor's loss is that of the other windows, by their share; without any there is none."""
+    trainer, batch = anchored(TINY), batch_of()
+    plan = sample_plan(random.Random(0))
+    soft = Window(
+        shot=0, first=0, interval=1, reverse=False, top=0, left=0, flip_x=False, flip_y=False,
+        transpose=False, plan=plan, defocus_px=3.0,
+    )  # fmt: skip
+    clear = replace(soft, defocus_px=0.0)
+    assert trainer.anchor is not None
+    with torch.no_grad():
+        sr, near = trainer.network(batch.lr), trainer.anchor(batch.lr).clamp(0, 1)
+    told = trainer.step(replace(batch, windows=(soft, clear)))
+    of_second = float((sr[1] - near[1]).abs().mean() + gradient_loss(sr[1], near[1]))
+    assert told["anchor"] == pytest.approx(of_second / 2, rel=1e-5)
+    assert "anchor" not in trainer.step(replace(batch, windows=(soft, soft)))
+
+
+NETWORKS: dict[str, Callable[[], Network]] = {
+    "CompactMSRB": lambda: CompactMSRB(4, 2, 3, (1, 1)),
+    "CompactMSRB x2": lambda: CompactMSRB(4, 2, 3, (1, 1), 2),
+    "SRVGGNetCompact": lambda: SRVGGNetCompact(4, 4, 2),
+    "SRVGGNetCompact x1": lambda: SRVGGNetCompact(1, 4, 2),
+    "RRDBNet": lambda: RRDBNet(4, 4, 1, 4),
+    "RRDBNet x2": lambda: RRDBNet(2, 4, 1, 4, 2),
+    "RealBasicVSR": lambda: RealBasicVSR(4, 1, 1),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_kind_of_network_learns(name: str, dtype: torch.dtype, tmp_path: Path) -> None:
+    """Recurrent or not, whatever the scale; what was learned is a checkpoint of its kind."""
+    torch.manual_seed(5)
+    trainer = Trainer(NETWORKS[name](), replace(TINY, usm=0.0), device=CPU, dtype=dtype)
+    losses = [trainer.step(batch_of()) for _ in range(8)]
+    assert losses[-1]["loss"] < losses[0]["loss"]
+    path = tmp_path / "learned.safetensors"
+    write_tensors(path, trainer.result(), {})
+    loaded = load_checkpoint(path)
+    assert loaded.network.architecture == name.split()[0]
+    assert loaded.network.config == trainer.network.config
+    with torch.no_grad():
+        sr, wanted = loaded.build()(batch_of().lr), trainer.upscale(batch_of().lr)
+    assert torch.allclose(sr, wanted.float(), atol=1e-5 if dtype == torch.float32 else 0.1)
+
+
+def test_realbasicvsr_learns_to_clean_and_keeps_its_flow() -> None:
+    """The cleaned frames have a loss of their own; the optical flow stays as it is."""
+    torch.manual_seed(5)
+    network = RealBasicVSR(4, 1, 1)
+    before = {n: p.clone() for n, p in network.named_parameters()}
+    settings = replace(TINY, usm=0.0, weights=LossWeights(cleaning=3.0))
+    trainer = Trainer(network, settings, device=CPU, dtype=torch.float32)
+    batch = batch_of()
+    with torch.no_grad():
+        cleaned = network.clean(batch.lr)
+    small = torch.nn.functional.avg_pool2d(batch.hr.flatten(0, 1), 4).view(batch.lr.shape)
+    told = trainer.step(batch)
+    assert told["cleaning"] == pytest.approx(float((cleaned - small).abs().mean()), rel=1e-4)
+    assert told["loss"] == pytest.approx(told["l1"] + 3 * told["cleaning"], rel=1e-4)
+    changed = {n for n, p in network.named_parameters() if not torch.equal(p, before[n])}
+    assert any(name.startswith("image_cleaning") for name in changed)
+    assert not any("spynet" in name for name in changed)
+
+
 def test_it_learns() -> None:
     """A batch that comes again and again costs less and less."""
     trainer, batch = trainer_of(), batch_of()
@@ -152,7 +227,7 @@ def test_long_gradients_are_cut() -> None:
     assert float(torch.nn.utils.get_total_norm(gradients)) == pytest.approx(1e-3, rel=1e-3)
 
 
-@pytest.mark.parametrize("name", [name for name in LOSSES if name != "l1"])
+@pytest.mark.parametrize("name", [n for n in LOSSES if n not in ("l1", "cleaning")])
 def test_each_loss_counts(name: str) -> None:
     """A weight brings its loss into the sum, times the weight; 0 leaves it out."""
     weights = LossWeights(**{loss: float(loss == "l1") for loss in LOSSES})

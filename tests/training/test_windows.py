@@ -35,10 +35,20 @@ def shots(tmp_path_factory: pytest.TempPathFactory) -> list[Shot]:
 
 
 def sampler_of(
-    shots: list[Shot], *, frames: int = 3, side_px: int = 32, seed: int = 0
+    shots: list[Shot],
+    *,
+    frames: int = 3,
+    side_px: int = 32,
+    seed: int = 0,
+    defocus: float = 0.0,
 ) -> WindowSampler:
     return WindowSampler(
-        shots, frames=frames, side_px=side_px, seed=seed, degradation=DegradationSettings()
+        shots,
+        frames=frames,
+        side_px=side_px,
+        seed=seed,
+        degradation=DegradationSettings(),
+        defocus=defocus,
     )
 
 
@@ -118,6 +128,23 @@ def test_pictures_are_those_of_the_window(
 
 
 # ---- batches -------------------------------------------------------------------------------------
+
+
+def test_a_share_of_windows_is_out_of_focus(shots: list[Shot]) -> None:
+    """Their truth is blurred and most are degraded mildly; all others are as they were."""
+    plain, some = sampler_of(shots), sampler_of(shots, defocus=0.3)
+    windows = [(plain.window(n, 0), some.window(n, 0)) for n in range(300)]
+    soft = [(before, after) for before, after in windows if after.defocus_px]
+    assert 60 < len(soft) < 120
+    assert all(before == after for before, after in windows if not after.defocus_px)
+    assert all(1.5 <= after.defocus_px <= 7 for _, after in soft)
+    mild = [after for _, after in soft if after.plan.crf <= 24 and after.plan.noise_sigma <= 1.5]
+    assert len(mild) > len(soft) / 2
+    before, after = soft[0]
+    sharp, blurred = (some.pictures(window).float() for window in (before, after))
+    assert blurred.shape == sharp.shape
+    assert blurred.diff(dim=-1).abs().mean() < 0.8 * sharp.diff(dim=-1).abs().mean()
+    assert blurred.mean() == pytest.approx(float(sharp.mean()), abs=6)
 
 
 def test_batches_do_not_depend_on_threads(shots: list[Shot]) -> None:
