@@ -19,16 +19,15 @@ import av
 from av.video.codeccontext import VideoCodecContext
 
 from animesr_cli.errors import InputError
+from animesr_cli.reading.ends import Ends
 from animesr_cli.reading.probe import (
     AVFMT_NOTIMESTAMPS,
     AVFMT_TS_DISCONT,
     DECODING_ERRORS,
-    MICROSECOND,
     VideoInfo,
     continuous,
     decoding_context,
     demux,
-    stream_duration,
 )
 from animesr_cli.text import shown
 from animesr_cli.video import containers
@@ -36,8 +35,6 @@ from animesr_cli.video.timestamps import ContinuousClock, LossTracker, ticks
 
 logger = logging.getLogger(__name__)
 
-TRUNCATION_TOLERANCE_SECONDS: Final = Fraction(1, 2)
-"""A video that ends earlier than this before its announced end was cut off."""
 SEEK_BACK_SECONDS: Final = (0, 1, 4, 16)
 """How much further back to seek when the key frame found lies behind the wanted time."""
 
@@ -185,7 +182,7 @@ class Decoder:
     ) -> Iterator[av.VideoFrame]:
         """Whatever the decoder makes of the packets; what it refuses is noted in ``losses``."""
         container, stream = self._container()
-        self.ends = ends = Ends(container, stream)
+        self.ends = ends = Ends(container, stream, self._path)
         for packet in self._packets(container, (stream,) if ends.video_alone else ()):
             ends.add(packet)
             if packet.stream_index != stream.index:
@@ -241,51 +238,3 @@ def _identity(path: Path) -> _Identity | None:
     except OSError:
         return None
     return _Identity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
-
-
-class Ends:
-    """Compares where a file ends with where it says that it ends.
-
-    The video stream's own announcement counts where there is one. The container's is that of its
-    longest stream, often a subtitle track that outlasts the picture, so it is compared with the
-    latest end of all streams. MPEG and raw streams announce nothing: FFmpeg looks at their end.
-    """
-
-    def __init__(self, container: av.container.InputContainer, stream: av.VideoStream) -> None:
-        self.reached = False
-        """Whether the file was read to its end."""
-        self.video_end = Fraction(0)
-        self.packets = 0
-        own = stream_duration(stream)
-        if container.format.name == "avi" and stream.time_base:
-            # A tick is a frame. FFmpeg shortens the duration of a cut file, but not its count.
-            own = max(own or Fraction(0), stream.frames * Fraction(stream.time_base)) or None
-        self.video_alone = own is not None
-        self._index = stream.index
-        self._latest_end = Fraction(0)
-        self._announced: Fraction | None = None
-        if container.format.flags & (AVFMT_NOTIMESTAMPS | AVFMT_TS_DISCONT):
-            self.video_alone = True
-        elif own is not None:
-            # What Matroska tells of a length is the time of the end.
-            begin = None if container.format.name.startswith("matroska") else stream.start_time
-            self._announced = own + (begin or 0) * Fraction(stream.time_base or 0)
-        elif container.duration:
-            self._announced = (container.duration + (container.start_time or 0)) * MICROSECOND
-
-    def add(self, packet: av.Packet[Any]) -> None:
-        time = packet.pts if packet.pts is not None else packet.dts
-        if time is None or not packet.time_base:
-            return
-        end = (time + (packet.duration or 0)) * Fraction(packet.time_base)
-        self._latest_end = max(self._latest_end, end)
-        if packet.stream_index == self._index:
-            self.packets += 1
-            self.video_end = max(self.video_end, end)
-
-    def missing_seconds(self) -> Fraction:
-        """How much of the announced video is not there; 0: nothing worth telling."""
-        if not self.reached or self._announced is None:
-            return Fraction(0)
-        missing = self._announced - (self.video_end if self.video_alone else self._latest_end)
-        return missing if missing > TRUNCATION_TOLERANCE_SECONDS else Fraction(0)

@@ -31,6 +31,10 @@ LOOKED_AT_FRAMES: Final = 100
 """How many pictures ``look`` takes; less than a second of decoding at the sizes of television."""
 TALLEST_INTERLACED: Final = 1088
 """No system has interlaced pictures of more lines."""
+LOWEST_INTERLACED: Final = 72
+"""And idet has too little to go by in fewer lines than this."""
+UNANIMOUS_SHARE: Final = 0.6
+"""Of all pictures, that must be combed alike to overrule a stream that says it is progressive."""
 FEWEST_JUDGED: Final = 8
 """Of pictures that move; a verdict on fewer would be chance."""
 INTERLACED_SHARE: Final = 0.15
@@ -91,7 +95,7 @@ def _same_kind(one: av.VideoFrame, other: av.VideoFrame) -> bool:
 # Looking -----------------------------------------------------------------------------------------
 
 
-def look(pictures: Iterable[av.VideoFrame]) -> Verdict:
+def look(pictures: Iterable[av.VideoFrame], *, says_progressive: bool = False) -> Verdict:
     """Judge by the first pictures of a video; only those like the very first are looked at."""
     found: list[av.VideoFrame] = []
     detector: _Filter | None = None
@@ -106,11 +110,17 @@ def look(pictures: Iterable[av.VideoFrame]) -> Verdict:
         found += detector.feed(picture)
     if detector is not None:
         found += detector.feed(None)
-    return judge([dict(picture.metadata) for picture in found])
+    marks = [dict(picture.metadata) for picture in found]
+    return judge(marks, says_progressive=says_progressive)
 
 
-def judge(marks: list[dict[str, str]]) -> Verdict:
-    """Judge by what idet wrote on each picture."""
+def judge(marks: list[dict[str, str]], *, says_progressive: bool = False) -> Verdict:
+    """Judge by what idet wrote on each picture.
+
+    Args:
+        says_progressive: the stream's own word. Fine vertical detail that pans looks like fields
+            to idet, so that word is only overruled by pictures that agree with one another.
+    """
     fields = Counter(mark.get("lavfi.idet.multiple.current_frame", "") for mark in marks)
     repeats = Counter(mark.get("lavfi.idet.repeated.current_frame", "") for mark in marks)
     combed = fields["tff"] + fields["bff"]
@@ -119,6 +129,8 @@ def judge(marks: list[dict[str, str]]) -> Verdict:
         return Verdict(frames=len(marks))
     fewest, most = (share * len(marks) for share in REPEATED_SHARES)
     telecined = all(fewest <= repeats[field] <= most for field in ("top", "bottom"))
+    if says_progressive and not telecined and not _is_unanimous(marks):
+        return Verdict(frames=len(marks))
     return Verdict(
         kind="telecined" if telecined else "interlaced",
         frames=len(marks),
@@ -126,15 +138,25 @@ def judge(marks: list[dict[str, str]]) -> Verdict:
     )
 
 
+def _is_unanimous(marks: list[dict[str, str]]) -> bool:
+    """Whether most pictures, each looked at by itself, are combed in the same order."""
+    alone = Counter(mark.get("lavfi.idet.single.current_frame", "") for mark in marks)
+    most, fewest = max(alone["tff"], alone["bff"]), min(alone["tff"], alone["bff"])
+    return most >= UNANIMOUS_SHARE * len(marks) and fewest <= (1 - UNANIMOUS_SHARE) * most
+
+
 def look_into(info: VideoInfo, start: Fraction | None = None) -> Verdict:
     """Look at the first pictures of a file, or at those from ``start`` on, in seconds."""
     if info.height > TALLEST_INTERLACED or not can_be_filtered(info.pix_fmt):
+        return Verdict()
+    if info.progressive and info.height < LOWEST_INTERLACED:
         return Verdict()
     decoder = Decoder(info.path, info)
     begin = None if start is None else ticks(start + info.clock_start, info.time_base)
     try:
         decoded = itertools.islice(decoder.pictures(begin), LOOKED_AT_FRAMES)
-        return look(each.picture for each in decoded)
+        pictures = (each.picture for each in decoded)
+        return look(pictures, says_progressive=info.progressive)
     finally:
         decoder.close()
 

@@ -46,6 +46,7 @@ MICROSECOND: Final = Fraction(1, 1_000_000)
 AVFMT_NOTIMESTAMPS: Final = 0x0080
 AVFMT_TS_DISCONT: Final = 0x0200
 
+PROGRESSIVE_FIELD_ORDER: Final = 1
 INTERLACED_FIELD_ORDERS: Final = (2, 3, 4, 5)
 """AVFieldOrder: top first, bottom first, and the two mixed ones."""
 CODEC_SITINGS: Final = {"mjpeg": 2, "webp": 2, "mpeg1video": 2, "theora": 2, "vp3": 2, "dvvideo": 3}
@@ -131,6 +132,8 @@ class VideoInfo:
     captions: bool = False
     """The first picture carries captions of television."""
     interlaced: bool
+    progressive: bool = False
+    """The stream says that it is not interlaced; neither: it says nothing."""
     streams: tuple[StreamInfo, ...]
     chapters: int
     size_bytes: int
@@ -232,6 +235,11 @@ def _first_picture(
                 return frame
         except DECODING_ERRORS as error:
             logger.info("a packet cannot be decoded: %s", error)
+    if codec_name(stream) == "webp" and containers.is_animated_webp(path):
+        raise InputError(
+            f"{shown(path)} is an animated WebP, which FFmpeg cannot decode",
+            "make images of it first, for example with ImageMagick: magick IN.webp %03d.png",
+        )
     size = f"{stream.width}x{stream.height} {codec_name(stream)}"
     raise InputError(
         f"{shown(path)}: no picture of its video stream ({size}) can be decoded; "
@@ -340,6 +348,7 @@ def _describe(
         captions=side_data.get("A53_CC") is not None,
         interlaced=frame.interlaced_frame
         or stream.codec_context.field_order in INTERLACED_FIELD_ORDERS,
+        progressive=stream.codec_context.field_order == PROGRESSIVE_FIELD_ORDER,
         streams=tuple(describe_streams(container)),
         chapters=len(container.chapters()),
         size_bytes=path.stat().st_size,

@@ -175,6 +175,13 @@ _HINTS: Final = {
 }
 
 
+def is_animated_webp(path: Path) -> bool:
+    """Whether the extended header of a WebP file announces an animation (RFC 9649, 2.7.1)."""
+    with path.open("rb") as file:
+        head = file.read(21)
+    return head[8:16] == b"WEBPVP8X" and bool(head[20:] and head[20] & 2)
+
+
 def describe_content(path: Path) -> tuple[str, str | None]:
     """What a file that is no video seems to be, and what to do about it."""
     size = path.stat().st_size

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import media
 from animesr_cli.reading.decoder import Decoded
-from animesr_cli.reading.deinterlace import Deinterlacer, look
+from animesr_cli.reading.deinterlace import Deinterlacer, judge, look
 from command import Outcome, animesr
 
 WIDTH, HEIGHT = 128, 96
@@ -157,6 +157,61 @@ def upscaled(
 def shown(path: Path) -> list[av.VideoFrame]:
     with av.open(str(path)) as container:
         return list(container.decode(video=0))
+
+
+def panned(index: int) -> Gray:
+    """Fine detail that pans downward: its lines look like fields to idet."""
+    noise = np.random.default_rng(1).integers(0, 2, (400, WIDTH)).astype(float)
+    soft = np.mean([np.roll(noise, (i, j), (0, 1)) for i in range(4) for j in range(4)], axis=0)
+    picture: Gray = (40 + 170 * soft[2 * index : 2 * index + HEIGHT // 2]).astype(np.uint8)
+    return picture
+
+
+def test_a_tiny_progressive_video_that_pans_is_no_interlaced_one(
+    tmp_path: Path, zero_checkpoint: Path
+) -> None:
+    """Where the stream says progressive, a few lines of moving detail do not overrule it."""
+    source = media.write_video(
+        tmp_path / "in.mkv", rate=25, width=WIDTH, height=HEIGHT // 2, exact=True,
+        pictures=[half(panned(index), index) for index in range(40)],
+    )  # fmt: skip
+    outcome = animesr("upscale", source, tmp_path / "out.mkv", "-n", zero_checkpoint, "-s", "1")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert "warning" not in outcome.stderr
+
+
+def half(luma: Gray, index: int) -> av.VideoFrame:
+    picture = media.picture(index, WIDTH, HEIGHT // 2)
+    for number in range(3):
+        samples = media.plane_samples(picture, number)
+        samples[:] = luma if number == 0 else 128
+    return picture
+
+
+def marks(*single: str) -> list[dict[str, str]]:
+    """What idet writes where its history makes all of them top field first."""
+    return [
+        {
+            "lavfi.idet.multiple.current_frame": "tff",
+            "lavfi.idet.single.current_frame": each,
+            "lavfi.idet.repeated.current_frame": "neither",
+        }
+        for each in single
+    ]
+
+
+@pytest.mark.parametrize(
+    ("single", "kind"),
+    [
+        (["tff"] * 30 + ["undetermined"] * 10, "interlaced"),
+        (["undetermined"] * 38 + ["tff", "bff"], "progressive"),
+        (["tff", "bff"] * 20, "progressive"),
+    ],
+)
+def test_a_progressive_stream_is_overruled_by_agreement_alone(single: list[str], kind: str) -> None:
+    """Most of its pictures are combed in one and the same order, or its word counts."""
+    assert judge(marks(*single), says_progressive=True).kind == kind
+    assert judge(marks(*single)).kind == "interlaced"
 
 
 @pytest.mark.parametrize(
