@@ -24,7 +24,7 @@ from animesr_cli.settings.option import declared, read
 from animesr_cli.text import shown
 from animesr_cli.upscaling.events import Observer, Progress, UpscaleResult
 from animesr_cli.upscaling.one_piece import OnePiece
-from animesr_cli.upscaling.plan import LoadedNetwork, Plan, make_plan
+from animesr_cli.upscaling.plan import LoadedNetwork, Plan, make_plan, with_scale
 from animesr_cli.upscaling.targets import default_output, images_of
 from animesr_cli.writing.concat import segment_format
 
@@ -102,6 +102,7 @@ def run(
         observer.on_warning(message)
 
     check_long_settings(settings)
+    settings, loaded = with_scale(settings, loaded, warn=warn)
     if (finished := finished_before(source, output, settings)) is not None:
         return finished
     plan = make_plan(source, output, settings, warn=warn, loaded=loaded)

@@ -35,7 +35,7 @@ from animesr_cli.errors import (
 from animesr_cli.settings import UpscaleSettings, check_settings
 from animesr_cli.text import shown
 from animesr_cli.upscaling.events import Observer, UpscaleResult
-from animesr_cli.upscaling.plan import LoadedNetwork, Plan, ready_network
+from animesr_cli.upscaling.plan import LoadedNetwork, Plan, ready_network, with_scale
 
 log = logging.getLogger(__name__)
 
@@ -207,13 +207,19 @@ def _failed_folders(batch: Batch) -> list[Outcome]:
 class _Work:
     """A batch on its way; ``outcomes`` are right whenever it is stopped."""
 
-    def __init__(self, batch: Batch, settings: UpscaleSettings, observer: BatchObserver) -> None:
+    def __init__(
+        self,
+        batch: Batch,
+        settings: UpscaleSettings,
+        observer: BatchObserver,
+        loaded: LoadedNetwork | None,
+    ) -> None:
         self.batch = batch
         self.settings = settings
         self.observer = observer
         self.outcomes: list[Outcome] = []
         self.warnings: list[str] = []
-        self._loaded: LoadedNetwork | None = None
+        self._loaded = loaded
 
     def _warn(self, message: str) -> None:
         self.warnings.append(message)
@@ -312,9 +318,10 @@ def run_batch(
     if settings.fps is not None:
         what = f"{shown(inputs)} is a folder with" if isinstance(inputs, Path) else "these are"
         raise UsageError(f"--fps is for images, and {what} videos", "leave it out")
-    batch = found(inputs, output, settings)
     observer = observer or BatchObserver()
-    work = _Work(batch, settings, observer)
+    settings, loaded = with_scale(settings, None, warn=observer.on_warning)
+    batch = found(inputs, output, settings)
+    work = _Work(batch, settings, observer, loaded)
     observer.on_batch(batch)
     stopped = None
     try:

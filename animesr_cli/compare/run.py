@@ -91,6 +91,8 @@ def _plan_video(
     """What the split-screen clip will be: the chosen part, else ten seconds from ``first`` on."""
     if settings.start is None and settings.end is None:
         settings = replace(settings, start=first, end=first + VIDEO_SECONDS)
+    if not settings.sized:  # as the pictures, whatever the network's own scale is
+        settings = replace(settings, scale=settings.factor)
     network = next((each.loaded for each in comparison.candidates if each.loaded), None)
     source = comparison.clip.info.path
     return make_plan(source, video, settings, warn=comparison.warn, loaded=network)

@@ -49,7 +49,7 @@ class UpscaleSettings:
         float | None,
         Option(
             "Factor on width and height.",
-            "-s", panel=PICTURE, above=0, least=0.01, most=100, default_title="4",
+            "-s", panel=PICTURE, above=0, least=0.01, most=100, default_title="the network's, 4 for most",
         ),
     ] = None  # fmt: skip
     width: Annotated[
@@ -204,7 +204,7 @@ class UpscaleSettings:
 
     @property
     def factor(self) -> float:
-        """``scale``, or its default."""
+        """``scale``; where none was settled, that of most networks."""
         return float(NETWORK_SCALE) if self.scale is None else self.scale
 
     @property

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from animesr_cli.errors import DiskFullError, UsageError
-from animesr_cli.model.checkpoint import LoadedCheckpoint, load_checkpoint
+from animesr_cli.model.checkpoint import LoadedCheckpoint, known_scale, load_checkpoint
 from animesr_cli.model.devices import Compute, choose_compute
 from animesr_cli.model.engine import choose_tile, seconds_per_pixel
 from animesr_cli.model.network import Network
@@ -79,6 +79,22 @@ def ready_network(settings: UpscaleSettings, *, warn: Callable[[str], None]) -> 
     compute = choose_compute(*wish)
     checkpoint = load_checkpoint(settings.model, strength=settings.strength, warn=warn)
     return LoadedNetwork(checkpoint, checkpoint.build(), compute)
+
+
+def with_scale(
+    settings: UpscaleSettings, loaded: LoadedNetwork | None, *, warn: Callable[[str], None]
+) -> tuple[UpscaleSettings, LoadedNetwork | None]:
+    """Settings whose scale is the network's own, where no size was asked for.
+
+    The catalogue tells it without a download; a file has to be read, and is handed back then.
+    """
+    if settings.sized or settings.scale is not None:
+        return settings, loaded
+    scale = loaded.network.scale if loaded else known_scale(settings.model)
+    if scale is None:
+        loaded = ready_network(settings, warn=warn)
+        scale = loaded.network.scale
+    return replace(settings, scale=float(scale)), loaded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,6 +241,7 @@ def make_plan(
     ``loaded`` is what ``ready_network`` gave for the same settings; None: it is loaded here.
     """
     check_settings(settings)
+    settings, loaded = with_scale(settings, loaded, warn=warn)
     sequence = images_of(source)
     target = choose_target(source, sequence, output, settings)
     is_file = sequence is None and source != PIPE
