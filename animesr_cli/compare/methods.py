@@ -19,8 +19,8 @@ from torch import Tensor
 
 from animesr_cli.errors import UsageError
 from animesr_cli.model.catalogue import named
+from animesr_cli.model.clip_engine import WINDOWS, open_engine, run_frames
 from animesr_cli.model.devices import choose_compute
-from animesr_cli.model.engine import Engine, upscale_frames
 from animesr_cli.model.resample import RESAMPLERS, enlarge, resample
 from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.probe import VideoInfo
@@ -87,11 +87,11 @@ class Candidate:
             for frame, picture, _ in rgb:
                 yield frame, enlarge(picture, *size, self.name)
             return
-        engine = Engine(
+        engine = open_engine(
             self.loaded.network, source.height, source.width, self.loaded.compute,
-            tile=tile, warn=warn,
+            tile=tile, window=WINDOWS[1], warn=warn,
         )  # fmt: skip
-        for frame, picture in upscale_frames(engine, rgb):
+        for frame, picture in run_frames(engine, rgb):
             yield frame, resample(picture, *size)
 
     def _rgb(self, frame: Frame, source: VideoInfo) -> Tensor:

@@ -29,6 +29,7 @@ from animesr_cli.jobs.range_reader import RUN_IN_FRAMES, RangeReader
 from animesr_cli.jobs.records import Record, read_record, state_name, write_record
 from animesr_cli.jobs.recurrent_state import read_state, state_bytes
 from animesr_cli.jobs.segment_file import Made, SegmentFile
+from animesr_cli.model.clip_engine import lookahead_of
 from animesr_cli.model.devices import choose_compute
 from animesr_cli.model.network import Carried
 from animesr_cli.reading.frame import Frame
@@ -199,6 +200,8 @@ class SegmentWork:
 
     def _state(self, piece: Piece, segment: Segment) -> Carried | None:
         """What was carried into a segment, if it was kept and is whole."""
+        if not self._plan.network.recurrent:
+            return ()
         index = piece.unit.segments.index(segment)
         before = self._record(piece, piece.unit.segments[index - 1]) if index else None
         if before is None or before.state is None or not before.state.is_in(self._folder):
@@ -242,7 +245,9 @@ class SegmentWork:
     def _frames(self, piece: Piece, stretch: Stretch) -> Iterator[tuple[Frame, bool]]:
         """Frames of a stretch, and neighbours that its window reaches; whether each is a cut."""
         first = stretch.first - stretch.segments[0].continues
-        end = stretch.end + self._goes_on(piece, stretch.segments[-1])
+        end = stretch.end
+        if self._goes_on(piece, stretch.segments[-1]):
+            end = min(end + lookahead_of(self._plan.network), piece.unit.end)
         rows = piece.rows[: end - piece.rows_first]
         numbers = range(first, end)
         cuts = set(piece.unit.cuts)
@@ -270,7 +275,7 @@ class SegmentWork:
         with explained(self._folder):
             stored, reorder = file.finish()
             state = None
-            if self._goes_on(piece, segment):
+            if self._goes_on(piece, segment) and border.state:
                 path = self._folder / state_name(segment.end)
                 write_file(path, state_bytes(border.state))
                 state = StoredFile.of(path)

@@ -32,8 +32,8 @@ from animesr_cli.errors import InputError
 from animesr_cli.lbo.excerpts import Excerpt, read_excerpts
 from animesr_cli.metrics.scoring import sobel
 from animesr_cli.model.checkpoint import LoadedCheckpoint, load_checkpoint
+from animesr_cli.model.clip_engine import open_engine, run_frames
 from animesr_cli.model.devices import Compute, choose_compute
-from animesr_cli.model.engine import Engine, upscale_frames
 from animesr_cli.model.network import Network
 from animesr_cli.model.resample import resample
 from animesr_cli.model.tiles import Region
@@ -78,8 +78,10 @@ class PseudoHr:
         height, width = frames.shape[-2:]
         rows, columns = rescaled_size(height, width, factor)
         small = resized(frames, rows, columns).to(self.compute.device)
-        engine = Engine(self.network, rows, columns, self.compute, warn=self.warn)
-        results = upscale_frames(engine, ((None, frame, False) for frame in small))
+        engine = open_engine(
+            self.network, rows, columns, self.compute, tile=0, window=len(frames), warn=self.warn
+        )
+        results = run_frames(engine, ((None, frame, False) for frame in small))
         size = HR_SCALE * height, HR_SCALE * width
         return torch.cat([resized(result[None], *size).cpu() for _, result in results])
 

@@ -49,7 +49,8 @@ class UpscaleSettings:
         float | None,
         Option(
             "Factor on width and height.",
-            "-s", panel=PICTURE, above=0, least=0.01, most=100, default_title="the network's, 4 for most",
+            "-s", panel=PICTURE, above=0, least=0.01, most=100,
+            default_title="the network's, 4 for most",
         ),
     ] = None  # fmt: skip
     width: Annotated[

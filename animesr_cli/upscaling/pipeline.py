@@ -17,7 +17,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from animesr_cli.model.engine import Engine, upscale_frames
+from animesr_cli.model.clip_engine import open_engine, run_frames
 from animesr_cli.model.network import Carried
 from animesr_cli.model.resample import resample
 from animesr_cli.reading.frame import Frame
@@ -98,19 +98,19 @@ class FrameUpscaler:
         self.clock = clock
         self.warn = warn
         self.cuts = 0
-        self.engine = Engine(
+        self.engine = open_engine(
             plan.network, plan.source.height, plan.source.width, plan.compute,
-            tile=plan.tile, warn=warn,
+            tile=plan.tile, window=plan.settings.segment_frames, warn=warn,
         )  # fmt: skip
         self._transparent = False  # and that was said
 
     def pictures(
         self, decoded: Iterable[tuple[Frame, bool]], before: Frame | None = None
     ) -> Iterator[Picture]:
-        """Of frames, each with whether it begins a shot; ``before`` as in ``upscale_frames``."""
+        """Of frames, each with whether it begins a shot; ``before`` as in ``run_frames``."""
         output = self.plan.format
         earlier = None if before is None else self._rgb(before)
-        for frame, sr in upscale_frames(self.engine, self._with_rgb(decoded), earlier):
+        for frame, sr in run_frames(self.engine, self._with_rgb(decoded), earlier):
             self.clock.seconds["network"] = self.engine.busy_seconds
             with self.clock("colour"):
                 planes = from_rgb(resample(sr, output.height, output.width), output.colour)

@@ -15,9 +15,11 @@ from typing import Final
 
 from animesr_cli.errors import DiskFullError, UsageError
 from animesr_cli.model.checkpoint import LoadedCheckpoint, known_scale, load_checkpoint
+from animesr_cli.model.clip_engine import choose_window
 from animesr_cli.model.devices import Compute, choose_compute
 from animesr_cli.model.engine import choose_tile, seconds_per_pixel
 from animesr_cli.model.network import Network
+from animesr_cli.model.realbasicvsr import RealBasicVSR
 from animesr_cli.reading.deinterlace import Deinterlacer, Verdict, interlacing_remark, look_into
 from animesr_cli.reading.image_reader import ImageSequence
 from animesr_cli.reading.probe import VideoInfo
@@ -228,6 +230,24 @@ def choose_deinterlacer(
     return Deinterlacer(flagged=source.interlaced, top_first=verdict.top_first)
 
 
+def _fitted(
+    info: VideoInfo, settings: UpscaleSettings, loaded: LoadedNetwork, warn: Callable[[str], None]
+) -> tuple[int, UpscaleSettings]:
+    """The tile that fits memory, and settings whose segments are no longer than a window that does.
+
+    A network that looks into the future takes whole frames of a whole window at once.
+    """
+    net, compute = loaded.network, loaded.compute
+    if not isinstance(net, RealBasicVSR):
+        if settings.tile or settings.cluster is not None:  # whose machines choose for themselves
+            return settings.tile, settings
+        return choose_tile(info.height, info.width, net, compute), settings
+    if settings.tile:
+        warn(f"--tile is not for {net.architecture}, which takes whole frames")
+    window = choose_window(info.height, info.width, net, compute, settings.segment_frames)
+    return max(info.height, info.width), replace(settings, segment_frames=window)
+
+
 def make_plan(
     source: Path,
     output: Path | None,
@@ -255,9 +275,7 @@ def make_plan(
         check_opens(encoding, width, height)
     loaded = loaded or ready_network(settings, warn=warn)
     checkpoint, compute = loaded.checkpoint, loaded.compute
-    tile = 0  # of a cluster: its machines choose, each by its own memory
-    if settings.cluster is None:
-        tile = choose_tile(info.height, info.width, loaded.network, compute)
+    tile, settings = _fitted(info, settings, loaded, warn)
     frames = expected_frames(info, settings)
     free = None if target.folder is None else shutil.disk_usage(target.folder).free
     if free is not None:
@@ -289,7 +307,7 @@ def make_plan(
         checkpoint=checkpoint,
         network=loaded.network,
         compute=compute,
-        tile=settings.tile or tile,
+        tile=tile,
         format=OutputFormat(
             width=width,
             height=height,

@@ -1,0 +1,232 @@
+"""Inference of a network that looks into the future: RealBasicVSR, a shot at a time.
+
+A frame's result is made of all frames before it and all behind it, so a shot is read to its end
+before its first frame comes out. A shot that is longer than memory allows is computed in windows,
+counted from its first frame:
+
+- What goes *forward* (features, and the cleaned frame before) is carried from window to window:
+  forwards, a shot is computed as if there were no windows.
+- What goes *backward* begins anew, some frames behind the end of each window (``LOOKAHEAD``), which
+  are read, cleaned and propagated, and computed once more by the window that they belong to.
+- Nothing crosses a cut: a shot's last window sees to its end and no further.
+- How often frames are cleaned is decided for each window with the frames that it sees.
+
+So a run that stops at the end of a window goes on from there with the same bits.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, TypeVar
+
+import torch
+from torch import Tensor
+
+from animesr_cli.errors import DeviceError
+from animesr_cli.model.devices import Compute
+from animesr_cli.model.engine import FREE_MEMORY_SHARE, Engine, upscale_frames
+from animesr_cli.model.memory import free_memory, is_out_of_memory
+from animesr_cli.model.network import Carried, Network
+from animesr_cli.model.realbasicvsr import Passed, RealBasicVSR
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+LOOKAHEAD: Final = 10
+"""Frames behind a window that its last frames know; what they add falls off with their distance."""
+WINDOWS: Final = (60, 30, 15, 8, 4, 2, 1)
+"""Frames of a window, the largest that fits: few choices, so that another run makes the same."""
+
+
+def lookahead_of(net: Network) -> int:
+    """Frames of the same shot that must be there before a frame can be computed."""
+    return LOOKAHEAD if isinstance(net, RealBasicVSR) else net.radius
+
+
+def choose_window(height: int, width: int, net: RealBasicVSR, compute: Compute, most: int) -> int:
+    """Frames of a shot that are computed together: as many as fit free memory, at most ``most``.
+
+    Raises DeviceError where not even one fits.
+    """
+    most = min(most, WINDOWS[0])
+    free = free_memory(compute.device)
+    if free is None:
+        return min(most, 15)
+    # Each frame's input, cleaned twice over, and its features; and one step at a time.
+    half = compute.dtype != torch.float32
+    kept = 3 * 12 + int(net.config["mid_channels"]) * (2 if half else 4)
+    pixels = height * width
+    budget = free * FREE_MEMORY_SHARE - pixels * net.bytes_per_pixel(compute.dtype)
+    for window in (most, *(frames for frames in WINDOWS if frames < most)):
+        if (window + LOOKAHEAD) * kept * pixels <= budget:
+            return window
+    needed = pixels * (net.bytes_per_pixel(compute.dtype) + (1 + LOOKAHEAD) * kept)
+    share = (free * FREE_MEMORY_SHARE / needed) ** 0.5
+    raise DeviceError(
+        f"frames of {width}x{height} need about {needed / 1e9:.0f} GB on {compute.device} with "
+        f"{net.architecture}, and {free / 1e9:.0f} GB are free",
+        f"frames of about {int(width * share)}x{int(height * share)} would fit; other networks can "
+        "compute frames in tiles",
+    )
+
+
+class ClipEngine:
+    """One clip's frames through RealBasicVSR; the same from outside as ``Engine``.
+
+    Args:
+        net: the network with fp32 weights; it is copied, converted and moved, never changed.
+        height, width: of the frames that will come, in pixels.
+        compute: device and precision.
+        window: frames of a shot that are computed together.
+        warn: receives one sentence when the engine had to change its ways.
+    """
+
+    def __init__(
+        self,
+        net: RealBasicVSR,
+        height: int,
+        width: int,
+        compute: Compute,
+        *,
+        window: int,
+        warn: Callable[[str], None] = log.warning,
+    ) -> None:
+        self.compute = compute
+        self.window = window
+        self.tile = max(height, width)
+        """The whole frame: flows reach as far as things move."""
+        self.busy_seconds = 0.0
+        self._master = net
+        self._net = self._converted(compute.dtype)
+        self._frame = torch.zeros(1, 3, height, width)
+        self._warn = warn
+        self._carried: Passed
+        self.reset()
+
+    def _converted(self, dtype: torch.dtype) -> RealBasicVSR:
+        net = copy.deepcopy(self._master).to(self.compute.device, dtype)
+        if dtype != torch.float32:
+            net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return net.requires_grad_(False).eval()
+
+    def reset(self) -> None:
+        """Forget the shot."""
+        self._carried = self._net.initial(self._frame.to(self.compute.device))
+
+    @property
+    def carried(self) -> Carried:
+        """What the next frame of the shot will be given; nothing changes it afterwards."""
+        return self._carried
+
+    def carry(self, carried: Carried) -> None:
+        """Go on from there; raises ValueError where it is of another number or size."""
+        for ours, theirs in zip(self._carried, carried, strict=True):
+            if ours.shape != theirs.shape:
+                raise ValueError(f"{tuple(theirs.shape)} does not fit {tuple(ours.shape)}")
+        self._carried = Passed(*(each.to(self.compute.device) for each in carried))
+
+    def upscale_frames(
+        self, frames: Iterable[tuple[T, Tensor, bool]]
+    ) -> Iterator[tuple[T, Tensor]]:
+        """Run (anything, its RGB, whether it begins a shot) through the network, in order."""
+        shot: list[tuple[T, Tensor]] = []
+        for item, frame, cut in frames:
+            if cut:
+                yield from self._rest(shot)
+                shot = []
+                self.reset()
+            shot.append((item, frame))
+            if len(shot) == self.window + LOOKAHEAD:
+                yield from self._computed(shot, self.window)
+                del shot[: self.window]
+        yield from self._rest(shot)
+
+    def _rest(self, shot: list[tuple[T, Tensor]]) -> Iterator[tuple[T, Tensor]]:
+        """What is left of a shot whose end is known."""
+        for first in range(0, len(shot), self.window):
+            behind = shot[first : first + self.window + LOOKAHEAD]
+            yield from self._computed(behind, min(self.window, len(behind)))
+
+    def _computed(self, shot: list[tuple[T, Tensor]], wanted: int) -> Iterator[tuple[T, Tensor]]:
+        """The first frames of a part of a shot, with what they are to know of those behind them."""
+        clip = torch.stack([frame for _, frame in shot])[None]
+        results = self._results(self._net, clip, wanted)
+        begun = self._carried
+        for index in range(wanted):
+            start = time.perf_counter()
+            sr, passed = self._next(results)
+            if not bool(torch.isfinite(sr.sum() + passed.feature.sum(dtype=torch.float32))):
+                self._check_precision()
+                results = self._results(self._converted(torch.float32), clip, wanted, begun)
+                for _ in range(index + 1):
+                    sr, passed = self._next(results)
+                if not bool(torch.isfinite(sr.sum())):
+                    raise DeviceError(
+                        "the network gave NaN or infinity, in fp32 too",
+                        "the checkpoint may be damaged: `animesr models` shows where it is",
+                    )
+            self._carried = Passed(passed.feature.to(self._net.dtype), passed.cleaned)
+            self.busy_seconds += time.perf_counter() - start
+            yield shot[index][0], sr[0]
+
+    def _results(
+        self, net: RealBasicVSR, clip: Tensor, wanted: int, before: Passed | None = None
+    ) -> Iterator[tuple[Tensor, Passed]]:
+        before = before or self._carried
+        before = Passed(before.feature.to(net.dtype), before.cleaned)
+        yield from net.steps(net.clean(clip), before, wanted)
+
+    @torch.inference_mode()  # for the body of the generator, which runs here
+    def _next(self, results: Iterator[tuple[Tensor, Passed]]) -> tuple[Tensor, Passed]:
+        try:
+            return next(results)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise DeviceError(
+                f"out of memory on {self.compute.device} with {self.window} frames at a time",
+                f"--segment-frames {max(self.window // 2, 1)} takes fewer; other networks can "
+                "compute frames in tiles",
+            ) from error
+
+    def _check_precision(self) -> None:
+        if self.compute.dtype == torch.float32:
+            raise DeviceError(
+                "the network gave NaN or infinity",
+                "the checkpoint may be damaged: `animesr models` shows where it is",
+            )
+        self._warn(
+            f"frames came out as NaN or infinity in {self.compute.precision} and were computed "
+            "again in fp32"
+        )
+
+
+def open_engine(
+    net: Network,
+    height: int,
+    width: int,
+    compute: Compute,
+    *,
+    tile: int,
+    window: int,
+    warn: Callable[[str], None],
+) -> Engine | ClipEngine:
+    """The engine that a network needs; ``tile`` and ``window`` are of one kind each."""
+    if isinstance(net, RealBasicVSR):
+        return ClipEngine(net, height, width, compute, window=window, warn=warn)
+    return Engine(net, height, width, compute, tile=tile, warn=warn)
+
+
+def run_frames(
+    engine: Engine | ClipEngine,
+    frames: Iterable[tuple[T, Tensor, bool]],
+    before: Tensor | None = None,
+) -> Iterator[tuple[T, Tensor]]:
+    """``upscale_frames`` of whichever engine; what lies ``before`` is in what it carries."""
+    if isinstance(engine, ClipEngine):
+        return engine.upscale_frames(frames)
+    return upscale_frames(engine, frames, before)
