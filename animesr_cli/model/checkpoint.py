@@ -224,7 +224,7 @@ def _read(
 
 def known_scale(model: str) -> int | None:
     """What a model of the catalogue multiplies width and height by; None: only its file tells."""
-    return next((row.scale for row in CATALOGUE if row.name == model), None)
+    return next((row.scale for row in catalogue.CATALOGUE if row.name == model), None)
 
 
 def load_network(

@@ -100,7 +100,7 @@ class FrameUpscaler:
         self.cuts = 0
         self.engine = open_engine(
             plan.network, plan.source.height, plan.source.width, plan.compute,
-            tile=plan.tile, window=plan.settings.segment_frames, warn=warn,
+            tile=plan.tile, window=plan.segment_frames, warn=warn,
         )  # fmt: skip
         self._transparent = False  # and that was said
 

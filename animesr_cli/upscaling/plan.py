@@ -15,7 +15,7 @@ from typing import Final
 
 from animesr_cli.errors import DiskFullError, UsageError
 from animesr_cli.model.checkpoint import LoadedCheckpoint, known_scale, load_checkpoint
-from animesr_cli.model.clip_engine import choose_window
+from animesr_cli.model.clip_engine import WINDOWS, choose_window
 from animesr_cli.model.devices import Compute, choose_compute
 from animesr_cli.model.engine import choose_tile, seconds_per_pixel
 from animesr_cli.model.network import Network
@@ -26,6 +26,7 @@ from animesr_cli.reading.probe import VideoInfo
 from animesr_cli.reading.y4m import OUTPUT_FORMATS, PIPE, signalled
 from animesr_cli.settings import UpscaleSettings, check_settings
 from animesr_cli.text import format_bytes
+from animesr_cli.settings.limits import MAX_COUNT
 from animesr_cli.upscaling.chunk_size import segment_frames
 from animesr_cli.upscaling.output_size import output_size, size_notes
 from animesr_cli.upscaling.targets import Target, choose_target, images_of, look_at, losses, remarks
@@ -232,20 +233,21 @@ def choose_deinterlacer(
 
 def _fitted(
     info: VideoInfo, settings: UpscaleSettings, loaded: LoadedNetwork, warn: Callable[[str], None]
-) -> tuple[int, UpscaleSettings]:
-    """The tile that fits memory, and settings whose segments are no longer than a window that does.
+) -> tuple[int, int]:
+    """The tile, and the frames of a segment, that fit memory.
 
-    A network that looks into the future takes whole frames of a whole window at once.
+    A network that looks into the future takes whole frames of a whole window, which is a segment.
     """
     net, compute = loaded.network, loaded.compute
     if not isinstance(net, RealBasicVSR):
         if settings.tile or settings.cluster is not None:  # whose machines choose for themselves
-            return settings.tile, settings
-        return choose_tile(info.height, info.width, net, compute), settings
+            return settings.tile, MAX_COUNT
+        return choose_tile(info.height, info.width, net, compute), MAX_COUNT
     if settings.tile:
         warn(f"--tile is not for {net.architecture}, which takes whole frames")
-    window = choose_window(info.height, info.width, net, compute, settings.segment_frames)
-    return max(info.height, info.width), replace(settings, segment_frames=window)
+    most = settings.segment_frames or WINDOWS[0]
+    window = choose_window(info.height, info.width, net, compute, most)
+    return max(info.height, info.width), window
 
 
 def make_plan(
@@ -275,7 +277,7 @@ def make_plan(
         check_opens(encoding, width, height)
     loaded = loaded or ready_network(settings, warn=warn)
     checkpoint, compute = loaded.checkpoint, loaded.compute
-    tile, settings = _fitted(info, settings, loaded, warn)
+    tile, window = _fitted(info, settings, loaded, warn)
     frames = expected_frames(info, settings)
     free = None if target.folder is None else shutil.disk_usage(target.folder).free
     if free is not None:
@@ -317,7 +319,7 @@ def make_plan(
         ),
         deinterlacer=deinterlacer,
         frames=frames,
-        segment_frames=segment_frames(settings, frames, estimate),
+        segment_frames=min(segment_frames(settings, frames, estimate), window),
         estimated_seconds=estimate,
         free_bytes=free,
         notes=tuple(notes),
