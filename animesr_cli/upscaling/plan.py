@@ -25,8 +25,8 @@ from animesr_cli.reading.image_reader import ImageSequence
 from animesr_cli.reading.probe import VideoInfo
 from animesr_cli.reading.y4m import OUTPUT_FORMATS, PIPE, signalled
 from animesr_cli.settings import UpscaleSettings, check_settings
-from animesr_cli.text import format_bytes
 from animesr_cli.settings.limits import MAX_COUNT
+from animesr_cli.text import format_bytes
 from animesr_cli.upscaling.chunk_size import segment_frames
 from animesr_cli.upscaling.output_size import output_size, size_notes
 from animesr_cli.upscaling.targets import Target, choose_target, images_of, look_at, losses, remarks

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from animesr_cli import load_network, upscale
 from animesr_cli.errors import DiskFullError
-from animesr_cli.jobs import chunk_worker
+from animesr_cli.jobs import chunk_worker, records
 from animesr_cli.jobs.records import Record
 from animesr_cli.model.compact_msrb import CompactMSRB
 from animesr_cli.model.msrb import MSRB
@@ -156,7 +156,7 @@ def test_segments_and_a_resumed_run_give_what_one_piece_gives(
     assert whole.segments == 3
     equal(tmp_path / "whole.mkv", tmp_path / "piece.mkv")
     with monkeypatch.context() as patch:  # the second segment's record finds no room
-        write, written = chunk_worker.write_record, []
+        write, written = records.write_record, list[Record]()
 
         def full(folder: Path, record: Record) -> None:
             if written:
