@@ -1,7 +1,8 @@
-"""What outputs were made from: the hidden file in an output folder that says what is finished.
+"""What outputs were made from, so that only the same counts as finished.
 
-An output has its name only once it is complete and verified. This file says of which input, part
-and settings: one that was made from anything else is not taken for finished.
+An output has its name only once it is complete and verified. A file in the user's cache, one for
+each output folder, says of which input, part and settings: one that was made from anything else
+is not taken for finished.
 """
 
 from __future__ import annotations
@@ -12,23 +13,24 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Final
 
 from animesr_cli.atomic_files import PartFile
+from animesr_cli.batch.resemblance import looks_made
 from animesr_cli.bounded import SHA256, AtMost, UnfitError, read_json
 from animesr_cli.errors import AnimesrError, OutputError
 from animesr_cli.model.catalogue import named
-from animesr_cli.model.download import expected_sha256, sha256_of, user_file
+from animesr_cli.model.download import cache_folder, expected_sha256, sha256_of, user_file
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.settings.option import declared
 from animesr_cli.text import shown
 
 log = logging.getLogger(__name__)
 
-STATE_NAME: Final = ".animesr.json"
 LARGEST_STATE_BYTES: Final = 64 << 20
 END_BYTES: Final = 1 << 20
 """Of an input, hashed at its beginning and at its end, to know it again."""
@@ -115,11 +117,12 @@ def _model(name: str) -> str:
 
 
 class Finished:
-    """The state of one output folder, kept on the disk."""
+    """What is known of the outputs in one folder; kept in the user's cache, not in the folder."""
 
     def __init__(self, folder: Path, warn: Callable[[str], None]) -> None:
         self._folder = folder
-        self._path = folder / STATE_NAME
+        place = os.fsencode(os.path.realpath(folder))
+        self._path = cache_folder() / "finished" / f"{hashlib.sha256(place).hexdigest()[:32]}.json"
         self._warn = warn
 
     def _read(self) -> dict[str, Origin]:
@@ -135,6 +138,7 @@ class Finished:
         state = _State(outputs=dict(sorted(outputs.items())))
         data = json.dumps(dataclasses.asdict(state), indent=1, ensure_ascii=True).encode()
         try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             with PartFile(self._path) as part:
                 part.sink.write(data)
                 part.publish(overwrite=True)
@@ -144,31 +148,33 @@ class Finished:
     def _key(self, output: Path) -> str:
         return output.relative_to(self._folder).as_posix()
 
-    def check(self, output: Path, source: Path, now: Origin) -> None:
+    def check(self, output: Path, source: Path, settings: UpscaleSettings) -> None:
         """Refuse an existing output that was not made from what is asked for now.
 
+        Of an output that is not known, size and length must be as this command makes them.
+
         Raises:
-            OutputError: it was made from something else, or nothing tells from what.
+            OutputError: it was made from something else, or does not look like an output.
         """
         then = self._read().get(self._key(output))
-        if then is None:
+        if then is not None:
+            if made := origin_of(source, settings).difference(then):
+                raise OutputError(
+                    f"{shown(output)} exists and was made {made}",
+                    "name another folder, or replace all outputs with -y",
+                )
+        elif not looks_made(source, output, settings):
             older = output.stat().st_mtime_ns < source.stat().st_mtime_ns
+            is_what = "is older than" if older else "does not look like the whole output of"
             raise OutputError(
-                f"{shown(output)} exists and is older than its input"
-                if older
-                else f"{shown(output)} exists, and nothing says what it was made from",
+                f"{shown(output)} exists and {is_what} its input",
                 "remove it, or replace all outputs with -y",
-            )
-        if made := now.difference(then):
-            raise OutputError(
-                f"{shown(output)} exists and was made {made}",
-                "name another folder, or replace all outputs with -y",
             )
 
     def note(self, output: Path, origin: Origin | None) -> None:
         """Keep what an output is made from; None: it is not made."""
         outputs = self._read()
-        if outputs.get(self._key(output)) == origin or not self._folder.is_dir():
+        if outputs.get(self._key(output)) == origin:
             return
         if origin is None:
             del outputs[self._key(output)]
@@ -177,4 +183,5 @@ class Finished:
         if outputs:
             self._write(outputs)
         else:
-            self._path.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._path.unlink(missing_ok=True)

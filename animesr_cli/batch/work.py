@@ -146,10 +146,9 @@ def is_finished(item: Item, settings: UpscaleSettings, finished: Finished) -> bo
         output, source = item.output.stat(), item.source.stat()
         if not output.st_size or os.path.samestat(output, source):
             return False  # no output of ours: the usual checks say what is wrong
-        origin = origin_of(item.source, settings)
+        finished.check(item.output, item.source, settings)
     except OSError:
         return False  # likewise
-    finished.check(item.output, item.source, origin)
     return True
 
 

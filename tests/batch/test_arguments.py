@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 import media
-from animesr_cli.batch.finished import STATE_NAME
 from command import Outcome, animesr, snapshot
 
 
@@ -27,7 +26,7 @@ def model(zero_checkpoint: Path) -> tuple[str, ...]:
 
 
 def names(folder: Path) -> set[str]:
-    return {name for name in os.listdir(folder) if name != STATE_NAME}
+    return set(os.listdir(folder))
 
 
 def test_a_glob_destroys_no_input(desk: Path, model: tuple[str, ...]) -> None:

@@ -28,7 +28,6 @@ from animesr_cli.batch import (
     is_batch,
     run_batch,
 )
-from animesr_cli.batch.finished import STATE_NAME
 from animesr_cli.errors import (
     AnimesrError,
     DiskFullError,
@@ -85,12 +84,7 @@ def states(result: BatchResult) -> dict[str, str]:
 
 
 def files(folder: Path) -> set[str]:
-    """What lies below a folder, without the state that says what outputs were made from."""
-    return {
-        str(path.relative_to(folder))
-        for path in folder.rglob("*")
-        if not path.is_dir() and path.name != STATE_NAME
-    }
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
 
 
 # ---- what is found -------------------------------------------------------------------------------
@@ -367,7 +361,7 @@ def test_one_bad_file_stops_no_other(season: Path, settings: UpscaleSettings) ->
     assert result.exit_code() == ExitCode.INPUT
     output = season.with_name("season_x2")
     assert {str(path.relative_to(output)) for path in output.rglob("*")} == {
-        STATE_NAME, "ep1.mkv", "extras", "extras/trailer.mkv",
+        "ep1.mkv", "extras", "extras/trailer.mkv",
     }  # fmt: skip
 
 
@@ -492,7 +486,7 @@ def test_an_interrupt_leaves_what_is_done(season: Path, settings: UpscaleSetting
     assert states(result) == {"ep1.mkv": "DONE", "extras/trailer.avi": "LEFT"}
     assert result.exit_code() == ExitCode.TERMINATED
     output = season.with_name("season_x2")
-    assert {str(path.relative_to(output)) for path in output.rglob("*")} == {STATE_NAME, "ep1.mkv"}
+    assert [str(path.relative_to(output)) for path in output.rglob("*")] == ["ep1.mkv"]
     again = run_batch(season, None, settings)
     assert states(again) == {"ep1.mkv": "SKIPPED", "extras/trailer.avi": "DONE"}
 

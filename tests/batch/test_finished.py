@@ -11,7 +11,7 @@ import pytest
 
 import media
 from animesr_cli.batch import State, run_batch
-from animesr_cli.batch.finished import STATE_NAME, shaping
+from animesr_cli.batch.finished import shaping
 from animesr_cli.settings import UpscaleSettings
 from command import snapshot
 
@@ -84,13 +84,33 @@ def test_how_a_run_is_carried_out_does_not_matter(season: Path, settings: Upscal
     "content", [b"{", b"[]", b'{"outputs": {"ep1.mkv": 3}}', b"[" * 10**5, b"\xff"]
 )
 def test_a_damaged_state_says_nothing(
-    season: Path, settings: UpscaleSettings, content: bytes
+    season: Path, settings: UpscaleSettings, content: bytes, own_home: Path
 ) -> None:
-    """It is passed over with a warning, and an output that it might have vouched for stays."""
+    """It is passed over with a warning; outputs are judged by their size and length."""
     assert outcome(season, settings)[0] is State.DONE
-    (season.with_name("tr_x2") / STATE_NAME).write_bytes(content)
+    (state,) = (own_home / ".cache" / "animesr" / "finished").iterdir()
+    state.write_bytes(content)
     before = snapshot(season.with_name("tr_x2"))
     result = run_batch(season, None, settings)
-    assert "nothing says what it was made from" in str(result.outcomes[0].error)
+    assert result.outcomes[0].state is State.SKIPPED
     assert "is passed over" in result.warnings[0]
     assert snapshot(season.with_name("tr_x2")) == before
+
+
+def test_without_a_state_size_and_length_tell(
+    season: Path, settings: UpscaleSettings, own_home: Path
+) -> None:
+    """On another machine a whole output is finished, and a trial or another size is not."""
+    cache = own_home / ".cache" / "animesr" / "finished"
+    assert outcome(season, replace(settings, frames=2))[0] is State.DONE
+    for state in cache.iterdir():
+        state.unlink()
+    assert "does not look like the whole output" in outcome(season, settings)[1]
+    assert outcome(season, replace(settings, overwrite=True))[0] is State.DONE
+    for state in cache.iterdir():
+        state.unlink()
+    assert outcome(season, settings)[0] is State.SKIPPED
+    output = season.with_name("tr_x2")
+    (output / "ep1.mkv").unlink()
+    media.write_video(output / "ep1.mkv", frames=6, width=32, height=24)
+    assert "does not look like the whole output" in outcome(season, settings)[1]
