@@ -148,17 +148,17 @@ def nearest_frames(clip: Clip, times: Sequence[Fraction]) -> list[Frame]:
     Raises UsageError where the clip has ended long before.
     """
     start = times[0] - 2 / clip.rate
-    found: list[Frame] = []
+    near: list[Frame] = []
     try:
         with clip.open(start=start if start > 0 else None) as reader:
             for frame in reader:
-                found.append(frame)
+                near.append(frame)
                 if clip.seconds(frame) > times[-1]:
                     break
     except UsageError as error:
         name, time = shown(clip.info.path), float(times[0])
         raise UsageError(f"{name} shows nothing at {time:g} s", error.hint) from error
-    return [min(found, key=lambda frame: abs(clip.seconds(frame) - time)) for time in times]
+    return [min(near, key=lambda frame: abs(clip.seconds(frame) - time)) for time in times]
 
 
 # ---- which moments -------------------------------------------------------------------------------

@@ -66,7 +66,7 @@ def open_clip(source: Path, settings: UpscaleSettings, *, warn: Warn, is_main: b
 
 
 def open_reference(reference: Path, source: Path, settings: UpscaleSettings, warn: Warn) -> Clip:
-    """Images have no times: those of a reference are as fast as the clip."""
+    """Images have no times of their own: a reference of images is as fast as the clip."""
     rate = settings.fps
     if images_of(reference) is None:
         rate = None
@@ -77,7 +77,7 @@ def open_reference(reference: Path, source: Path, settings: UpscaleSettings, war
 
 
 def paced(source: Path, settings: UpscaleSettings, reference: VideoInfo) -> UpscaleSettings:
-    """And those of a clip as fast as its reference, where nothing else is said."""
+    """Images of a clip are as fast as its reference, unless a rate was asked for."""
     if settings.fps is not None or source == PIPE or images_of(source) is None:
         return settings
     return replace(settings, fps=reference.frame_rate)

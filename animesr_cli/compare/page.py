@@ -58,8 +58,8 @@ def _speeds(entry: ResultRow) -> tuple[str, str]:
 
 
 def _run_ups(report: Report) -> str:
-    found = sorted({moment.run_up for moment in report.moments})
-    return str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"
+    counts = sorted({moment.run_up for moment in report.moments})
+    return str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
 
 
 def facts(report: Report) -> str:

@@ -3,8 +3,7 @@
 For each moment and candidate the shown frame is computed from a run of frames before it in its
 shot, so that a network's memory is warm, and from the one behind it, as in ``animesr upscale``.
 Moments are worked on one after another, candidates one after another for each, so memory holds one
-network's state at a time. The pictures are lossless; what is measured is measured on them. It does
-not know how a page or a sheet looks (compare_page.py, compare_sheet.py).
+network's state at a time. The pictures are lossless; what is measured is measured on them.
 
 How long a run has to be was measured with ``base`` on three clips (160x96, 212x120, 320x180)
 against the picture after 60 frames of the same shot: 38 to 45 dB with none, 58 to 63 dB after 4
@@ -157,7 +156,7 @@ class Comparison:
         times: Sequence[Fraction],
         on_progress: Callable[[int, int], None] = lambda frames, total: None,
     ) -> Iterator[Moment]:
-        """Compute them, one after another; ``on_progress`` is told frames done and of how many."""
+        """Compute them in order; ``on_progress`` gets the frames done, and of how many."""
         steps = self.wishes.run_up + 1
         total = len(times) * len(self.candidates) * steps
         runs = self._runs(times)
@@ -274,14 +273,14 @@ class Comparison:
 
     def entries(self) -> list[ResultRow]:
         """What was measured, for each candidate; the reference is the last."""
-        found = [
+        rows = [
             self._entry(*each)
             for each in zip(self.candidates, self._timings, self._meters, strict=True)
         ]
         if self.reference is None:
-            return found
+            return rows
         path = shown(self.reference.info.path)
-        return [*found, ResultRow(name=REFERENCE, kind=REFERENCE, how="the original", file=path)]
+        return [*rows, ResultRow(name=REFERENCE, kind=REFERENCE, how="the original", file=path)]
 
     def _entry(self, candidate: Candidate, timing: Timing, meter: Meter) -> ResultRow:
         checkpoint = candidate.loaded.checkpoint if candidate.loaded else None
@@ -298,10 +297,10 @@ class Comparison:
         )
 
 
-def _once(said: set[str], warn: Warn, text: str) -> None:
+def _once(earlier: set[str], warn: Warn, text: str) -> None:
     """The clip is opened many times; each sentence about it is wanted once."""
-    if text not in said:
-        said.add(text)
+    if text not in earlier:
+        earlier.add(text)
         warn(text)
 
 

@@ -1,6 +1,6 @@
 """What a comparison comes to: pictures, how they lie on a screen, and what was measured.
 
-Plain values and a little geometry; it does not know how any of it is computed or shown.
+Plain values and a little geometry.
 """
 
 from __future__ import annotations

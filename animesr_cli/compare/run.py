@@ -165,8 +165,8 @@ def compare(
         page: an HTML file; the sheet gets its name with ``.png``. None: ``CLIP_compare.html``.
         reference: the clip at full quality, to be measured against.
         video: a split-screen clip, too.
-        on_progress: is told a line for people, how far that is, and of how many.
-        on_page: is told the page once it is complete, before the video is begun.
+        on_progress: called with a line for people, the frames done, and of how many.
+        on_page: called with the page once it is complete, before the video is begun.
 
     Raises:
         AnimesrError: what cannot work is refused before the first frame.

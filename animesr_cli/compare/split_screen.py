@@ -2,7 +2,6 @@
 
 Candidates are computed frame by frame beside each other, each on whole pictures with a state of its
 own, so memory holds all of them. Sound and the other streams go along, as in ``animesr upscale``.
-It knows neither moments nor pages.
 """
 
 from __future__ import annotations

@@ -70,8 +70,8 @@ def evaluate(
         sr, hr: a video, or a folder or pattern of images, which take the other's times.
         crop: pixels to leave out at each side, where enlarging knows less.
         frames: at most this many.
-        on_frame: is told the scores of each pair.
-        warn: is told, once each, of lengths, times and ranges that do not agree.
+        on_frame: called with the scores of each pair.
+        warn: called once for each kind of disagreement: lengths, times, ranges.
 
     Raises:
         UsageError: the pictures differ in size, or are too small.

@@ -180,12 +180,12 @@ def flicker(sr: Tensor, hr: Tensor, sr_before: Tensor, hr_before: Tensor) -> flo
 
 def edge_f1(sr: Tensor, hr: Tensor) -> float | None:
     """F1 of SR's edges against HR's, each found within the tolerance; None: neither has any."""
-    found, wanted = _edges(sr), _edges(hr)
-    if not found.any() and not wanted.any():
+    drawn, wanted = _edges(sr), _edges(hr)
+    if not drawn.any() and not wanted.any():
         return None
-    right = (found & _grown(wanted)).sum().item()
-    again = (wanted & _grown(found)).sum().item()
-    precision = right / max(found.sum().item(), 1)
+    right = (drawn & _grown(wanted)).sum().item()
+    again = (wanted & _grown(drawn)).sum().item()
+    precision = right / max(drawn.sum().item(), 1)
     recall = again / max(wanted.sum().item(), 1)
     return 2 * precision * recall / (precision + recall) if right and again else 0.0
 

@@ -2,7 +2,7 @@
 
 A glyph is a few polylines and elliptical arcs; a pixel is covered by how near it lies to one of
 them, so letters are antialiased and have round ends. ASCII and a few signs are drawn; what else
-there is in a name becomes a box. It knows no files, pages or layouts.
+there is in a name becomes a box.
 """
 
 from __future__ import annotations
