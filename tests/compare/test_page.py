@@ -14,6 +14,7 @@ from animesr_cli.compare.report import REFERENCE, Layout, MomentScores, Report, 
 from animesr_cli.metrics.measures import Scores
 from animesr_cli.writing.png import decode_png, encode_png
 from browser import Browser, Page, chromium
+from looks import contrast, set_theme
 
 NAMES = ("base", "<i>bicubic</i>", REFERENCE)
 COLOURS = ((200, 60, 60), (60, 200, 60), (60, 60, 200))  # one for each result
@@ -363,36 +364,11 @@ def test_the_table_is_of_all_pictures_or_of_this_one(page: Page) -> None:
 def test_nothing_runs_over(browser: Browser, written: Path, theme: str, width: int) -> None:
     """On small and large screens in both themes: no sideways scrolling, and words are readable."""
     page = browser.open(written, width=width, height=700)
-    page._call(
-        "Emulation.setEmulatedMedia",
-        features=[{"name": "prefers-color-scheme", "value": theme}],
-    )
+    set_theme(page, theme)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     for selector in ("h1", "header p", ".note", "thead th", "tbody th", "td.best", "select"):
         assert contrast(page, selector) >= 4.5, (selector, theme)
     assert page.problems == []
-
-
-def contrast(page: Page, selector: str) -> float:
-    """WCAG 2.2, 1.4.3: of the first element's words against what is behind them."""
-    colours = page.evaluate(
-        f"(() => {{ let e = document.querySelector('{selector}');"
-        "const read = (c) => c.match(/[0-9.]+/g).map(Number);"
-        "const ink = read(getComputedStyle(e).color); let ground = [0, 0, 0, 0];"
-        "for (; e && !(ground.length === 3 || ground[3] > 0); e = e.parentElement)"
-        " ground = read(getComputedStyle(e).backgroundColor);"
-        "return [ink.slice(0, 3), ground.slice(0, 3)]; })()"
-    )
-
-    def luminance(rgb: list[float]) -> float:
-        linear = [
-            v / 255 / 12.92 if v / 255 <= 0.04045 else ((v / 255 + 0.055) / 1.055) ** 2.4
-            for v in rgb
-        ]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-    one, other = sorted(map(luminance, colours))
-    return (other + 0.05) / (one + 0.05)
 
 
 def test_hostile_names_are_words(page: Page) -> None:

@@ -28,6 +28,7 @@ from animesr_cli.model.tiles import Region
 from animesr_cli.writing.png import decode_png
 from browser import Browser, Page, chromium
 from command import snapshot
+from looks import assert_looks_well
 
 FACTORS = (0.3, 0.5, 1.0)
 SIDE = 24
@@ -235,3 +236,15 @@ def test_nothing_runs_over(browser: Browser, tried: Sweep, tmp_path: Path, width
         page.click(f"[data-zoom='{zoom}']")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.problems == []
+    words = (
+        "h1",
+        "header p",
+        ".first",
+        "figcaption",
+        ".caption",
+        "td",
+        "thead th",
+        ".note",
+        "#run",
+    )
+    assert_looks_well(browser, path, words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ import torch
 
 from animesr_cli.lbo.page import lbo_page
 from animesr_cli.lbo.pairs import Pair
+from browser import chromium
+from looks import assert_looks_well
 
 
 def history(**more: Any) -> dict[str, Any]:
@@ -88,3 +91,13 @@ def test_names_stay_words() -> None:
     assert "<b>" not in page()
     assert "What was learned from a &lt;b&gt; &amp; c.mkv" in page()
     assert "&#39;x &amp; y&#39;" in page()
+
+
+@pytest.mark.slow
+def test_it_looks_well(tmp_path: Path) -> None:
+    """On a phone and a desk, light and dark: nothing is cut off, all words are readable."""
+    path = tmp_path / "page.html"
+    path.write_text(page(curve=[{"iteration": n, "l1": 123456.5 + n} for n in range(1, 4000, 7)]))
+    with chromium() as browser:
+        words = ("h1", ".gain strong", ".result p", ".command", ".where", "figcaption", "dt", "dd")
+        assert_looks_well(browser, path, words)

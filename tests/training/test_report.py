@@ -7,11 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from animesr_cli.training.report import Examination, Report, write_report
 from animesr_cli.training.validation import HeldOut
 from animesr_cli.writing.png import decode_png
+from browser import chromium
+from looks import assert_looks_well
 
 
 def examination(psnr: float, shade: int) -> Examination:
@@ -90,3 +93,26 @@ def test_it_is_written_again(tmp_path: Path) -> None:
     assert "40 of 50" in (tmp_path / "report.html").read_text(encoding="utf-8")
     picture = decode_png((tmp_path / "validation" / "01-now.png").read_bytes())
     assert int(picture[0, 0, 0]) == 90
+
+
+@pytest.mark.slow
+def test_it_looks_well(tmp_path: Path) -> None:
+    """On a phone and a desk, light and dark: nothing is cut off; a click or a key enlarges."""
+    entries = [
+        {"iteration": n, "l1": 1e-5 * n, "validation": {"psnr_y": 24.5 + n / 1e5}}
+        for n in range(0, 5000, 100)
+    ]
+    long_name = replace(report().windows[0], name="a_very_long_name_" * 12)
+    write_report(tmp_path, replace(report(), entries=entries, windows=[long_name]))
+    path = tmp_path / "report.html"
+    with chromium() as browser:
+        words = ("h1", ".facts", "dt", "dd", "thead th:nth-child(2)", "td.best", ".legend", "h3")
+        assert_looks_well(browser, path, words)
+        page = browser.open(path, width=1280, height=800)
+        width = "document.querySelector('.versions img').getBoundingClientRect().width"
+        before = page.evaluate(width)
+        page.click(".versions img")
+        assert page.evaluate(width) > before
+        page.evaluate("document.querySelector('.versions').focus()")
+        page.key("Enter")
+        assert page.evaluate(width) == before
