@@ -5,7 +5,8 @@ smallest one, so that a video whose encoder reorders frames (every x265 video) i
 frame too long; and its demuxer tells decoding durations. The numbers have fixed places and sizes in
 the file, so they are corrected in place. It does not know codecs or packets.
 
-Source: ISO/IEC 14496-12:2015, 4.2 (boxes), 8.2.2 mvhd, 8.3.2 tkhd, 8.4.2 mdhd, 8.6.6 elst.
+Source: ISO/IEC 14496-12:2015, 4.2 (boxes), 8.2.2 mvhd, 8.3.2 tkhd, 8.4.2 mdhd, 8.5.2 stsd and
+8.6.6 elst.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import BinaryIO, Final
 
 HEADER_BYTES: Final = 8
 LONG_HEADER_BYTES: Final = 16
-CONTAINERS: Final = frozenset({b"moov", b"trak", b"mdia", b"edts"})
+CONTAINERS: Final = frozenset({b"moov", b"trak", b"mdia", b"edts", b"minf", b"stbl"})
 
 # Bytes of a box before its scale and before its duration, in version 0 and version 1.
 _SCALE: Final = (12, 20)
@@ -100,6 +101,21 @@ def media_lengths(path: Path) -> list[Fraction]:
         _, tracks = _tracks(file)
         media = [track[b"mdhd"] for track in tracks if b"mdhd" in track]
         return [Fraction(m.durations[0].read(file), m.scale) for m in media]
+
+
+def sample_kinds(file: BinaryIO) -> list[bytes]:
+    """The kind of the first sample description of each track; empty: the track has none.
+
+    FFmpeg's muxer takes streams that it cannot describe, and leaves the box empty.
+    """
+    kinds = []
+    for kind, begin, end in _boxes(file, 0, file.seek(0, 2)):
+        if kind == b"stsd":
+            first = begin + 2 * Field(begin, 4).size
+            has_room = end - first >= HEADER_BYTES
+            size = Field(first, 4).read(file) if has_room else 0
+            kinds.append(file.read(4) if size >= HEADER_BYTES else b"")
+    return kinds
 
 
 def shorten_media(path: Path, seconds: Fraction, *, at_most: Fraction) -> None:

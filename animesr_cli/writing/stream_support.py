@@ -23,6 +23,7 @@ from av.subtitles.codeccontext import SubtitleCodecContext
 from animesr_cli.reading.probe import codec_name, demux
 from animesr_cli.video.containers import open_input, open_output
 from animesr_cli.video.timestamps import seconds, ticks
+from animesr_cli.writing.mp4_boxes import sample_kinds
 
 Packet: TypeAlias = "av.Packet[Any]"
 
@@ -124,10 +125,13 @@ def fits(stream: Stream, format_name: str, first: bytes | None = None) -> bool:
     """Whether FFmpeg makes a file of this container with this stream and its first packet alone."""
     if isinstance(stream, AttachmentStream):
         return format_name == "matroska"
-    trial = open_output(io.BytesIO(), format_name=format_name)
+    file = io.BytesIO()
+    trial = open_output(file, format_name=format_name)
     try:
         target = add_copy(trial, stream)
         trial.start_encoding()
+        if first is None and stream.type == "data":
+            first = bytes(8)  # MP4 describes no track that is empty
         if first is not None:
             packet: Packet = av.Packet(first)
             packet.stream, packet.pts, packet.dts, packet.duration = target, 0, 0, 1
@@ -136,7 +140,7 @@ def fits(stream: Stream, format_name: str, first: bytes | None = None) -> bool:
         trial.close()  # MP4 describes its streams at the end
     except (av.FFmpegError, ValueError):
         return False
-    return True
+    return format_name not in ("mp4", "mov") or all(sample_kinds(file))
 
 
 def pcm_form(stream: Stream, format_name: str) -> str | None:

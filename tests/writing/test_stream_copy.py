@@ -516,6 +516,27 @@ def samples_of(path: Path) -> NDArray[Any]:
     return np.concatenate(frames)
 
 
+# ---- tracks that cannot be described -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mp4", ".mkv"])
+def test_a_track_that_cannot_be_described_is_left_out(suffix: str, tmp_path: Path) -> None:
+    """The metadata tracks of phones (mebx) would become tracks without a description."""
+    source = write_video(tmp_path / "in.mp4", frames=24, audio_tracks=1, subtitles=1)
+    content = source.read_bytes()
+    for old, new in ((b"tx3g", b"mebx"), (b"sbtl", b"meta")):
+        assert content.count(old) >= 1
+        content = content.replace(old, new)
+    source.write_bytes(content)
+    with av.open(str(source)) as container:
+        assert [stream.type for stream in container.streams] == ["video", "audio", "data"]
+    made = rewrite(source, tmp_path / f"out{suffix}")
+    (warning,) = made.warnings
+    assert "data stream #2" in warning
+    assert "left out" in warning
+    assert [stream.kind for stream in facts_of(made.path)] == ["video", "audio"]
+
+
 # ---- sound that an edit list hides ---------------------------------------------------------------
 
 
