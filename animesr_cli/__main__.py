@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 from animesr_cli.errors import ExitCode
 
 
 def main() -> None:
     """Run the command line; leaves through ``SystemExit`` with a documented exit code."""
+    # Read when torch is loaded. Its threads would wait for each other by spinning, and so take the
+    # cores from the encoder and from one another: where others work too, several times as slow.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     results = None
     try:
         from animesr_cli.cli.streams import guard

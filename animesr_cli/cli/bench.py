@@ -59,6 +59,10 @@ def show_figures(figures: Figures, *, as_json: bool) -> None:
     stages = [
         (f"{stage}, busy ms a frame", "", f"{ms:.1f}", "") for stage, ms in f.stage_ms.items()
     ]
+    parts = [
+        (f"of the network: {part}", "", f"{share * f.network_ms:.1f}", f"{share:.0%}")
+        for part, share in f.part_share.items()
+    ]
     device = (
         [("peak on the device", "", format_bytes(f.device_bytes), "")] if f.device_bytes else []
     )
@@ -72,10 +76,11 @@ def show_figures(figures: Figures, *, as_json: bool) -> None:
             ("end to end / network", f"{f.plain_end_to_end_over_network:.2f}",
              f"{f.end_to_end_over_network:.2f}", ""),
             *stages,
+            *parts,
             ("peak memory", format_bytes(f.plain_peak_bytes), format_bytes(f.peak_bytes), ""),
             *device,
         ],
         title=f"{f.clip}, {width}x{height}, {f.frames} frames, median of {f.repeats}; {f.device}"
-        f" {f.precision} beside fp32, {f.threads} threads, torch {f.torch}",
+        f" {f.precision} beside AnimeSR's network in fp32, {f.threads} threads, torch {f.torch}",
     )  # fmt: skip
     return None

@@ -102,6 +102,7 @@ class Engine:
     ) -> None:
         self.compute = compute
         self.radius = net.radius
+        self.recurrent = net.recurrent
         self._master = net
         self._net = self._converted(compute.dtype)
         self._warn = warn
@@ -263,10 +264,14 @@ def upscale_frames(
     and the engine carries what that one left.
     """
     if not engine.radius:
+        last: tuple[Tensor, Tensor] | None = None
         for item, frame, cut in frames:
             if cut:
                 engine.reset()
-            yield item, engine.step(frame)
+            # The very tensor once more: a still picture, whose result is known.
+            if last is None or engine.recurrent or frame is not last[0]:
+                last = frame, engine.step(frame)
+            yield item, last[1]
         return
     prev: Tensor | None = before
     held: tuple[T, Tensor] | None = None  # a frame waits for the one behind it

@@ -1,40 +1,43 @@
 """Benchmarks on a clip: the network alone and end to end, side by side with the plain path.
 
-The plain path is what the authors' script does: fp32, channels first, whole frames, one thing after
-another. Every end-to-end run has a process of its own, so that its peak memory is its own; plain
-and fast runs alternate, so that both meet the same machine. Medians are reported.
+The plain path is what the script of AnimeSR's authors does: their network in fp32, channels first,
+whole frames, one thing after another. Every end-to-end run has a process of its own, so that its
+peak memory is its own; plain and fast runs alternate, so that both meet the same machine. Medians
+are reported.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
+import os
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from multiprocessing import get_context, resource_tracker
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Final, TypeVar, cast
 
 import torch
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
 
-from animesr_cli.errors import DeviceError
 from animesr_cli.model.devices import Compute
 from animesr_cli.model.engine import Engine
-from animesr_cli.model.network import pad_to_multiple
 from animesr_cli.model.resample import resample
+from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.reader import Reader
 from animesr_cli.settings import UpscaleSettings
-from animesr_cli.signals import leave_ctrl_c_to_the_parent, signals_blocked
 from animesr_cli.upscaling.events import Observer
 from animesr_cli.upscaling.one_piece import OnePiece
 from animesr_cli.upscaling.open import open_writer
 from animesr_cli.upscaling.plan import Plan, make_plan
 from animesr_cli.video.colour import from_rgb, to_rgb
+from animesr_cli.workers.child_process import Child, attend
 from animesr_cli.workers.protocol import Fault
 
 log = logging.getLogger(__name__)
@@ -45,6 +48,18 @@ OUTPUT_SUFFIX = ".mkv"
 
 NETWORK_STEPS = 5
 """That are timed behind an end-to-end run."""
+
+PLAIN_MODEL: Final = "basicop"
+"""Weights of AnimeSR's own network, of the released size: what the plain path runs."""
+
+PROFILED_STEPS: Final = 3
+PARTS: Final = {
+    "convolution": ("conv",),
+    "resampling": ("upsample", "shuffle", "grid_sampler", "interpolate"),
+    "activation": ("relu", "sigmoid"),
+    "copies": ("copy_", "cat", "empty", "clone", "memcpy", "memset", "fill_"),
+}
+"""Parts of a step, and what the names of their operations contain; the rest is sums."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +101,8 @@ class Figures:
     plain_end_to_end_over_network: float
     stage_ms: Mapping[str, float]
     """Busy time of each stage in the overlapped run."""
+    part_share: Mapping[str, float]
+    """Of a step of the network: convolution, resampling, and so on; 1 altogether."""
     plain_peak_bytes: int
     peak_bytes: int
     device_bytes: int
@@ -100,7 +117,7 @@ def _plain_steps(plan: Plan) -> float:
     """Seconds of one plain step on this size: fp32, channels first."""
     net = plan.network.to(plan.compute.device)
     frame = torch.rand(1, 3, plan.source.height, plan.source.width, device=plan.compute.device)
-    padded = pad_to_multiple(frame, net.multiple)
+    padded = net.padded(frame)
     with torch.inference_mode():
         carried = net.initial(padded)
         _synchronize(plan.compute)
@@ -132,31 +149,78 @@ def measure_network(
 ) -> tuple[float, float]:
     """Median seconds per frame of the plain network and of the engine, taken in turns."""
     plan = make_plan(source, folder / f"x{OUTPUT_SUFFIX}", settings, warn=log.warning)
+    plain_plan = make_plan(source, plan.output, plain_settings(settings), warn=log.warning)
     engine = Engine(
         plan.network, plan.source.height, plan.source.width, plan.compute, tile=plan.tile
     )
     plain, fast = [], []
     for _ in range(repeats + 1):  # the first round warms up
-        plain.append(_plain_steps(plan))
+        plain.append(_plain_steps(plain_plan))
         fast += [_engine_step(engine, plan) for _ in range(3)]
     return statistics.median(plain[1:]), statistics.median(fast[3:])
 
 
+def plain_settings(settings: UpscaleSettings) -> UpscaleSettings:
+    return replace(settings, model=PLAIN_MODEL, strength=None, precision="fp32")
+
+
+def measure_parts(source: Path, folder: Path, settings: UpscaleSettings) -> Mapping[str, float]:
+    """Shares of the time of a step by what is done in it, as torch's own profiler counts them."""
+    plan = make_plan(source, folder / f"x{OUTPUT_SUFFIX}", settings, warn=log.warning)
+    engine = Engine(
+        plan.network, plan.source.height, plan.source.width, plan.compute, tile=plan.tile
+    )
+    _engine_step(engine, plan)  # prepares the weights
+    on_gpu = plan.compute.device.type == "cuda"
+    with profile(activities=[ProfilerActivity.CUDA if on_gpu else ProfilerActivity.CPU]) as found:
+        for _ in range(PROFILED_STEPS):
+            _engine_step(engine, plan)
+    seconds = dict.fromkeys((*PARTS, "sums and the rest"), 0.0)
+    for event in found.key_averages():
+        name = event.key.lower()
+        part = next((p for p, words in PARTS.items() if any(w in name for w in words)), None)
+        time_ = event.self_device_time_total if on_gpu else event.self_cpu_time_total
+        seconds[part or "sums and the rest"] += float(time_)
+    total = sum(seconds.values()) or 1.0
+    return {part: each / total for part, each in seconds.items()}
+
+
+def _windows(
+    items: Iterable[tuple[Tensor, Frame]], radius: int
+) -> Iterator[tuple[tuple[Tensor, ...], Frame]]:
+    """Each frame with its neighbours; no more of them are kept than a window holds."""
+    window: deque[tuple[Tensor, Frame]] = deque()
+    waiting: deque[Frame] = deque()
+    for item in items:
+        window.extend([item] * (1 if window else radius + 1))
+        waiting.append(item[1])
+        if len(window) == 2 * radius + 1:
+            yield tuple(rgb for rgb, _ in window), waiting.popleft()
+            window.popleft()
+    while waiting:
+        window.append(window[-1])
+        if len(window) == 2 * radius + 1:
+            yield tuple(rgb for rgb, _ in window), waiting.popleft()
+            window.popleft()
+
+
 def _run_plain(plan: Plan) -> tuple[int, Mapping[str, float]]:
     """Decode, compute, encode, one frame after another."""
-    device, output, frames = plan.compute.device, plan.format, 0
-    net = plan.network.to(device)
+    device, frames = plan.compute.device, 0
+    net, output = plan.network.to(device), plan.format
     with Reader(plan.source.path, info=plan.source, part=plan.part) as reader:
-        pictures = [
-            (to_rgb([plane.to(device) for plane in frame.planes], plan.source.colour), frame)
+        pictures = (
+            (
+                net.padded(to_rgb([p.to(device) for p in frame.planes], plan.source.colour))[None],
+                frame,
+            )
             for frame in reader
-        ]
+        )
+        windows = _windows(pictures, net.radius)
+        first = next(windows)  # with it the origin of the clock is known
         with open_writer(plan, reader.origin, log.warning) as writer, torch.inference_mode():
-            padded = [pad_to_multiple(rgb[None], net.multiple) for rgb, _ in pictures]
-            carried = net.initial(padded[0])
-            for t, (_, frame) in enumerate(pictures):
-                around = range(t - net.radius, t + net.radius + 1)
-                window = tuple(padded[min(max(i, 0), len(padded) - 1)] for i in around)
+            carried = net.initial(first[0][0])
+            for window, frame in itertools.chain([first], windows):
                 sr, carried = net.step(window, carried)
                 sr = sr[0, :, : net.scale * plan.source.height, : net.scale * plan.source.width]
                 planes = from_rgb(resample(sr, output.height, output.width), output.colour)
@@ -213,13 +277,15 @@ def _median(runs: list[Run], value: str) -> float:
     return statistics.median(float(getattr(run, value)) for run in runs)
 
 
-def _answer(answers: Connection, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    """In the child."""
-    leave_ctrl_c_to_the_parent()
+def main(address: str, parent: int) -> None:
+    """In the child: do what was asked for and answer; does not return."""
+    connection, (work, arguments) = attend(address, parent)
     try:
-        answers.send(work(*arguments))
+        answer = work(*arguments)
     except Exception as error:
-        answers.send(Fault.of(error))
+        answer = Fault.of(error)
+    connection.send(answer)
+    os._exit(0)
 
 
 def in_child(work: Callable[..., T], *arguments: object) -> T:
@@ -228,24 +294,13 @@ def in_child(work: Callable[..., T], *arguments: object) -> T:
     Raises:
         AnimesrError: what ``work`` raised, or that the process has died.
     """
-    context = get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    child = context.Process(target=_answer, args=(theirs, work, arguments))
-    with ours:
-        resource_tracker.ensure_running()  # started by the child's start, it would unblock them
-        with signals_blocked():  # until the child is ready for them
-            child.start()
-        theirs.close()
-        try:
-            answer = ours.recv()
-        except EOFError:
-            child.join()
-            raise DeviceError(f"the process that measures died ({child.exitcode})") from None
-        except BaseException:
-            child.terminate()
-            raise
-        finally:
-            child.join()
+    child = Child("the process that measures", sys.modules[__name__], (work, arguments))
+    try:
+        answer = child.connection.recv()
+    except EOFError:
+        raise child.obituary() from None
+    finally:
+        child.end()
     if isinstance(answer, Fault):
         raise answer.error()
     return cast(T, answer)
@@ -253,15 +308,15 @@ def in_child(work: Callable[..., T], *arguments: object) -> T:
 
 def measure(source: Path, settings: UpscaleSettings, *, repeats: int) -> Figures:
     """Run everything; minutes, not seconds."""
-    plain_settings = replace(settings, precision="fp32")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         network = in_child(measure_network, source, folder, settings, repeats)
+        parts = in_child(measure_parts, source, folder, settings)
         plain, fast = [], []
         for _ in range(repeats):
-            plain.append(in_child(_end_to_end, source, folder, plain_settings, True))
+            plain.append(in_child(_end_to_end, source, folder, plain_settings(settings), True))
             fast.append(in_child(_end_to_end, source, folder, settings, False))
-    return _figures(source, settings, repeats, network, plain, fast)
+    return _figures(source, settings, repeats, network, parts, plain, fast)
 
 
 def _figures(
@@ -269,6 +324,7 @@ def _figures(
     settings: UpscaleSettings,
     repeats: int,
     network: tuple[float, float],
+    parts: Mapping[str, float],
     plain: list[Run],
     fast: list[Run],
 ) -> Figures:
@@ -299,6 +355,7 @@ def _figures(
         end_to_end_over_network=_over_network(fast),
         plain_end_to_end_over_network=_over_network(plain),
         stage_ms=stages,
+        part_share=parts,
         plain_peak_bytes=int(_median(plain, "peak_bytes")),
         peak_bytes=int(_median(fast, "peak_bytes")),
         device_bytes=int(_median(fast, "device_bytes")),

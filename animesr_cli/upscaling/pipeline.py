@@ -103,6 +103,7 @@ class FrameUpscaler:
             tile=plan.tile, window=plan.segment_frames, warn=warn,
         )  # fmt: skip
         self._transparent = False  # and that was said
+        self._last: tuple[Frame, Tensor] | None = None
 
     def pictures(
         self, decoded: Iterable[tuple[Frame, bool]], before: Frame | None = None
@@ -125,11 +126,13 @@ class FrameUpscaler:
             yield frame, self._rgb(frame), cut
 
     def _rgb(self, frame: Frame) -> Tensor:
-        """(3, H, W) on the network's device."""
+        """(3, H, W) on the network's device; the same tensor again where no sample has changed."""
         device = self.plan.compute.device
         with self.clock("colour"):
-            planes = [plane.to(device, non_blocking=True) for plane in frame.planes]
-            return to_rgb(planes, self.plan.source.colour)
+            if self._last is None or not _are_equal(self._last[0].planes, frame.planes):
+                planes = [plane.to(device, non_blocking=True) for plane in frame.planes]
+                self._last = frame, to_rgb(planes, self.plan.source.colour)
+            return self._last[1]
 
     def _alpha(self, frame: Frame) -> tuple[Tensor, ...]:
         """The transparency beside a picture if the output has it, else a warning where it shows."""
@@ -150,6 +153,11 @@ class FrameUpscaler:
                 + ("--pix-fmt rgba does" if self.plan.images else to_keep)
             )
         return ()
+
+
+def _are_equal(before: Sequence[Tensor], after: Sequence[Tensor]) -> bool:
+    """Whether two frames are the same to the sample; both lie in host memory."""
+    return all(map(torch.equal, before, after))
 
 
 def upscale_chunk(

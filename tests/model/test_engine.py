@@ -17,6 +17,7 @@ from animesr_cli.model.devices import Compute, choose_compute
 from animesr_cli.model.engine import Engine, choose_tile, upscale_frames
 from animesr_cli.model.msrb import MSRB
 from animesr_cli.model.network import Carried, Window
+from animesr_cli.model.srvgg import SRVGGNetCompact
 
 CPU_FP32 = Compute(torch.device("cpu"), torch.float32, "a test")
 CPU_BF16 = Compute(torch.device("cpu"), torch.bfloat16, "a test")
@@ -234,6 +235,29 @@ def test_a_frame_that_no_tiling_fits_is_refused(monkeypatch: pytest.MonkeyPatch)
     assert size is not None
     assert choose_tile(int(size[2]), int(size[1]), MSRB(), CPU_BF16) >= 16
     assert choose_tile(int(size[2]), int(size[1]), MSRB(), CPU_BF16) < int(size[1])
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_a_still_picture_is_computed_once(recurrent: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The very same tensor again costs nothing where nothing is carried, and changes nothing."""
+    torch.manual_seed(2)
+    net = SRVGGNetCompact(2, 4, 1).eval().requires_grad_(False)
+    monkeypatch.setattr(SRVGGNetCompact, "recurrent", recurrent)
+    a, b = torch.rand(2, 3, 16, 20)
+    expected = [net(frame[None, None])[0, 0] for frame in (a, a, b, a, a)]
+    steps = []
+    real = SRVGGNetCompact.step
+
+    def counted(self: SRVGGNetCompact, window: Window, left: Carried) -> tuple[Tensor, Carried]:
+        steps.append(window)
+        return real(self, window, left)
+
+    monkeypatch.setattr(SRVGGNetCompact, "step", counted)
+    frames = ((number, frame, False) for number, frame in enumerate((a, a, b, a, a)))
+    results = list(upscale_frames(Engine(net, 16, 20, CPU_FP32), frames))
+    assert [number for number, _ in results] == [0, 1, 2, 3, 4]
+    assert all(torch.equal(sr, own) for (_, sr), own in zip(results, expected, strict=True))
+    assert len(steps) == (5 if recurrent else 3)
 
 
 @pytest.mark.gpu

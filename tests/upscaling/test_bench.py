@@ -7,18 +7,22 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 import media
+from animesr_cli.errors import DeviceError, InputError
 from animesr_cli.model.devices import choose_compute
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.upscaling import bench
-from animesr_cli.upscaling.bench import Figures, Run, measure, measure_network
+from animesr_cli.upscaling.bench import Figures, Run, measure, measure_network, measure_parts
 from animesr_cli.upscaling.plan import make_plan
 from command import animesr, environment, finished, start
 from pictures import decoded
@@ -54,6 +58,42 @@ def test_the_network_alone_is_timed_on_both_paths(
     assert 0 < fast < 5
 
 
+def test_a_step_is_taken_apart(clip: Path, random_checkpoint: Path, tmp_path: Path) -> None:
+    """Shares of one whole; an upscaler convolves, resamples and copies."""
+    shares = measure_parts(clip, tmp_path, UpscaleSettings(model=str(random_checkpoint)))
+    assert sum(shares.values()) == pytest.approx(1)
+    assert all(shares[part] > 0 for part in ("convolution", "resampling", "copies"))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+@pytest.mark.parametrize("radius", [0, 1, 2])
+def test_windows_hold_neighbours_and_no_more(count: int, radius: int) -> None:
+    """The ends stand in for what is missing; nothing is read further ahead than a window needs."""
+    read: list[int] = []
+
+    def items() -> Iterator[tuple[Tensor, Any]]:
+        for number in range(count):
+            read.append(number)
+            yield torch.tensor(number), number
+
+    seen: list[tuple[Any, list[int]]] = []
+    for window, frame in bench._windows(items(), radius):
+        assert read[-1] == min(len(seen) + radius, count - 1)
+        seen.append((frame, [int(each) for each in window]))
+    around = range(-radius, radius + 1)
+    assert seen == [
+        (t, [min(max(t + step, 0), count - 1) for step in around]) for t in range(count)
+    ]
+
+
+def test_what_happens_to_the_child_is_told(tmp_path: Path) -> None:
+    """Its error is raised here as it was; its death is one line."""
+    with pytest.raises(InputError, match=r"missing\.mkv"):
+        bench.in_child(measure_network, tmp_path / "missing.mkv", tmp_path, UpscaleSettings(), 1)
+    with pytest.raises(DeviceError, match=r"process that measures .* exit status 3"):
+        bench.in_child(os._exit, 3)
+
+
 def run_of(seconds: float, peak_bytes: int) -> Run:
     return Run(
         frames=10, seconds=seconds, peak_bytes=peak_bytes, device_bytes=0,
@@ -68,6 +108,7 @@ def test_figures_are_medians_per_frame(clip: Path, zero_checkpoint: Path) -> Non
         UpscaleSettings(model=str(zero_checkpoint), device="cpu"),
         3,
         (0.4, 0.1),
+        {"convolution": 0.9, "copies": 0.1},
         [run_of(5, 300), run_of(90, 200), run_of(4, 100)],
         [run_of(2, 50), run_of(1.2, 60), run_of(1, 70)],
     )
@@ -89,7 +130,7 @@ FIGURES = Figures(
     threads=2, torch="2.13", plain_network_ms=1500, network_ms=420, network_ratio=1500 / 420,
     plain_end_to_end_ms=1600, end_to_end_ms=462, end_to_end_ratio=1600 / 462,
     end_to_end_over_network=1.1, plain_end_to_end_over_network=1.07,
-    stage_ms={"decode": 2.0, "network": 420.0},
+    stage_ms={"decode": 2.0, "network": 420.0}, part_share={"convolution": 0.9, "copies": 0.1},
     plain_peak_bytes=2_000_000_000, peak_bytes=1_500_000_000, device_bytes=0,
 )  # fmt: skip
 
@@ -122,6 +163,7 @@ def test_the_table_shows_both_paths(monkeypatch: pytest.MonkeyPatch, clip: Path)
     ] in rows
     assert ["end", "to", "end", "/", "network", "1.07", "1.10"] in rows
     assert ["decode,", "busy", "ms", "a", "frame", "2.0"] in rows
+    assert ["of", "the", "network:", "convolution", "378.0", "90%"] in rows
     assert ["peak", "memory", "2.00", "GB", "1.50", "GB"] in rows
     assert "peak on the device" not in outcome.stdout
     monkeypatch.setattr(bench, "measure", lambda *a, **k: replace(FIGURES, device_bytes=10**9))
