@@ -49,6 +49,7 @@ ROOMS: dict[str, set[str]] = {
         "bounded",
         "errors",
         "model",
+        "settings",
         "text",
         "video",
         "atomic_files",
@@ -83,7 +84,7 @@ ROOMS: dict[str, set[str]] = {
         "writing",
         "upscaling",
     },
-    "metrics": {"errors", "text", "video", "reading", "degradation"},
+    "metrics": {"errors", "settings", "text", "video", "reading"},
     "api": {"errors", "settings", "text", "video", "reading", "writing", "upscaling", "jobs"},
     "compare": {
         "file_names",
@@ -126,7 +127,6 @@ ROOMS: dict[str, set[str]] = {
         "writing",
         "degradation",
         "metrics",
-        "batch",
     },
     "lbo": {
         "file_names",

@@ -7,7 +7,8 @@ one size can be blended, weight by weight, to see what lies between them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,11 +19,12 @@ from torch.nn import functional
 
 from animesr_cli.errors import UsageError
 from animesr_cli.model.checkpoint import load_checkpoint
+from animesr_cli.model.clip_engine import open_engine, run_frames
 from animesr_cli.model.devices import Compute
-from animesr_cli.model.engine import Engine, upscale_frames
 from animesr_cli.model.network import Network
-from animesr_cli.model.realbasicvsr import RealBasicVSR
 from animesr_cli.training.state import MODEL_FILE
+
+logger = logging.getLogger(__name__)
 
 BICUBIC: Final = "bicubic"
 SCALE: Final = 4
@@ -99,13 +101,10 @@ def _at(scale: int) -> str:
 def _by_network(network: Network, compute: Compute, scale: int) -> Enlarge:
     def enlarge(frames: Sequence[Tensor]) -> Iterator[Tensor]:
         height, width = frames[0].shape[1:]
-        if isinstance(network, RealBasicVSR):  # it wants the whole shot
-            results: Iterable[Tensor] = network(torch.stack(list(frames))[None])[0]
-        else:
-            engine = Engine(network, height, width, compute)
-            shot = ((None, frame, False) for frame in frames)
-            results = (picture for _, picture in upscale_frames(engine, shot))
-        for picture in results:
+        engine = open_engine(
+            network, height, width, compute, tile=0, window=len(frames), warn=logger.warning
+        )
+        for _, picture in run_frames(engine, ((None, frame, False) for frame in frames)):
             yield picture if network.scale == scale else _resized(picture, height, width, scale)
 
     return enlarge

@@ -1,6 +1,6 @@
 """Several videos as one job: what is found, what is finished, and the work."""
 
-from animesr_cli.batch.find import VIDEO_SUFFIXES, Batch, Item, find_batch, find_several, is_batch
+from animesr_cli.batch.find import Batch, Item, find_batch, find_several, is_batch
 from animesr_cli.batch.work import (
     WORST_FIRST,
     BatchObserver,
@@ -11,7 +11,6 @@ from animesr_cli.batch.work import (
 )
 
 __all__ = [
-    "VIDEO_SUFFIXES",
     "WORST_FIRST",
     "Batch",
     "BatchObserver",

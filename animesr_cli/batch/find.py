@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from animesr_cli.atomic_files import explained
 from animesr_cli.errors import InputError, OutputError, UsageError
@@ -16,17 +15,8 @@ from animesr_cli.reading.y4m import PIPE
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.text import shown
 from animesr_cli.upscaling.targets import default_output, size_label
-from animesr_cli.video.containers import IMAGE_SUFFIXES
+from animesr_cli.video.containers import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from animesr_cli.writing.encoders import format_of, holds, named_codec
-
-VIDEO_SUFFIXES: Final = frozenset({
-    ".264", ".265", ".3g2", ".3gp", ".amv", ".apng", ".asf", ".av1", ".avc", ".avi", ".bik",
-    ".divx", ".dv", ".f4v", ".flv", ".gif", ".gxf", ".h264", ".h265", ".hevc", ".ivf", ".m1v",
-    ".m2t", ".m2ts", ".m2v", ".m4v", ".mjpeg", ".mjpg", ".mk3d", ".mkv", ".mov", ".mp4", ".mpe",
-    ".mpeg", ".mpg", ".mpv", ".mts", ".mxf", ".nsv", ".nut", ".obu", ".ogm", ".ogv", ".qt", ".rm",
-    ".rmvb", ".smk", ".swf", ".tod", ".trp", ".ts", ".vc1", ".vob", ".webm", ".wmv", ".wtv", ".y4m",
-})  # fmt: skip
-"""What makes a file of a folder an input; a file that is named itself may have any suffix."""
 
 
 @dataclass(frozen=True)

@@ -46,8 +46,6 @@ Profile = Literal["baseline", "main", "high"]
 KERNEL_PX: Final = 21
 SCALE: Final = 4
 """HR pixels per LR pixel, in each direction: two stages of 2."""
-SIZE_MULTIPLE: Final = 8
-"""Of width and height: a quarter of it is even, as 4:2:0 needs."""
 CODES: Final = 255.0
 """The noise of the paper is in codes of 8 bits."""
 

@@ -27,7 +27,6 @@ from animesr_cli.degradation.lbo import LoadedOperator, load_operator
 from animesr_cli.degradation.operators import (
     CODEC,
     SCALE,
-    SIZE_MULTIPLE,
     DegradationPlan,
     h264_colour,
     h264_encoding,
@@ -43,6 +42,7 @@ from animesr_cli.model.devices import choose_compute
 from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.probe import VideoInfo, probe
 from animesr_cli.reading.reader import Reader
+from animesr_cli.settings.limits import SIZE_MULTIPLE
 from animesr_cli.text import shown
 from animesr_cli.video.colour import ColourSpec, from_rgb, to_rgb
 from animesr_cli.video.containers import check_readable

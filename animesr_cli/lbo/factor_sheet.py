@@ -17,14 +17,9 @@ from torch import Tensor
 
 from animesr_cli.atomic_files import check_place, write_file
 from animesr_cli.file_names import check_name
-from animesr_cli.lbo.factor_sweep import (
-    CODES,
-    HR_SCALE,
-    Sweep,
-    TriedPatch,
-    resized,
-    sweep,
-)
+from animesr_cli.lbo.detail import CODES
+from animesr_cli.lbo.factor_sweep import Sweep, TriedPatch, sweep
+from animesr_cli.lbo.pseudo_hr import HR_SCALE, resized
 from animesr_cli.lbo.ranking import RANKING_TITLES, factor_text, ranking_row
 from animesr_cli.pages.html import render
 from animesr_cli.pages.lettering import draw, lettering

@@ -1,12 +1,8 @@
-"""Rescaling the input before it is super-resolved, and which factor suits a clip.
+"""Which factor suits a clip: ten factors tried on patches of it, and ranked.
 
-What a low-quality video shows too large, blurred and with the traces of its codec, a network that
-knows only the basic degradations takes for texture. Made smaller first, it looks to the network
-like what it was trained on: the result is clean and sharp, and serves as pseudo HR for learning an
-operator. Made too small, it has lost what it showed. This room makes pseudo HR at any factor, tries
-the factors 0.1, 0.2 ... 1.0 on patches with texture and edges, and ranks them by three statistics
-of luma (``FactorStatistics``). They are an aid: a person has the last word. It does not know how
-operators are learned, nor sheets and pages.
+The input is made smaller before it is super-resolved (pseudo_hr.py); made too small, it has lost
+what it showed. The factors 0.1, 0.2 ... 1.0 are tried on patches with texture and edges, and ranked
+by three statistics of luma (``FactorStatistics``). They are an aid: a person has the last word.
 
 The ranking. Lines must be at least as steep as in a plain enlargement of the input: factors where
 they are not have lost detail and come last, the steepest of them first. The others are sorted by
@@ -26,16 +22,26 @@ from typing import Final
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from animesr_cli.errors import InputError
+from animesr_cli.lbo.detail import (
+    CODES,
+    EDGE_CODES,
+    LEAST_DETAIL,
+    PLACE_STEP_PX,
+    highest,
+    luma,
+    part_scores,
+    structure,
+)
 from animesr_cli.lbo.excerpts import Excerpt, read_excerpts
+from animesr_cli.lbo.pseudo_hr import (
+    HR_SCALE,
+    open_network,
+    pseudo_hr_of,
+    resized,
+)
 from animesr_cli.metrics.scoring import sobel
-from animesr_cli.model.checkpoint import LoadedCheckpoint, load_checkpoint
-from animesr_cli.model.clip_engine import open_engine, run_frames
-from animesr_cli.model.devices import Compute, choose_compute
-from animesr_cli.model.network import Network
-from animesr_cli.model.resample import resample
 from animesr_cli.model.tiles import Region
 from animesr_cli.reading.probe import VideoInfo, probe
 from animesr_cli.settings import LboSettings
@@ -44,114 +50,6 @@ from animesr_cli.text import shown
 log = logging.getLogger(__name__)
 
 Warn = Callable[[str], None]
-
-HR_SCALE: Final = 2
-"""Pseudo HR is this many times as wide and high as the LR frame: what an LBO halves again."""
-MARGIN_PX: Final = 16
-"""Around a part of a frame, in LR pixels: what the network needs to see beyond its edges."""
-
-
-# ---- pseudo HR -----------------------------------------------------------------------------------
-
-
-def resized(frames: Tensor, height: int, width: int) -> Tensor:
-    """(T, 3, H, W) at another size, bicubic and antialiased, in [0, 1]."""
-    channels = resample(frames.flatten(0, 1), height, width)
-    return channels.view(*frames.shape[:2], height, width).clamp(0, 1)
-
-
-def rescaled_size(height: int, width: int, factor: float) -> tuple[int, int]:
-    """Of a frame at a factor: whole pixels, one at least."""
-    return max(round(height * factor), 1), max(round(width * factor), 1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PseudoHr:
-    """Makes HR frames of a clip's own LR frames."""
-
-    network: Network
-    compute: Compute
-    warn: Warn = log.warning
-
-    def __call__(self, frames: Tensor, factor: float) -> Tensor:
-        """(T, 3, h, w) consecutive frames of one shot -> (T, 3, 2h, 2w), in [0, 1], on the CPU."""
-        height, width = frames.shape[-2:]
-        rows, columns = rescaled_size(height, width, factor)
-        small = resized(frames, rows, columns).to(self.compute.device)
-        engine = open_engine(
-            self.network, rows, columns, self.compute, tile=0, window=len(frames), warn=self.warn
-        )
-        results = run_frames(engine, ((None, frame, False) for frame in small))
-        size = HR_SCALE * height, HR_SCALE * width
-        return torch.cat([resized(result[None], *size).cpu() for _, result in results])
-
-
-def open_network(
-    model: str | Path, device: str, *, precision: str = "auto", warn: Warn = log.warning
-) -> tuple[PseudoHr, LoadedCheckpoint]:
-    """What makes pseudo HR, and the checkpoint that it is."""
-    compute = choose_compute(device, precision)
-    loaded = load_checkpoint(model, warn=warn)
-    return PseudoHr(network=loaded.build(), compute=compute, warn=warn), loaded
-
-
-def pseudo_hr_of(part: Region, make: PseudoHr, frames: Tensor, factor: float) -> Tensor:
-    """A part of whole LR frames as pseudo HR, made from it and what is around it."""
-    around = part.grown(MARGIN_PX, Region(0, 0, *frames.shape[-2:]))
-    made = make(frames[around.index], factor)
-    return made[part.within(around).scaled(HR_SCALE).index]
-
-
-# ---- where there is something to see -------------------------------------------------------------
-
-LUMA_WEIGHTS: Final = (0.299, 0.587, 0.114)
-CODES: Final = 255.0
-EDGE_CODES: Final = 8.0
-"""A slope this steep, in 8-bit codes a pixel, is an edge: a sharp step of 16 codes has it."""
-QUIET_CODES: Final = 2.0
-"""What is less steep is nothing that is seen."""
-STRONG_CODES: Final = 24.0
-"""A steeper slope does not count for more where parts are chosen."""
-LEAST_DETAIL: Final = 0.02
-"""Share of a part's pixels that must be edges."""
-SMOOTHING_PX: Final = 5
-"""Side of the window whose mean is free of most noise."""
-PLACE_STEP_PX: Final = 8
-"""Between the places that are looked at for a part."""
-
-
-def luma(frames: Tensor) -> Tensor:
-    """(..., 3, H, W) -> (..., H, W) in 8-bit codes."""
-    red, green, blue = frames.unbind(-3)
-    kr, kg, kb = LUMA_WEIGHTS
-    return (red * kr + green * kg + blue * kb) * CODES
-
-
-def part_scores(frame: Tensor, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Of each place that a part can have in an LR frame: its shares of edges and of quiet pixels,
-    and its detail.
-
-    Returns three maps; index (i, j) stands for the part at (8 i, 8 j).
-    """
-    found = sobel(luma(frame))
-    maps = [(found > EDGE_CODES).float(), (found < QUIET_CODES).float()]
-    maps.append(found.clamp(max=STRONG_CODES))
-    means = functional.avg_pool2d(torch.stack(maps), (height, width), stride=PLACE_STEP_PX)
-    return means[0], means[1], means[2]
-
-
-def structure(picture: Tensor) -> Tensor:
-    """(H, W) -> (H, W): how much goes on near a pixel, once noise is smoothed away."""
-    reach = SMOOTHING_PX // 2
-    padded = functional.pad(picture[None, None], (reach,) * 4, mode="replicate")
-    smooth = functional.avg_pool2d(padded, SMOOTHING_PX, stride=1)
-    return highest(sobel(smooth[0, 0]), reach)
-
-
-def highest(picture: Tensor, reach: int) -> Tensor:
-    """(H, W) -> (H, W): the largest value so near."""
-    return functional.max_pool2d(picture[None], 2 * reach + 1, stride=1, padding=reach)[0]
-
 
 # ---- patches -------------------------------------------------------------------------------------
 

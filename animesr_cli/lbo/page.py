@@ -11,8 +11,9 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from animesr_cli.lbo.factor_sweep import CODES, HR_SCALE, PLACE_STEP_PX, part_scores
+from animesr_cli.lbo.detail import CODES, PLACE_STEP_PX, part_scores
 from animesr_cli.lbo.pairs import Pair
+from animesr_cli.lbo.pseudo_hr import HR_SCALE
 from animesr_cli.lbo.ranking import factor_text
 from animesr_cli.model.tiles import Region
 from animesr_cli.pages.chart import Chart, chart

@@ -17,16 +17,9 @@ import torch
 from torch import Tensor
 
 from animesr_cli.errors import InputError
+from animesr_cli.lbo.detail import CODES, LEAST_DETAIL, PLACE_STEP_PX, part_scores
 from animesr_cli.lbo.excerpts import Excerpt, read_excerpts
-from animesr_cli.lbo.factor_sweep import (
-    CODES,
-    HR_SCALE,
-    LEAST_DETAIL,
-    PLACE_STEP_PX,
-    PseudoHr,
-    part_scores,
-    pseudo_hr_of,
-)
+from animesr_cli.lbo.pseudo_hr import HR_SCALE, PseudoHr, pseudo_hr_of
 from animesr_cli.model.tiles import Region
 from animesr_cli.reading.probe import VideoInfo
 from animesr_cli.settings import LboSettings

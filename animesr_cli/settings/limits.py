@@ -11,6 +11,9 @@ MATRICES: Final = ("bt601", "bt709", "bt2020")
 NETWORK_SCALE = 4
 """The network multiplies width and height by this; other factors are resampled from its result."""
 
+SIZE_MULTIPLE: Final = 8
+"""Of the width and height of what is degraded: a quarter of it is even, as 4:2:0 needs."""
+
 MAX_PIXELS = 1 << 28
 """Of one frame of the input: 16384 x 16384."""
 

@@ -22,7 +22,6 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from animesr_cli.batch.find import VIDEO_SUFFIXES
 from animesr_cli.errors import InputError
 from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.image_reader import (
@@ -36,7 +35,7 @@ from animesr_cli.reading.probe import VideoInfo, probe
 from animesr_cli.reading.reader import Reader
 from animesr_cli.text import shown
 from animesr_cli.video.colour import ColourSpec, to_rgb
-from animesr_cli.video.containers import IMAGE_SUFFIXES
+from animesr_cli.video.containers import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from animesr_cli.video.part import Part
 from animesr_cli.video.scenes import with_cuts
 

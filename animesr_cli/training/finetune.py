@@ -16,37 +16,30 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import torch
 
 from animesr_cli.atomic_files import PartFile, explained
-from animesr_cli.degradation.lbo import LoadedOperator, load_operator
+from animesr_cli.degradation.lbo import load_operator
 from animesr_cli.degradation.operators import SCALE, DegradationSettings
 from animesr_cli.errors import InputError, Interrupted, OutputError, UsageError, WeightsError
-from animesr_cli.model.checkpoint import load_checkpoint
 from animesr_cli.model.devices import choose_compute
-from animesr_cli.model.download import sha256_of
 from animesr_cli.model.memory import free_memory
-from animesr_cli.model.msrb import MSRB
-from animesr_cli.model.network import Network
-from animesr_cli.model.recognise import recognise
-from animesr_cli.settings import LOSSES, LOSSES_OF_GAN, SCRATCH, FinetuneRun, FinetuneSettings
+from animesr_cli.settings import LOSSES, LOSSES_OF_GAN, FinetuneRun, FinetuneSettings
 from animesr_cli.text import shown
 from animesr_cli.training.corpus import Shot, Source, load_sources, shots_of, workers_pool
 from animesr_cli.training.descent import DivergedError
 from animesr_cli.training.discriminator import smallest_picture_px
-from animesr_cli.training.distributed import any_of_us, joined, own_device, rank, world_size
+from animesr_cli.training.distributed import any_of_us, joined, own_device, rank
 from animesr_cli.training.run import Progress, TrainingRun
+from animesr_cli.training.start import anchor_of, identity_of, material_of, start_of, told_settings
 from animesr_cli.training.state import (
     MODEL_FILE,
     STATE_FILE,
-    SavedState,
     check_same,
-    is_state,
-    network_tensors,
     read_state,
 )
 from animesr_cli.training.trainer import DISCRIMINATORS, Trainer
@@ -143,94 +136,6 @@ def _folder(output: Path) -> Iterator[None]:
         if is_new:
             with suppress(OSError):  # it holds something by now
                 output.rmdir()
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Start:
-    """What training starts from."""
-
-    network: Network
-    identity: Mapping[str, Any]
-    state: SavedState | None = None
-    """Of another run, whose moments are taken over."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Anchor:
-    """The network that the result is held near."""
-
-    network: Network
-    sha256: str
-
-
-def _anchor(settings: FinetuneSettings, network: Network, warn: Warn) -> _Anchor | None:
-    """Raises UsageError where it enlarges by another factor than what is trained."""
-    if settings.anchor is None:
-        return None
-    loaded = load_checkpoint(settings.anchor, warn=warn)
-    if loaded.network.scale != network.scale:
-        raise UsageError(
-            f"the anchor {loaded.name} enlarges {loaded.network.scale} times, and what is trained "
-            f"{network.scale} times",
-            "name a network of the same scale with --anchor",
-        )
-    return _Anchor(network=loaded.build(), sha256=loaded.sha256)
-
-
-def _start(settings: FinetuneSettings, warn: Warn) -> _Start:
-    path = Path(settings.model).expanduser()
-    if is_state(path):
-        return _start_of_state(path)
-    if settings.model == SCRATCH:
-        torch.manual_seed(settings.seed)
-        network = MSRB(settings.num_feat, settings.num_block)
-        blocks = list(settings.num_block)
-        identity = {"name": SCRATCH, "num_feat": settings.num_feat, "num_block": blocks}
-        return _Start(network=network, identity=identity)
-    loaded = load_checkpoint(settings.model, warn=warn)
-    return _Start(network=loaded.build(), identity={"name": loaded.name, "sha256": loaded.sha256})
-
-
-def _start_of_state(path: Path) -> _Start:
-    state = read_state(path)
-    assert state is not None  # it was there a moment ago
-    empty, _ = recognise(network_tensors(state), path)
-    network = type(empty)(**empty.config)  # the state brings the weights
-    identity = {"name": path.name, "sha256": sha256_of(path)}
-    return _Start(network=network, identity=identity, state=state)
-
-
-def _told(settings: FinetuneSettings) -> dict[str, Any]:
-    """The settings that are not told elsewhere, or may change."""
-    told = asdict(settings)
-    for name in ("model", "num_feat", "num_block", "anchor"):
-        del told[name]  # the start tells, or the anchor's hash
-    if settings.schedule == "constant":
-        del told["iterations"]  # such a run may be made longer
-    told["batch"] *= world_size()
-    return told
-
-
-def _identity(
-    settings: FinetuneSettings,
-    start: Mapping[str, Any],
-    anchor: _Anchor | None,
-    operators: Sequence[LoadedOperator],
-) -> dict[str, Any]:
-    """What decides, beside the material, what an iteration learns."""
-    return {
-        "settings": _told(settings),
-        "start": dict(start),
-        "anchor": None if anchor is None else anchor.sha256,
-        "operators": [operator.sha256 for operator in operators],
-    }
-
-
-def _material(sources: Sequence[Source], others: Sequence[Source]) -> dict[str, Any]:
-    return {
-        "data": {source.name: source.sha256 for source in sources},
-        "validation": {source.name: source.sha256 for source in others},
-    }
 
 
 def _counted(count: int, noun: str) -> str:
@@ -380,16 +285,16 @@ def finetune(
     degradation = replace(degradation or DegradationSettings(), mild_probability=settings.mild)
     with joined(compute.device), _folder(output) if rank() == 0 else nullcontext():
         saved = None if run.restart else read_state(output / STATE_FILE)
-        start = _start(settings, warn)
+        start = start_of(settings, warn)
         scale = start.network.scale
         _check_pictures(settings, scale)
-        anchor = _anchor(settings, start.network, warn)
+        anchor = anchor_of(settings, start.network, warn)
         operators = [load_operator(path) for path in lbo]
         for operator in operators:
             operator.network.to(compute.device)
 
-        identity = _identity(settings, start.identity, anchor, operators)
-        usual = {"settings": _told(DEFAULTS)}
+        identity = identity_of(settings, start.identity, anchor, operators)
+        usual = {"settings": told_settings(DEFAULTS)}
         if saved is not None:  # before the material is read, which takes longer
             same = {name: saved.identity.get(name) for name in identity}
             check_same(same, identity, output, usual)
@@ -405,7 +310,7 @@ def finetune(
             )
 
         sources, others = read(data), read(validation) if validation else []
-        identity |= _material(sources, others)
+        identity |= material_of(sources, others)
         if saved is not None:
             check_same(saved.identity, identity, output, usual)
         learned, held = _split(shots_of(sources), shots_of(others), settings, warn)

@@ -1,6 +1,7 @@
 """One command's part of a training run: iterations, and what is written about them.
 
-It does not know where batches come from, nor when to stop.
+The log is one JSON object a line, and is read back where a run goes on. Batches come from outside,
+and so does the word to stop.
 """
 
 from __future__ import annotations
@@ -13,19 +14,22 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import torch
 from torch import Tensor
 
 from animesr_cli import __version__
-from animesr_cli.atomic_files import write_file
+from animesr_cli.atomic_files import explained, write_file
+from animesr_cli.bounded import MEBIBYTE, Range, UnfitError, fitted, parse_json, read_bytes
+from animesr_cli.errors import OutputError
 from animesr_cli.settings import FinetuneRun, FinetuneSettings
+from animesr_cli.text import shown
 from animesr_cli.training.distributed import rank, world_size
-from animesr_cli.training.log import TrainingLog
 from animesr_cli.training.report import Examination, Report, write_report
 from animesr_cli.training.state import (
     CARD_FILE,
+    LARGEST_ITERATION,
     LOG_FILE,
     MODEL_FILE,
     STATE_FILE,
@@ -39,6 +43,71 @@ from animesr_cli.training.windows import Batch
 
 BATCH_FILE: Final = "diverged.safetensors"
 """The batch at which a loss was not finite."""
+LARGEST_LOG_BYTES: Final = 256 * MEBIBYTE
+
+Entry = dict[str, Any]
+
+
+# ---- the log -------------------------------------------------------------------------------------
+
+
+class TrainingLog:
+    """Entries, each with its ``iteration``; none is later than the state that a run goes on from.
+
+    Args:
+        iteration: that of the state. What a killed run wrote after it is dropped: those iterations
+            are done again.
+        writes: whether this process does.
+    """
+
+    def __init__(self, path: Path, iteration: int, *, writes: bool = True) -> None:
+        self._path, self._writes = path, writes
+        self.entries: list[Entry] = []
+        if not writes:
+            return
+        if iteration and path.exists():
+            try:
+                text = read_bytes(path, most_bytes=LARGEST_LOG_BYTES)
+            except (OSError, UnfitError) as error:
+                raise OutputError(
+                    f"the log {shown(path)} cannot be read: {error}", "move it away and run again"
+                ) from error
+            lines = text.decode(errors="replace").splitlines()
+            found = [entry for line in lines if (entry := _parsed(line)) is not None]
+            self.entries = [entry for entry in found if entry["iteration"] <= iteration]
+        write_file(path, "".join(map(_line, self.entries)).encode())
+
+    def add(self, entry: Entry) -> None:
+        """Write it down; it is in the file when this returns."""
+        if not self._writes:
+            return
+        self.entries.append(entry)
+        with explained(self._path), self._path.open("a", encoding="utf-8") as file:
+            file.write(_line(entry))
+
+
+def _line(entry: Entry) -> str:
+    return json.dumps(entry) + "\n"
+
+
+def _parsed(line: str) -> Entry | None:
+    """None: the line was cut off, or is no entry."""
+    try:
+        values = parse_json(line)
+        fitted(_Iteration, values)
+        return fitted(dict[str, float | dict[str, float]], values) | {
+            "iteration": values["iteration"]
+        }
+    except UnfitError:
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Iteration:
+    iteration: Annotated[int, Range(0, LARGEST_ITERATION)]
+
+
+# ---- iterations ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)

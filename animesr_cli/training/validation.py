@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from animesr_cli.degradation.lbo import LoadedOperator
-from animesr_cli.degradation.operators import SIZE_MULTIPLE, DegradationSettings, sample_plan
+from animesr_cli.degradation.operators import DegradationSettings, sample_plan
 from animesr_cli.metrics.scoring import Meter, luma_of
 from animesr_cli.model.resample import resample
+from animesr_cli.settings.limits import SIZE_MULTIPLE
 from animesr_cli.training.corpus import Shot
 from animesr_cli.training.windows import degraded, truth_of
 from animesr_cli.video.colour import ColourSpec, PixelLayout

@@ -17,16 +17,12 @@ from animesr_cli.errors import InputError, Interrupted
 from animesr_cli.lbo.factor_sweep import (
     FACTORS,
     FactorStatistics,
-    PseudoHr,
     choose_patches,
-    open_network,
-    pseudo_hr_of,
     ranked,
-    rescaled_size,
-    resized,
     statistics,
     sweep,
 )
+from animesr_cli.lbo.pseudo_hr import PseudoHr, open_network, pseudo_hr_of, rescaled_size, resized
 from animesr_cli.metrics.scoring import sobel
 from animesr_cli.model.tiles import Region
 from animesr_cli.reading.probe import probe

@@ -35,15 +35,10 @@ from animesr_cli.errors import (
     WeightsError,
 )
 from animesr_cli.lbo import learn as room
-from animesr_cli.lbo.learn import (
-    METADATA,
-    Progress,
-    learn_lbo,
-    measure,
-    page_of,
-    state_of,
-)
+from animesr_cli.lbo import run as run_file
+from animesr_cli.lbo.learn import Progress, learn_lbo
 from animesr_cli.lbo.pairs import Pair, Pairs, collect
+from animesr_cli.lbo.run import METADATA, measure, page_of, state_of
 from animesr_cli.lbo.trainer import LboTrainer, operate
 from animesr_cli.settings import LBO_PRESETS, LboSettings
 from browser import chromium
@@ -152,7 +147,7 @@ def test_figures_are_of_pictures_that_were_held_out(
         return measure(make, pairs)
 
     monkeypatch.setattr(room, "collect", collecting)
-    monkeypatch.setattr(room, "measure", measuring)
+    monkeypatch.setattr(run_file, "measure", measuring)
     learn()
     assert measured
     assert {id(pair) for pair in measured} <= held_out

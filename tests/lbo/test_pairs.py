@@ -10,8 +10,8 @@ import torch
 from torch.nn import functional
 
 from animesr_cli.errors import InputError, Interrupted
-from animesr_cli.lbo.factor_sweep import PseudoHr, open_network
 from animesr_cli.lbo.pairs import Pair, Pairs, collect
+from animesr_cli.lbo.pseudo_hr import PseudoHr, open_network
 from animesr_cli.reading.probe import probe
 from animesr_cli.settings import LboSettings
 from pictures import drawing, frames_of, write_rgb

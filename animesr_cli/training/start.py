@@ -1,0 +1,117 @@
+"""What a run starts from, and what makes it the run that it is.
+
+The start is a checkpoint, another run's state, or random weights; beside it there may be an anchor,
+which is not trained. All of what decides what an iteration learns is the run's identity: a run is
+gone on with under the same identity only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from animesr_cli.degradation.lbo import LoadedOperator
+from animesr_cli.errors import UsageError
+from animesr_cli.model.checkpoint import load_checkpoint
+from animesr_cli.model.download import sha256_of
+from animesr_cli.model.msrb import MSRB
+from animesr_cli.model.network import Network
+from animesr_cli.model.recognise import recognise
+from animesr_cli.settings import SCRATCH, FinetuneSettings
+from animesr_cli.training.corpus import Source
+from animesr_cli.training.distributed import world_size
+from animesr_cli.training.state import SavedState, is_state, network_tensors, read_state
+
+Warn = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """What training starts from."""
+
+    network: Network
+    identity: Mapping[str, Any]
+    state: SavedState | None = None
+    """Of another run, whose moments are taken over."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anchor:
+    """The network that the result is held near."""
+
+    network: Network
+    sha256: str
+
+
+def anchor_of(settings: FinetuneSettings, network: Network, warn: Warn) -> Anchor | None:
+    """Raises UsageError where it enlarges by another factor than what is trained."""
+    if settings.anchor is None:
+        return None
+    loaded = load_checkpoint(settings.anchor, warn=warn)
+    if loaded.network.scale != network.scale:
+        raise UsageError(
+            f"the anchor {loaded.name} enlarges {loaded.network.scale} times, and what is trained "
+            f"{network.scale} times",
+            "name a network of the same scale with --anchor",
+        )
+    return Anchor(network=loaded.build(), sha256=loaded.sha256)
+
+
+def start_of(settings: FinetuneSettings, warn: Warn) -> Start:
+    path = Path(settings.model).expanduser()
+    if is_state(path):
+        return _of_state(path)
+    if settings.model == SCRATCH:
+        torch.manual_seed(settings.seed)
+        network = MSRB(settings.num_feat, settings.num_block)
+        blocks = list(settings.num_block)
+        identity = {"name": SCRATCH, "num_feat": settings.num_feat, "num_block": blocks}
+        return Start(network=network, identity=identity)
+    loaded = load_checkpoint(settings.model, warn=warn)
+    return Start(network=loaded.build(), identity={"name": loaded.name, "sha256": loaded.sha256})
+
+
+def _of_state(path: Path) -> Start:
+    state = read_state(path)
+    assert state is not None  # it was there a moment ago
+    empty, _ = recognise(network_tensors(state), path)
+    network = type(empty)(**empty.config)  # the state brings the weights
+    identity = {"name": path.name, "sha256": sha256_of(path)}
+    return Start(network=network, identity=identity, state=state)
+
+
+def told_settings(settings: FinetuneSettings) -> dict[str, Any]:
+    """The settings that are not told elsewhere, or may change."""
+    told = asdict(settings)
+    for name in ("model", "num_feat", "num_block", "anchor"):
+        del told[name]  # the start tells, or the anchor's hash
+    if settings.schedule == "constant":
+        del told["iterations"]  # such a run may be made longer
+    told["batch"] *= world_size()
+    return told
+
+
+def identity_of(
+    settings: FinetuneSettings,
+    start: Mapping[str, Any],
+    anchor: Anchor | None,
+    operators: Sequence[LoadedOperator],
+) -> dict[str, Any]:
+    """What decides, beside the material, what an iteration learns."""
+    return {
+        "settings": told_settings(settings),
+        "start": dict(start),
+        "anchor": None if anchor is None else anchor.sha256,
+        "operators": [operator.sha256 for operator in operators],
+    }
+
+
+def material_of(sources: Sequence[Source], others: Sequence[Source]) -> dict[str, Any]:
+    return {
+        "data": {source.name: source.sha256 for source in sources},
+        "validation": {source.name: source.sha256 for source in others},
+    }
