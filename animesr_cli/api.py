@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from animesr_cli.errors import InputError, UsageError
 from animesr_cli.jobs.folder import journal_folder, left_behind
-from animesr_cli.jobs.job import LongRun
+from animesr_cli.jobs.job import Job
 from animesr_cli.reading.y4m import PIPE
 from animesr_cli.settings import UpscaleSettings, check_settings
 from animesr_cli.settings.option import declared, read
@@ -107,7 +107,7 @@ def run(
         return finished
     plan = make_plan(source, output, settings, warn=warn, loaded=loaded)
     if is_long(plan, warn):
-        return LongRun(plan, observer, warnings).run()
+        return Job(plan, observer, warnings).run()
     _check_one_piece(plan, warn)
     observer.on_plan(plan)
     return OnePiece(plan, observer, warnings).run()

@@ -1,6 +1,6 @@
-"""Computing one unit of a clip: its segments become files of the journal, each with its record.
+"""Computing one chunk of a clip: its segments become files of the journal, each with its record.
 
-What a worker is sent is a ``Piece`` (frame numbers and the first pass's rows); what it loads once
+What a worker is sent is a ``ChunkTask`` (frame numbers and the scan's rows); what it loads once
 is the plan. It looks into the journal itself for what is finished and goes on behind that, so that
 a first try, a retry and a resumed run are one thing. A segment's file is written under a name of
 its own and renamed; its record comes last. It does not know who called it or what else runs.
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from animesr_cli.atomic_files import explained
 from animesr_cli.errors import DeviceError, InputError
-from animesr_cli.jobs.chunks import Segment, Unit
+from animesr_cli.jobs.chunks import Chunk, Segment
 from animesr_cli.jobs.frame_index import Rows, digest
 from animesr_cli.jobs.kept_files import (
     StoredFile,
@@ -46,36 +46,36 @@ from animesr_cli.upscaling.pipeline import (
 )
 from animesr_cli.upscaling.plan import Plan
 from animesr_cli.video.containers import check_readable
-from animesr_cli.workers.protocol import Seat
+from animesr_cli.workers.protocol import WorkerSlot
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Piece:
-    """A unit as it is sent to a worker."""
+class ChunkTask:
+    """A chunk as it is sent to a worker."""
 
-    unit: Unit
+    chunk: Chunk
     rows: Rows
-    """Of the first pass, up to the unit's end."""
+    """Of the scan, up to the chunk's end."""
     rows_first: int
-    """The frame of the first row: some frames before the unit, where there are any."""
+    """The frame of the first row: some frames before the chunk, where there are any."""
 
     def rows_of(self, segment: Segment) -> Rows:
         return self.rows[segment.first - self.rows_first : segment.end - self.rows_first]
 
 
-def piece_of(unit: Unit, rows: Callable[[int, int], Rows]) -> Piece:
-    first = max(unit.first - RUN_IN_FRAMES, 0)
-    return Piece(unit, rows(first, unit.end), first)
+def task_of(chunk: Chunk, rows: Callable[[int, int], Rows]) -> ChunkTask:
+    first = max(chunk.first - RUN_IN_FRAMES, 0)
+    return ChunkTask(chunk, rows(first, chunk.end), first)
 
 
 # ---- which frames are computed -------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """Consecutive segments of a unit that are computed in one go."""
+class ResumeRange:
+    """Consecutive segments of a chunk that are computed in one go."""
 
     segments: tuple[Segment, ...]
     wanted: frozenset[int]
@@ -90,25 +90,25 @@ class Stretch:
         return self.segments[-1].end
 
 
-def stretches(
-    unit: Unit, is_finished: Callable[[Segment], bool], has_state: Callable[[Segment], bool]
-) -> list[Stretch]:
-    """What of a unit is left to compute, each from the nearest place where that can begin."""
-    found: list[Stretch] = []
-    for index, segment in enumerate(unit.segments):
+def resume_ranges(
+    chunk: Chunk, is_finished: Callable[[Segment], bool], has_state: Callable[[Segment], bool]
+) -> list[ResumeRange]:
+    """What of a chunk is left to compute, each from the nearest place where that can begin."""
+    found: list[ResumeRange] = []
+    for index, segment in enumerate(chunk.segments):
         if is_finished(segment):
             continue
         begin = index
-        while unit.segments[begin].continues and not has_state(unit.segments[begin]):
+        while chunk.segments[begin].continues and not has_state(chunk.segments[begin]):
             begin -= 1
         last = found[-1] if found else None
-        if last is not None and unit.segments[begin].first <= last.end:
-            done = unit.segments.index(last.segments[0])
-            segments = unit.segments[done : index + 1]
-            found[-1] = Stretch(segments, last.wanted | {segment.first})
+        if last is not None and chunk.segments[begin].first <= last.end:
+            done = chunk.segments.index(last.segments[0])
+            segments = chunk.segments[done : index + 1]
+            found[-1] = ResumeRange(segments, last.wanted | {segment.first})
         else:
-            segments = unit.segments[begin : index + 1]
-            found.append(Stretch(segments, frozenset({segment.first})))
+            segments = chunk.segments[begin : index + 1]
+            found.append(ResumeRange(segments, frozenset({segment.first})))
     return found
 
 
@@ -127,32 +127,32 @@ class Prepare:
     modified_ns: int
     """When the input was written."""
 
-    def __call__(self, seat: Seat) -> SegmentWork:
-        return SegmentWork(replace(self, plan=self._seated(seat)), seat)
+    def __call__(self, slot: WorkerSlot) -> ChunkWorker:
+        return ChunkWorker(replace(self, plan=self._on_device(slot)), slot)
 
-    def _seated(self, seat: Seat) -> Plan:
-        """The plan on this seat's device, in the precision that was decided."""
-        if seat.device is None:
+    def _on_device(self, slot: WorkerSlot) -> Plan:
+        """The plan on this slot's device, in the precision that was decided."""
+        if slot.device is None:
             return self.plan
-        compute = choose_compute(seat.device, self.plan.compute.precision)
+        compute = choose_compute(slot.device, self.plan.compute.precision)
         if compute.device.type != self.plan.compute.device.type:
             raise DeviceError(
-                f"worker {seat.name} is on {compute.device.type}, and the run on "
+                f"worker {slot.name} is on {compute.device.type}, and the run on "
                 f"{self.plan.compute.device.type}: results would differ",
                 "leave that device out",
             )
         return replace(self.plan, compute=compute)
 
 
-class SegmentWork:
-    """Computes pieces, one after another; ``__call__`` is the executor's ``Work``."""
+class ChunkWorker:
+    """Computes tasks, one after another; ``__call__`` is the executor's ``Work``."""
 
-    def __init__(self, prepared: Prepare, seat: Seat) -> None:
+    def __init__(self, prepared: Prepare, slot: WorkerSlot) -> None:
         self._plan = prepared.plan
         self._folder = prepared.folder
         self._identity = prepared.identity
         self._modified_ns = prepared.modified_ns
-        self._seat = seat
+        self._slot = slot
         self._warnings: list[str] = []
         self._still_there: Callable[[], None] = lambda: None
         self._ranges = RangeReader(self._open_reader, self._warn, lambda: self._still_there())
@@ -171,39 +171,39 @@ class SegmentWork:
     def __call__(
         self, payload: object, advanced: Callable[[int], None], listen: Callable[[], None]
     ) -> object:
-        """Compute what is left of a piece; the number of frames."""
-        assert isinstance(payload, Piece)
+        """Compute what is left of a task; the number of frames."""
+        assert isinstance(payload, ChunkTask)
         done = 0
         self._still_there = lambda: advanced(done)  # a long way from the beginning is no standstill
-        for stretch in self._left(payload):
-            with closing(self._compute(payload, stretch)) as counts:
+        for span in self._left(payload):
+            with closing(self._compute(payload, span)) as counts:
                 for count in counts:
                     listen()
                     done += count
                     advanced(done)
         return done
 
-    def _left(self, piece: Piece) -> list[Stretch]:
-        return stretches(
-            piece.unit,
-            lambda segment: self._record(piece, segment) is not None,
-            lambda segment: self._state(piece, segment) is not None,
+    def _left(self, task: ChunkTask) -> list[ResumeRange]:
+        return resume_ranges(
+            task.chunk,
+            lambda segment: self._record(task, segment) is not None,
+            lambda segment: self._state(task, segment) is not None,
         )
 
-    def _record(self, piece: Piece, segment: Segment) -> Record | None:
+    def _record(self, task: ChunkTask, segment: Segment) -> Record | None:
         """Of a segment that is finished; the journal's keeper has looked at its file."""
         record = read_record(self._folder, segment.first)
         if record is None or record.identity != self._identity:
             return None
-        rows = piece.rows_of(segment)
+        rows = task.rows_of(segment)
         return record if (record.frames, record.rows) == (len(rows), digest(rows)) else None
 
-    def _state(self, piece: Piece, segment: Segment) -> Carried | None:
+    def _state(self, task: ChunkTask, segment: Segment) -> Carried | None:
         """What was carried into a segment, if it was kept and is whole."""
         if not self._plan.network.recurrent:
             return ()
-        index = piece.unit.segments.index(segment)
-        before = self._record(piece, piece.unit.segments[index - 1]) if index else None
+        index = task.chunk.segments.index(segment)
+        before = self._record(task, task.chunk.segments[index - 1]) if index else None
         if before is None or before.state is None or not before.state.is_in(self._folder):
             return None
         with suppress(OSError, ValueError):
@@ -215,85 +215,85 @@ class SegmentWork:
         """What the network begins a shot with: of the shapes of all that it carries."""
         return FrameUpscaler(self._plan, StageClock(), self._warn).engine.carried
 
-    # -- one stretch
+    # -- one span
 
-    def _compute(self, piece: Piece, stretch: Stretch) -> Generator[int]:
+    def _compute(self, task: ChunkTask, span: ResumeRange) -> Generator[int]:
         """1 for each frame that becomes part of a file, 0 for the others, as they are computed."""
         self._warnings.clear()
         state = None
-        if stretch.segments[0].continues:
-            state = self._state(piece, stretch.segments[0])
-            assert state is not None  # ``stretches`` asked for it
+        if span.segments[0].continues:
+            state = self._state(task, span.segments[0])
+            assert state is not None  # ``resume_ranges`` asked for it
         with Pipeline() as threads:
-            filing = threads.enter(_Filing(self, piece, stretch))
+            filing = threads.enter(_SegmentFiles(self, task, span))
             frames = upscale_chunk(
                 FrameUpscaler(self._plan, StageClock(), self._warn),
-                self._frames(piece, stretch),
+                self._frames(task, span),
                 filing.take,
                 threads,
-                lengths=[segment.frames for segment in stretch.segments],
+                lengths=[segment.frames for segment in span.segments],
                 state=state,
             )
-            for segment in stretch.segments:
+            for segment in span.segments:
                 for _ in range(segment.frames):
                     next(frames)
-                    yield int(segment.first in stretch.wanted)
+                    yield int(segment.first in span.wanted)
             for _ in frames:  # until everything is handed over
                 pass
             filing.finish()
 
-    def _frames(self, piece: Piece, stretch: Stretch) -> Iterator[tuple[Frame, bool]]:
-        """Frames of a stretch, and neighbours that its window reaches; whether each is a cut."""
-        first = stretch.first - stretch.segments[0].continues
-        end = stretch.end
-        if self._goes_on(piece, stretch.segments[-1]):
-            end = min(end + lookahead_of(self._plan.network), piece.unit.end)
-        rows = piece.rows[: end - piece.rows_first]
+    def _frames(self, task: ChunkTask, span: ResumeRange) -> Iterator[tuple[Frame, bool]]:
+        """Frames of a span, and neighbours that its window reaches; whether each is a cut."""
+        first = span.first - span.segments[0].continues
+        end = span.end
+        if self._goes_on(task, span.segments[-1]):
+            end = min(end + lookahead_of(self._plan.network), task.chunk.end)
+        rows = task.rows[: end - task.rows_first]
         numbers = range(first, end)
-        cuts = set(piece.unit.cuts)
+        cuts = set(task.chunk.cuts)
         for number, frame in zip(
-            numbers, self._ranges.frames(rows, piece.rows_first, first), strict=True
+            numbers, self._ranges.frames(rows, task.rows_first, first), strict=True
         ):
             yield frame, number in cuts
 
     @staticmethod
-    def _goes_on(piece: Piece, segment: Segment) -> bool:
+    def _goes_on(task: ChunkTask, segment: Segment) -> bool:
         """Whether the shot at the end of a segment goes on in the next one."""
-        segments = piece.unit.segments
+        segments = task.chunk.segments
         index = segments.index(segment) + 1
         return index < len(segments) and segments[index].continues
 
     # -- its files
 
-    def new_file(self, piece: Piece, segment: Segment) -> SegmentFile:
-        rows = piece.rows_of(segment)
-        return SegmentFile(self._plan, self._folder, segment, rows, self._seat.threads)
+    def new_file(self, task: ChunkTask, segment: Segment) -> SegmentFile:
+        rows = task.rows_of(segment)
+        return SegmentFile(self._plan, self._folder, segment, rows, self._slot.threads)
 
-    def keep(self, piece: Piece, file: SegmentFile, border: Border) -> None:
+    def keep(self, task: ChunkTask, file: SegmentFile, border: Border) -> None:
         """Finish a segment: file, state, record, in this order; then the state before it goes."""
         segment = file.segment
         with explained(self._folder):
             stored, reorder = file.finish()
             state = None
-            if self._goes_on(piece, segment) and border.state:
+            if self._goes_on(task, segment) and border.state:
                 path = self._folder / state_name(segment.end)
                 write_file(path, state_bytes(border.state))
                 state = StoredFile.of(path)
             warnings = tuple(dict.fromkeys(self._warnings))
-            made = Made(self._seat.name, self._identity, border.tile, warnings)
+            made = Made(self._slot.name, self._identity, border.tile, warnings)
             write_record(self._folder, file.record(stored, reorder, state, made))
             if segment.continues:
                 remove(self._folder / state_name(segment.first))
 
 
-class _Filing:
+class _SegmentFiles:
     """Pictures and borders in order -> files: one is written while the one before is finished."""
 
-    def __init__(self, work: SegmentWork, piece: Piece, stretch: Stretch) -> None:
+    def __init__(self, work: ChunkWorker, task: ChunkTask, span: ResumeRange) -> None:
         self._work = work
-        self._piece = piece
-        self._wanted = stretch.wanted
-        self._segments = iter(stretch.segments)
+        self._task = task
+        self._wanted = span.wanted
+        self._segments = iter(span.segments)
         self._segment = next(self._segments, None)
         self._open: SegmentFile | None = None
         self._finisher = ThreadPoolExecutor(1, "animesr-finisher")
@@ -307,7 +307,7 @@ class _Filing:
             item.wait()
             if wanted:
                 if self._open is None:
-                    self._open = self._work.new_file(self._piece, self._segment)
+                    self._open = self._work.new_file(self._task, self._segment)
                 self._open.write(item)
             return
         self._segment = next(self._segments, None)
@@ -315,14 +315,14 @@ class _Filing:
             self.finish()
             assert self._open is not None
             file, self._open = self._open, None
-            self._finishing = self._finisher.submit(self._work.keep, self._piece, file, item)
+            self._finishing = self._finisher.submit(self._work.keep, self._task, file, item)
 
     def finish(self) -> None:
         """Wait for the file that is being finished; raises what went wrong."""
         if self._finishing is not None:
             self._finishing.result()
 
-    def __enter__(self) -> _Filing:
+    def __enter__(self) -> _SegmentFiles:
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -1,8 +1,8 @@
-"""Cutting a clip into what can be computed apart: units of whole shots, and segments, a file each.
+"""Cutting a clip into what can be computed apart: chunks of whole shots, and segments, a file each.
 
-The recurrent state is reset at scene cuts, so a unit, which begins at a cut and ends before one,
+The recurrent state is reset at scene cuts, so a chunk, which begins at a cut and ends before one,
 can be computed anywhere and at any time. Short shots are put together up to a number of frames; a
-shot that is longer is one unit of several segments, each of which goes on from the state that the
+shot that is longer is one chunk of several segments, each of which goes on from the state that the
 one before it left. Knows numbers of frames and nothing else.
 """
 
@@ -28,7 +28,7 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class Unit:
+class Chunk:
     """Consecutive segments that one worker computes in order; it begins and ends at cuts."""
 
     segments: tuple[Segment, ...]
@@ -47,15 +47,15 @@ class Unit:
     def frames(self) -> int:
         return self.end - self.first
 
-    def joined(self, following: Unit) -> Unit:
+    def joined(self, following: Chunk) -> Chunk:
         """Both as one, where ``following`` comes directly behind."""
         assert following.first == self.end
         cuts = (*self.cuts, following.first, *following.cuts)
-        return Unit((*self.segments, *following.segments), cuts)
+        return Chunk((*self.segments, *following.segments), cuts)
 
 
-class Cutter:
-    """Tell it of each frame whether it begins a shot; it hands out units as soon as they are known.
+class Chunker:
+    """Tell it of each frame whether it begins a shot; it hands out each chunk once it is known.
 
     Args:
         segment_frames: at most so many in one segment, at least 1.
@@ -68,7 +68,7 @@ class Cutter:
         self._shot = 0  # first frame of the shot that goes on
         self._count = 0
 
-    def push(self, is_cut: bool) -> Iterator[Unit]:
+    def push(self, is_cut: bool) -> Iterator[Chunk]:
         """The next frame; the first of all begins a shot whatever is said."""
         if is_cut and self._count:
             yield from self._end_shot()
@@ -79,17 +79,17 @@ class Cutter:
         if self._count - self._first > self._limit and self._shot > self._first:
             yield self._group(self._shot)
 
-    def finish(self) -> Iterator[Unit]:
+    def finish(self) -> Iterator[Chunk]:
         """The clip is over."""
         if self._count > self._first:
             yield self._group(self._count)
 
-    def _end_shot(self) -> Iterator[Unit]:
+    def _end_shot(self) -> Iterator[Chunk]:
         # What is full now is handed out now: its length is known, and work may be waited for.
         if self._count - self._first >= self._limit:
             yield self._group(self._count)
 
-    def _group(self, end: int) -> Unit:
+    def _group(self, end: int) -> Chunk:
         first, cuts = self._first, tuple(shot for shot in self._shots if shot < end)
         self._first, self._shots = end, [shot for shot in self._shots if shot > end]
         starts = range(first, end, self._limit)
@@ -97,4 +97,4 @@ class Cutter:
             Segment(start, min(self._limit, end - start), continues=start > first)
             for start in starts
         )
-        return Unit(tuple(segments), cuts)
+        return Chunk(tuple(segments), cuts)

@@ -169,7 +169,9 @@ class JobFolder:
             self.gather()
             said = self.forget(self.damaged())
             if manifest.frames is not None and not manifest.frames.is_in(self.path):
-                said.append("the table of the first pass is damaged or missing: it is made again")
+                said.append(
+                    "the index of the clip's frames is damaged or missing: it is made again"
+                )
                 manifest.frames = None
             manifest.write(self.path)
         return said

@@ -1,6 +1,6 @@
-"""What a first pass over a clip found: for each frame its times, its content's checksum, its cuts.
+"""What the scan of a clip found: for each frame its times, its content's checksum, its cuts.
 
-With this table a later read from the middle of the file can be held to the whole read, frame by
+With this index a later read from the middle of the file can be held to the whole read, frame by
 frame. It does not know how frames are read, or what a row is used for.
 """
 
@@ -54,7 +54,7 @@ def digest(rows: Rows) -> str:
     return hashlib.sha256(np.ascontiguousarray(rows).tobytes()).hexdigest()[:32]
 
 
-class FrameTable:
+class FrameIndex:
     """The rows of a clip; one thread appends, and what was appended does not change."""
 
     def __init__(self, rows: Rows | None = None) -> None:
@@ -98,9 +98,9 @@ class FrameTable:
         return file.getvalue()
 
     @staticmethod
-    def from_bytes(data: bytes) -> FrameTable:
+    def from_bytes(data: bytes) -> FrameIndex:
         """Raises ``ValueError`` where these bytes are no table."""
         rows = np.load(io.BytesIO(data), allow_pickle=False)
         if rows.dtype != ROW or rows.ndim != 1:
-            raise ValueError("no frame table")
-        return FrameTable(rows)
+            raise ValueError("no frame index")
+        return FrameIndex(rows)

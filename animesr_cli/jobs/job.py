@@ -2,8 +2,8 @@
 
 Whatever ends the run early, the same command goes on from what the journal holds: what is finished
 is never computed again, and what is not is computed from its last border. The result is the one of
-an uninterrupted run. This room decides what is to be done and tells of it; who computes a unit, how
-a segment is made and how the folder is kept are other rooms' matters.
+an uninterrupted run. A job decides what is to be done and tells of it; other files know who
+computes a chunk, how a segment is made and how the folder is kept.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from animesr_cli.errors import (
     UsageError,
     WeightsError,
 )
-from animesr_cli.jobs.chunk_queue import Dealer
+from animesr_cli.jobs.chunk_queue import ChunkQueue
 from animesr_cli.jobs.chunk_worker import Prepare
 from animesr_cli.jobs.chunks import Segment
 from animesr_cli.jobs.disk_space import missing_bytes
 from animesr_cli.jobs.fingerprint import adopt_choices, identity_of
 from animesr_cli.jobs.folder import JobFolder, journal_folder
-from animesr_cli.jobs.frame_index import CUT, FrameTable
+from animesr_cli.jobs.frame_index import CUT, FrameIndex
 from animesr_cli.jobs.manifest import Identity, Manifest, differences, digest_of
-from animesr_cli.jobs.placement import Seating, choose_seating, own_threads, threads_of
+from animesr_cli.jobs.placement import Placement, choose_placement, own_threads, threads_of
 from animesr_cli.jobs.records import Record
-from animesr_cli.jobs.scan import FirstPass, units_of
+from animesr_cli.jobs.scan import Scan, chunks_of
 from animesr_cli.reading.reader import origin_of
 from animesr_cli.text import shown, size_text
 from animesr_cli.upscaling.events import Observer, Progress, SegmentEvent, UpscaleResult
@@ -60,7 +60,7 @@ from animesr_cli.writing.concat import Joiner, segment_format
 log = logging.getLogger(__name__)
 
 FAILURES_WITHOUT_SUCCESS: Final = 3
-"""Units that failed for good before any succeeded, after which the others are not tried."""
+"""Chunks that failed for good before any succeeded, after which the others are not tried."""
 
 STOPPING: Final = (UsageError, InputError, WeightsError, DiskFullError)
 """Errors of a segment that every other one would meet as well."""
@@ -69,7 +69,7 @@ STOPPING: Final = (UsageError, InputError, WeightsError, DiskFullError)
 # ---- the run -------------------------------------------------------------------------------------
 
 
-class LongRun:
+class Job:
     """One run of a plan in segments; the methods stand in the order in which they come."""
 
     def __init__(self, plan: Plan, observer: Observer, warnings: list[str]) -> None:
@@ -78,13 +78,13 @@ class LongRun:
         self.warnings = warnings
         self._started = time.perf_counter()
         self._folder: JobFolder
-        self._seating: Seating
+        self._placement: Placement
         self._executor: Executor
         self._threads: int | None = None
-        self._table: FrameTable | None = None
-        self._first_pass: FirstPass | None = None
+        self._index: FrameIndex | None = None
+        self._scan: Scan | None = None
         self._scanned = threading.Event()
-        self._dealer: Dealer
+        self._chunks: ChunkQueue
         self._done_before = 0
         self._done = 0
         self._active: dict[int, int] = {}
@@ -101,10 +101,10 @@ class LongRun:
     def run(self) -> UpscaleResult:
         settings = self.plan.settings
         folder = journal_folder(self.plan.output, settings.work_dir)
-        self._seating, self.plan = choose_seating(self.plan, self.warn)
+        self._placement, self.plan = choose_placement(self.plan, self.warn)
         with ExitStack() as stack:
-            if self._seating.cluster is not None:
-                stack.callback(self._seating.cluster.close)
+            if self._placement.cluster is not None:
+                stack.callback(self._placement.cluster.close)
             self._folder = stack.enter_context(JobFolder(folder, self.plan.output))
             notes = self._open()
             with self._resumable():
@@ -116,7 +116,7 @@ class LongRun:
     def _open(self) -> list[str]:
         """Begin or go on; what is to be told of it."""
         folder, settings = self._folder, self.plan.settings
-        now = identity_of(self.plan, threads_of(self._seating, self.plan))
+        now = identity_of(self.plan, threads_of(self._placement, self.plan))
         information = {
             "input": os.path.abspath(self.plan.source.path),
             "output": os.path.abspath(self.plan.output),
@@ -134,7 +134,7 @@ class LongRun:
                 manifest.identity,
                 now,
                 tile=not settings.tile,
-                threads=self._seating.cluster is None,  # whose workers have one each
+                threads=self._placement.cluster is None,  # whose workers have one each
                 segment_frames=settings.segment_frames is None,
             )
             if found := differences(manifest.identity, now):
@@ -146,7 +146,7 @@ class LongRun:
                 self.warn(sentence)
         identity = now  # equal to what was found, where anything was
         self._threads = identity["computing"]["threads"]
-        self._executor = self._seating.executor(self._threads, self.warn)
+        self._executor = self._placement.executor(self._threads, self.warn)
         self.plan = replace(
             self.plan,
             tile=identity["computing"]["tile"],
@@ -188,7 +188,7 @@ class LongRun:
             self.warn(message)
         if manifest.frames is not None:
             try:
-                self._table = FrameTable.from_bytes(self._folder.read_index())
+                self._index = FrameIndex.from_bytes(self._folder.read_index())
             except (OSError, ValueError):
                 manifest.frames = None
         records = self._folder.records.values()
@@ -246,7 +246,7 @@ class LongRun:
 
     @property
     def _total(self) -> int | None:
-        return len(self._table) if self._table is not None else self.plan.frames
+        return len(self._index) if self._index is not None else self.plan.frames
 
     # -- computing
 
@@ -267,11 +267,11 @@ class LongRun:
         with explained(self.plan.output), PartFile(self.plan.output):  # nobody else writes there
             records = self._all_records()
         self._join(records)
-        assert self._table is not None
+        assert self._index is not None
         pictures = hashlib.sha256("".join(record.pictures for record in records).encode())
         result = UpscaleResult(
             output=self.plan.output,
-            frames=len(self._table),
+            frames=len(self._index),
             seconds=time.perf_counter() - self._started,
             warnings=tuple(self.warnings),
             cuts=self._cuts,
@@ -295,55 +295,55 @@ class LongRun:
                 self.warn(sentence)
             self._done -= sum(record.frames for record in damaged)
         records = self._folder.records
-        wanted = [segment for unit in self._dealer.units for segment in unit.segments]
+        wanted = [segment for chunk in self._chunks.chunks for segment in chunk.segments]
         return [records[segment.first] for segment in wanted]
 
     def _compute(self) -> None:
         queue = TaskQueue()
         with ExitStack() as stack:
-            if self._seating.is_single:
+            if self._placement.is_single:
                 stack.enter_context(own_threads(self._threads))
             self._feed(queue, stack)
             events = stack.enter_context(closing(self._executor.run(queue, self._prepare())))
             for event in events:
                 self._hear(event)
-                self._take_table()
-            self._take_table()
+                self._take_index()
+            self._take_index()
 
     def _feed(self, queue: TaskQueue, stack: ExitStack) -> None:
-        """Units to the queue: from the table of an earlier run, or from a first pass beside it."""
-        alone = self._seating.is_single
-        if self._table is not None:
-            self._dealer = Dealer(queue, self._table, self._folder, alone=alone)
-            for unit in units_of(self._table, self.plan.segment_frames):
-                self._dealer.deal(unit)
-            self._dealer.finish()
+        """Chunks to the queue: from the index of an earlier run, or from the scan beside it."""
+        alone = self._placement.is_single
+        if self._index is not None:
+            self._chunks = ChunkQueue(queue, self._index, self._folder, alone=alone)
+            for chunk in chunks_of(self._index, self.plan.segment_frames):
+                self._chunks.add(chunk)
+            self._chunks.finish()
             return
 
         def over() -> None:
             self._scanned.set()
-            self._dealer.finish()
+            self._chunks.finish()
 
-        self._first_pass = FirstPass(
+        self._scan = Scan(
             self.plan,
-            found=lambda unit: self._dealer.deal(unit),
+            found=lambda chunk: self._chunks.add(chunk),
             over=over,
             failed=queue.fail,
             warn=self.warn,
         )
-        self._dealer = Dealer(queue, self._first_pass.table, self._folder, alone=alone)
-        stack.enter_context(self._first_pass)
+        self._chunks = ChunkQueue(queue, self._scan.index, self._folder, alone=alone)
+        stack.enter_context(self._scan)
 
     @property
     def _cuts(self) -> int:
-        assert self._table is not None
-        return int((self._table.rows()["flags"] & CUT != 0).sum())
+        assert self._index is not None
+        return int((self._index.rows()["flags"] & CUT != 0).sum())
 
-    def _take_table(self) -> None:
-        """The first pass is over: the table is kept, so that no later run makes it again."""
-        if self._table is None and self._first_pass is not None and self._scanned.is_set():
-            self._table = self._first_pass.table
-            self._folder.save_index(self._table.to_bytes(), self.warnings)
+    def _take_index(self) -> None:
+        """The scan is over: the index is kept, so that no later run makes it again."""
+        if self._index is None and self._scan is not None and self._scanned.is_set():
+            self._index = self._scan.index
+            self._folder.save_index(self._index.to_bytes(), self.warnings)
 
     def _prepare(self) -> Prepare:
         plan = self.plan
@@ -386,7 +386,7 @@ class LongRun:
 
     def _is_border_passed(self, event: Advanced) -> bool:
         """Whether a segment of the task may have been finished since the last look."""
-        missing = self._dealer.missing[event.key]
+        missing = self._chunks.missing[event.key]
         known = self._folder.records
         left = [segment for segment in missing if segment.first not in known]
         done = sum(segment.frames for segment in missing) - sum(s.frames for s in left)
@@ -394,7 +394,7 @@ class LongRun:
 
     def _adopt(self, key: int) -> int:
         """Take up what of a task is finished; its frames."""
-        new = self._folder.adopt(segment.first for segment in self._dealer.missing[key])
+        new = self._folder.adopt(segment.first for segment in self._chunks.missing[key])
         for record in new:
             for message in record.warnings:
                 self.warn(message)
@@ -407,9 +407,9 @@ class LongRun:
         self._adopt(key)
         self._active.pop(key, None)
         known = self._folder.records
-        missing = self._dealer.missing[key]
+        missing = self._chunks.missing[key]
         self._done += sum(segment.frames for segment in missing if segment.first in known)
-        self._dealer.missing[key] = tuple(s for s in missing if s.first not in known)
+        self._chunks.missing[key] = tuple(s for s in missing if s.first not in known)
 
     def _failed(self, event: Failed) -> None:
         if isinstance(event.error, STOPPING):
@@ -417,12 +417,12 @@ class LongRun:
         if not event.final:
             log.info("a segment is tried again: %s", event.error.message)
             return
-        self._failures.append((self._dealer.missing[event.key], event.error))
+        self._failures.append((self._chunks.missing[event.key], event.error))
         if self._done == self._done_before and len(self._failures) >= FAILURES_WITHOUT_SUCCESS:
             raise event.error
 
     def _tell(self, event: Event, state: str, error: AnimesrError | None = None) -> None:
-        segments = self._dealer.missing[event.key]
+        segments = self._chunks.missing[event.key]
         self.observer.on_segment(
             SegmentEvent(
                 state=state,
@@ -434,15 +434,15 @@ class LongRun:
         )
 
     def _report(self) -> None:
-        table = self._table or (self._first_pass.table if self._first_pass else FrameTable())
+        index = self._index or (self._scan.index if self._scan else FrameIndex())
         frames = self._done + sum(self._active.values())
-        seconds = float(table.seconds(self.plan.source.time_base))
+        seconds = float(index.seconds(self.plan.source.time_base))
         records = self._folder.records.values()
         self.observer.on_progress(
             Progress(
                 frames=frames,
                 total_frames=self._total,
-                media_seconds=seconds * frames / max(len(table), 1),
+                media_seconds=seconds * frames / max(len(index), 1),
                 bytes_written=sum(record.file.bytes for record in records),
                 elapsed_seconds=time.perf_counter() - self._started,
                 frames_before=self._done_before,
@@ -454,8 +454,8 @@ class LongRun:
         if not self._failures:
             return
         base = self.plan.source.time_base
-        assert self._table is not None
-        rows = self._table.rows()
+        assert self._index is not None
+        rows = self._index.rows()
         named = []
         for segments, _ in self._failures:
             first, end = segments[0].first, segments[-1].end
@@ -472,8 +472,8 @@ class LongRun:
 
     def _join(self, records: Sequence[Record]) -> None:
         plan, folder = self.plan, self._folder.path
-        assert self._table is not None
-        rows = self._table.rows()
+        assert self._index is not None
+        rows = self._index.rows()
         joiner = Joiner(
             plan.output,
             template=folder / records[0].file.name,

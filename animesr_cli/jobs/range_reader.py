@@ -1,9 +1,9 @@
 """Frames from the middle of a clip, exactly as a read of the whole clip gives them.
 
-A first pass has told each frame's own time and checksum. So it is tried to seek to a key frame
-before the range and to decode from there; every frame is held to what the first pass saw. Where
+The scan has told each frame's own time and checksum. So it is tried to seek to a key frame
+before the range and to decode from there; every frame is held to what the scan saw. Where
 that fails (times that are missing or go back, references that reach over a key frame, damage), the
-clip is read from its beginning, in the very way of the first pass. It does not know what the
+clip is read from its beginning, in the very way of the scan. It does not know what the
 frames are for.
 """
 
@@ -35,14 +35,14 @@ def can_be_found(rows: Rows) -> bool:
 
 
 class _Unlike(Exception):
-    """A frame is not the one that the first pass saw."""
+    """A frame is not the one that the scan saw."""
 
 
 class RangeReader:
     """Ranges of one clip, for one thread at a time; best asked for in rising order.
 
     Args:
-        open_reader: a new reader as the first pass used it.
+        open_reader: a new reader as the scan used it.
         warn: is told where a frame is another one each time that it is decoded.
         passed: is called for each frame that is decoded only to get to others.
     """

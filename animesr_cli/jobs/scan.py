@@ -1,4 +1,4 @@
-"""The first pass over a clip: decode only, find the cuts, and hand out units as they become known.
+"""The scan of a clip: decode only, find the cuts, and hand out chunks as they become known.
 
 It runs in a thread of its own beside the first segments. It does not know who computes them.
 """
@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import Final
 
 from animesr_cli.errors import InputError
-from animesr_cli.jobs.chunks import Cutter, Unit
-from animesr_cli.jobs.frame_index import CUT, FrameTable
+from animesr_cli.jobs.chunks import Chunk, Chunker
+from animesr_cli.jobs.frame_index import CUT, FrameIndex
 from animesr_cli.reading.frame import Frame
 from animesr_cli.upscaling.open import open_reader
 from animesr_cli.upscaling.plan import Plan
@@ -26,16 +26,16 @@ JOIN_SECONDS: Final = 30.0
 """Until the decoder has let go of the frame in hand."""
 
 
-def units_of(table: FrameTable, segment_frames: int) -> Iterator[Unit]:
-    """Those of a clip whose first pass is over."""
-    cutter = Cutter(segment_frames)
-    for flags in table.rows()["flags"]:
-        yield from cutter.push(bool(flags & CUT))
-    yield from cutter.finish()
+def chunks_of(index: FrameIndex, segment_frames: int) -> Iterator[Chunk]:
+    """Those of a clip whose scan is over."""
+    chunker = Chunker(segment_frames)
+    for flags in index.rows()["flags"]:
+        yield from chunker.push(bool(flags & CUT))
+    yield from chunker.finish()
 
 
-class FirstPass:
-    """A thread that fills ``table`` and calls ``found`` with each unit, then ``over``.
+class Scan:
+    """A thread that fills ``index`` and calls ``found`` with each chunk, then ``over``.
 
     Args:
         found: is called in the thread, like the others.
@@ -47,19 +47,19 @@ class FirstPass:
         self,
         plan: Plan,
         *,
-        found: Callable[[Unit], None],
+        found: Callable[[Chunk], None],
         over: Callable[[], None],
         failed: Callable[[BaseException], None],
         warn: Callable[[str], None],
     ) -> None:
-        self.table = FrameTable()
+        self.index = FrameIndex()
         self._plan = plan
         self._found, self._over, self._failed = found, over, failed
         self._warn = warn
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="animesr-first-pass", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="animesr-scan", daemon=True)
 
-    def __enter__(self) -> FirstPass:
+    def __enter__(self) -> Scan:
         self._thread.start()
         return self
 
@@ -75,23 +75,23 @@ class FirstPass:
     def _run(self) -> None:
         try:
             self._read()
-        except BaseException as error:  # whatever it is, nobody must wait for more units
+        except BaseException as error:  # whatever it is, nobody must wait for more chunks
             self._failed(error)
 
     def _read(self) -> None:
         started = time.perf_counter()
         settings = self._plan.settings
         depth = self._plan.source.colour.layout.depth
-        cutter = Cutter(self._plan.segment_frames)
+        chunker = Chunker(self._plan.segment_frames)
         for frame, cut in with_cuts(self._frames(), depth, enabled=settings.scenes):
-            self.table.append(frame, cut=cut)
-            for unit in cutter.push(cut):
-                self._found(unit)
+            self.index.append(frame, cut=cut)
+            for chunk in chunker.push(cut):
+                self._found(chunk)
         if self._stopped.is_set():
             return
-        for unit in cutter.finish():
-            self._found(unit)
-        log.info("first pass: %d frames, %.1f s", len(self.table), time.perf_counter() - started)
+        for chunk in chunker.finish():
+            self._found(chunk)
+        log.info("scan: %d frames, %.1f s", len(self.index), time.perf_counter() - started)
         self._over()
 
     def _frames(self) -> Iterator[Frame]:
@@ -100,5 +100,5 @@ class FirstPass:
                 if self._stopped.is_set():
                     return
                 yield frame
-        if not len(self.table):
+        if not len(self.index):
             raise InputError("no frame lies between --start and --end")

@@ -46,8 +46,8 @@ two workers on two cores 2 to 5 % of their time."""
 KILL_SECONDS: Final = 5.0
 """Until a killed process is gone; one that the kernel holds is left to it."""
 
-LAST_WORDS_BYTES: Final = 2000
-LAST_WORDS_CHARACTERS: Final = 200
+LAST_OUTPUT_BYTES: Final = 2000
+LAST_OUTPUT_CHARACTERS: Final = 200
 
 ORPHANED: Final = 3
 """Exit status of a child whose other side has gone."""
@@ -147,7 +147,7 @@ class Child:
         self.wait(KILL_SECONDS)
         self._printed.close()
 
-    def obituary(self) -> DeviceError:
+    def exit_error(self) -> DeviceError:
         """Why it died, by its exit status and the last that it printed."""
         self.wait(KILL_SECONDS)
         status = self._process.returncode
@@ -157,19 +157,19 @@ class Child:
             how = f"was killed by {signal.Signals(-status).name}"
         else:
             how = f"ended by itself with exit status {status}"
-        if words := self._last_words():
+        if words := self._last_output():
             how += f": {words}"
         memory = "if memory ran out, use fewer workers or smaller tiles"
         return DeviceError(f"{self.name} {how}", memory if status == -SIGKILL else None)
 
-    def _last_words(self) -> str:
+    def _last_output(self) -> str:
         end = self._printed.seek(0, os.SEEK_END)
-        self._printed.seek(max(0, end - LAST_WORDS_BYTES))
+        self._printed.seek(max(0, end - LAST_OUTPUT_BYTES))
         lines = self._printed.read().decode(errors="replace").splitlines()
         for line in lines:
             log.debug("%s: %s", self.name, line)
         said = [line.strip() for line in lines if line.strip()]
-        return said[-1][:LAST_WORDS_CHARACTERS] if said else ""
+        return said[-1][:LAST_OUTPUT_CHARACTERS] if said else ""
 
 
 def _tell(told: IO[bytes], hello: object, key: bytes) -> None:

@@ -17,18 +17,18 @@ from typing import Final
 from animesr_cli.errors import UsageError
 from animesr_cli.workers import worker_process
 from animesr_cli.workers.child_process import Child
-from animesr_cli.workers.protocol import Gone, Message, Prepare, Seat
+from animesr_cli.workers.protocol import Gone, Message, Prepare, WorkerSlot
 from animesr_cli.workers.scheduler import PATIENCE_SECONDS, STOP_SECONDS, Event, TaskQueue, dispatch
 from animesr_cli.workers.worker_process import Hello
 
 log = logging.getLogger(__name__)
 
 
-# ---- seats ---------------------------------------------------------------------------------------
+# ---- slots ---------------------------------------------------------------------------------------
 
 
-def seats_for(workers: int | None, device: str) -> list[Seat]:
-    """The seats of one machine: one for each GPU, or as many as asked for.
+def slots_for(workers: int | None, device: str) -> list[WorkerSlot]:
+    """The slots of one machine: one for each GPU, or as many as asked for.
 
     ``cuda`` and ``auto`` deal workers out to all GPUs in turn; ``cuda:1`` takes that one alone. On
     a CPU there is one worker unless more are asked for, and torch's threads are shared out.
@@ -49,10 +49,12 @@ def seats_for(workers: int | None, device: str) -> list[Seat]:
         gpus = torch.cuda.device_count() if only is None else 1
         first = only or 0
         places = [f"cuda:{first + number % gpus}" for number in range(workers or gpus)]
-        return [Seat(name, place) for name, place in zip(_names(places), places, strict=True)]
+        return [WorkerSlot(name, place) for name, place in zip(_names(places), places, strict=True)]
     places = [chosen.type] * (workers or 1)
     threads = max(1, torch.get_num_threads() // len(places)) if chosen.type == "cpu" else None
-    return [Seat(name, place, threads) for name, place in zip(_names(places), places, strict=True)]
+    return [
+        WorkerSlot(name, place, threads) for name, place in zip(_names(places), places, strict=True)
+    ]
 
 
 def _names(places: Sequence[str]) -> list[str]:
@@ -66,22 +68,24 @@ def _names(places: Sequence[str]) -> list[str]:
 
 
 class ProcessExecutor:
-    """A process for each seat, started when there is a task for it.
+    """A process for each slot, started when there is a task for it.
 
     The thread that iterates must live until the iteration has ended: with it, Linux ends workers.
     """
 
-    def __init__(self, seats: Sequence[Seat], *, warn: Callable[[str], None] = log.warning) -> None:
-        self._seats = tuple(seats)
+    def __init__(
+        self, slots: Sequence[WorkerSlot], *, warn: Callable[[str], None] = log.warning
+    ) -> None:
+        self._slots = tuple(slots)
         self._warn = warn
 
     @property
     def workers(self) -> int:
-        return len(self._seats)
+        return len(self._slots)
 
     def run(self, queue: TaskQueue, prepare: Prepare) -> Generator[Event, None, None]:
         """See ``Executor.run``."""
-        return dispatch(queue, _Processes(self._seats, pickle.dumps(prepare)), self._warn)
+        return dispatch(queue, _Processes(self._slots, pickle.dumps(prepare)), self._warn)
 
     def close(self) -> None:
         """Nothing outlives a run."""
@@ -89,32 +93,32 @@ class ProcessExecutor:
 
 @dataclass(frozen=True)
 class _Worker:
-    """A process and its seat."""
+    """A process and its slot."""
 
-    seat: Seat
+    slot: WorkerSlot
     child: Child
 
 
 class _Processes:
-    """The workforce of this machine's processes."""
+    """The backend of this machine's processes."""
 
     replaces: Final = True
 
-    def __init__(self, seats: Sequence[Seat], prepare: bytes) -> None:
+    def __init__(self, slots: Sequence[WorkerSlot], prepare: bytes) -> None:
         self._prepare = prepare
-        self._free = deque(seats)  # in turn: what failed on one is tried on the next
+        self._free = deque(slots)  # in turn: what failed on one is tried on the next
         self._workers: dict[str, _Worker] = {}
 
-    def hire(self, most: int) -> list[str]:
-        hired: list[str] = []
-        while self._free and len(hired) < most:
-            seat = self._free[0]
-            hello = Hello(seat, self._prepare, _log_level())
-            child = Child(f"worker {seat.name}", worker_process, hello)
-            self._workers[seat.name] = _Worker(seat, child)
+    def start(self, most: int) -> list[str]:
+        started: list[str] = []
+        while self._free and len(started) < most:
+            slot = self._free[0]
+            hello = Hello(slot, self._prepare, _log_level())
+            child = Child(f"worker {slot.name}", worker_process, hello)
+            self._workers[slot.name] = _Worker(slot, child)
             self._free.popleft()
-            hired.append(seat.name)
-        return hired
+            started.append(slot.name)
+        return started
 
     def assign(self, worker: str, payload: object) -> None:
         self._workers[worker].child.tell(pickle.dumps(payload))
@@ -137,13 +141,13 @@ class _Processes:
         except (EOFError, OSError):
             ended = True
         if ended:
-            yield Gone(worker.child.obituary())
-            self.dismiss(worker.seat.name)
+            yield Gone(worker.child.exit_error())
+            self.end(worker.slot.name)
 
-    def dismiss(self, worker: str) -> None:
+    def end(self, worker: str) -> None:
         if left := self._workers.pop(worker, None):
             left.child.end()
-            self._free.append(left.seat)
+            self._free.append(left.slot)
 
     def stop(self) -> None:
         try:
@@ -152,7 +156,7 @@ class _Processes:
             self._wait_until_gone(time.monotonic() + STOP_SECONDS)
         finally:
             for name in list(self._workers):
-                self.dismiss(name)
+                self.end(name)
 
     def _wait_until_gone(self, deadline: float) -> None:
         while any(not worker.child.ended for worker in self._workers.values()):

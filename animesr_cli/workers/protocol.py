@@ -31,7 +31,7 @@ THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_T
 
 
 @dataclass(frozen=True)
-class Seat:
+class WorkerSlot:
     """Where a worker works."""
 
     name: str
@@ -50,7 +50,7 @@ often: that raises ``Interrupted`` once the run was asked to stop. Where a machi
 task is begun elsewhere while it may still run there: write under a name of one's own, then rename.
 """
 
-Prepare = Callable[[Seat], Work]
+Prepare = Callable[[WorkerSlot], Work]
 """Called once in each worker, before its first task; can be pickled. Its error ends the run."""
 
 
@@ -93,7 +93,7 @@ class Ready:
     """Prepared: tasks may come."""
 
     name: str
-    """That of its seat."""
+    """That of its slot."""
 
 
 @dataclass(frozen=True)
@@ -152,18 +152,18 @@ Message = Ready | Unprepared | Progress | Done | Broken | Logged | Alive | Gone
 # ---- the work ------------------------------------------------------------------------------------
 
 
-def share_threads(seat: Seat) -> None:
-    """Give torch and its libraries the seat's number of threads, whether loaded or not."""
-    if seat.threads is None:
+def share_threads(slot: WorkerSlot) -> None:
+    """Give torch and its libraries the slot's number of threads, whether loaded or not."""
+    if slot.threads is None:
         return
     for variable in THREAD_VARIABLES:
-        os.environ[variable] = str(seat.threads)
+        os.environ[variable] = str(slot.threads)
     if torch := sys.modules.get("torch"):
-        torch.set_num_threads(seat.threads)
+        torch.set_num_threads(slot.threads)
 
 
 def serve(
-    seat: Seat,
+    slot: WorkerSlot,
     prepare: Callable[[], Prepare],
     payloads: Iterable[Callable[[], object]],
     post: Callable[[Message], None],
@@ -175,11 +175,11 @@ def serve(
     ``stopped`` is asked whenever the work listens.
     """
     try:
-        work = prepare()(seat)
+        work = prepare()(slot)
     except BaseException as error:
         post(Unprepared(Fault.of(error)))
         return
-    post(Ready(seat.name))
+    post(Ready(slot.name))
     for payload in payloads:
         post(_outcome(work, payload, post, stopped))
 

@@ -165,7 +165,7 @@ class _Driver:
             try:
                 number, answer = self._child.connection.recv()
             except (EOFError, OSError):
-                raise self._child.obituary() from None
+                raise self._child.exit_error() from None
             if number != self._asked:
                 continue  # whoever asked was interrupted
             if isinstance(answer, Fault):
@@ -181,7 +181,7 @@ class _Driver:
 
 
 class _Actors:
-    """The workforce of a cluster, by way of the child."""
+    """The backend of a cluster, by way of the child."""
 
     replaces: Final = True
 
@@ -194,8 +194,8 @@ class _Actors:
         level = logging.getLogger("animesr_cli").getEffectiveLevel()
         driver.ask("begin", prepare, level)
 
-    def hire(self, most: int) -> list[str]:
-        return list(self._driver.ask("hire", most))
+    def start(self, most: int) -> list[str]:
+        return list(self._driver.ask("start", most))
 
     def assign(self, worker: str, payload: object) -> None:
         self._driver.ask("assign", worker, pickle.dumps(payload))
@@ -207,8 +207,8 @@ class _Actors:
             self._warn(remark)
         return list(said)
 
-    def dismiss(self, worker: str) -> None:
-        self._driver.ask("dismiss", worker)
+    def end(self, worker: str) -> None:
+        self._driver.ask("end", worker)
 
     def stop(self) -> None:
         with suppress(AnimesrError, OSError):

@@ -1,7 +1,7 @@
 """Ray behind a pipe: a child that joins a cluster, and the actors that it starts there.
 
 Ray prints to standard output, takes over signals, and ends the process in which it loses its
-cluster; so it has a process of its own, which does what ``ray_executor.py`` asks for, one request
+cluster; so it has a process of its own, which does what ``ray_cluster.py`` asks for, one request
 after another. Knows nothing of video.
 
 Ray does what it is good at: it finds the nodes, keeps account of their GPUs and notices their end.
@@ -36,7 +36,7 @@ from animesr_cli.workers.protocol import (
     Logged,
     Message,
     Ready,
-    Seat,
+    WorkerSlot,
     send_log,
     serve,
     share_threads,
@@ -94,16 +94,16 @@ class RayWorker:
     ) -> None:
         sys.path += [path for path in paths if path not in sys.path]  # as in a process of our own
         threads = 1 if device == "cpu" else None
-        seat = Seat(f"{socket.gethostname()}/{number}", device, threads)
+        slot = WorkerSlot(f"{socket.gethostname()}/{number}", device, threads)
         self._said: SimpleQueue[Message] = SimpleQueue()
         self._payloads: SimpleQueue[Callable[[], object]] = SimpleQueue()
         self._stopped = threading.Event()
         self._idle = threading.Event()
-        share_threads(seat)
+        share_threads(slot)
         send_log(self._said.put, log_level)
         work = partial(
             serve,
-            seat,
+            slot,
             partial(pickle.loads, prepare),
             self._taken(),
             post=self._said.put,
@@ -220,7 +220,7 @@ class _Actor:
 
 
 class Actors:
-    """The actors of one run; the methods are those of ``executor.Workforce``."""
+    """The actors of one run; the methods are those of ``scheduler.Backend``."""
 
     def __init__(self, cluster: Cluster, prepare: bytes, log_level: int) -> None:
         self._cluster = cluster
@@ -228,23 +228,23 @@ class Actors:
         self._prepare = cluster.ray.put(prepare)  # once, however many actors read it
         self._log_level = log_level
         self._actors: dict[str, _Actor] = {}
-        self._hired = 0
+        self._started_count = 0
         self._alone_since = time.monotonic()
         self._remarked = False
 
-    def hire(self, most: int) -> list[str]:
+    def start(self, most: int) -> list[str]:
         # One may wait for its place: a cluster that grows on demand sees what is wanted.
         free = max(self._cluster.places, 1) - len(self._actors)
         return [self._started() for _ in range(min(most, free))]
 
     def _started(self) -> str:
-        self._hired += 1
-        name = f"worker {self._hired}"
+        self._started_count += 1
+        name = f"worker {self._started_count}"
         remote = self._ray.remote(
             max_restarts=0, max_task_retries=0, max_concurrency=4, **self._cluster.need
         )(RayWorker)
         handle = remote.remote(
-            self._hired, self._cluster.device, self._prepare, sys.path, self._log_level
+            self._started_count, self._cluster.device, self._prepare, sys.path, self._log_level
         )
         self._actors[name] = _Actor(handle, handle.begin.remote(), name)
         return name
@@ -277,7 +277,7 @@ class Actors:
             )
         except self._ray.exceptions.RayError as error:
             told = Logged(__name__, logging.DEBUG, str(error))
-            return [told, *self._lost(name, obituary(actor.name, str(error)))]
+            return [told, *self._lost(name, exit_error(actor.name, str(error)))]
         if said is None:
             actor.told = None
             return []
@@ -293,7 +293,7 @@ class Actors:
         return said
 
     def _lost(self, name: str, error: DeviceError) -> list[Message]:
-        self.dismiss(name)
+        self.end(name)
         return [Gone(error)]
 
     def remark(self) -> str | None:
@@ -314,7 +314,7 @@ class Actors:
         self._remarked = True
         return f"no {kind} of the cluster is free; waiting for one (`ray status` shows them)"
 
-    def dismiss(self, worker: str) -> None:
+    def end(self, worker: str) -> None:
         if actor := self._actors.pop(worker, None):
             with suppress(Exception):
                 self._ray.kill(actor.handle)
@@ -326,10 +326,10 @@ class Actors:
             if asked:
                 self._ray.wait(asked, num_returns=len(asked), timeout=STOP_SECONDS)
         for worker in list(self._actors):
-            self.dismiss(worker)
+            self.end(worker)
 
 
-def obituary(name: str, reason: str) -> DeviceError:
+def exit_error(name: str, reason: str) -> DeviceError:
     """What became of an actor, from what Ray says of it, which is a page."""
     if "No module named 'animesr_cli'" in reason:
         return DeviceError("a node of the cluster has no animesr-cli", f"there, {INSTALL}")
@@ -377,8 +377,8 @@ class Driver:
     def begin(self, prepare: bytes, log_level: int) -> None:
         self._actors = Actors(self._cluster, prepare, log_level)
 
-    def hire(self, most: int) -> list[str]:
-        return self._actors.hire(most)
+    def start(self, most: int) -> list[str]:
+        return self._actors.start(most)
 
     def assign(self, worker: str, payload: bytes) -> None:
         self._actors.assign(worker, payload)
@@ -387,8 +387,8 @@ class Driver:
         said = self._actors.news(patience_seconds)
         return said, self._cluster.places, self._actors.remark()
 
-    def dismiss(self, worker: str) -> None:
-        self._actors.dismiss(worker)
+    def end(self, worker: str) -> None:
+        self._actors.end(worker)
 
     def stop(self) -> None:
         self._actors.stop()

@@ -5,8 +5,8 @@
         for event in events: ...                   # Started, Advanced, Finished, Failed
 
 There are three executors behind one interface: ``InlineExecutor`` here (a thread of this process),
-``ProcessExecutor`` (process_executor.py) and ``RayExecutor`` (ray_executor.py). What they differ in
-is a ``Workforce``; who gets which task, what is tried again and what ends the run is decided once,
+``ProcessExecutor`` (local.py) and ``RayExecutor`` (ray_cluster.py). What they differ in
+is a ``Backend``; who gets which task, what is tried again and what ends the run is decided once,
 in ``_Dispatch``. Nothing here outlives the run: the truth about what is done is the caller's.
 """
 
@@ -43,26 +43,26 @@ from animesr_cli.workers.protocol import (
     Prepare,
     Progress,
     Ready,
-    Seat,
     Unprepared,
     Work,
+    WorkerSlot,
     serve,
 )
 
 __all__ = [
     "Advanced",
+    "Backend",
     "Event",
     "Executor",
     "Failed",
     "Finished",
     "InlineExecutor",
     "Prepare",
-    "Seat",
     "Started",
     "Task",
     "TaskQueue",
     "Work",
-    "Workforce",
+    "WorkerSlot",
     "dispatch",
 ]
 
@@ -241,14 +241,14 @@ class Executor(Protocol):
 # ---- who gets which task -------------------------------------------------------------------------
 
 
-class Workforce(Protocol):
+class Backend(Protocol):
     """What executors differ in: how workers are started, spoken to and ended."""
 
     @property
     def replaces(self) -> bool:
         """Whether a worker that hangs can be ended; such workers say that they are ``Alive``."""
 
-    def hire(self, most: int) -> list[str]:
+    def start(self, most: int) -> list[str]:
         """Start up to so many workers, where there is room; their identifiers."""
 
     def assign(self, worker: str, payload: object) -> None:
@@ -257,7 +257,7 @@ class Workforce(Protocol):
     def news(self, patience_seconds: float) -> list[tuple[str, Message]]:
         """What workers said, in order; waits for the first of it."""
 
-    def dismiss(self, worker: str) -> None:
+    def end(self, worker: str) -> None:
         """End a worker without a task."""
 
     def stop(self) -> None:
@@ -265,7 +265,7 @@ class Workforce(Protocol):
 
 
 @dataclass
-class _Hand:
+class _WorkerState:
     """A worker as the dispatcher sees it."""
 
     name: str
@@ -278,20 +278,20 @@ class _Hand:
 
 
 def dispatch(
-    queue: TaskQueue, workforce: Workforce, warn: Callable[[str], None] = log.warning
+    queue: TaskQueue, backend: Backend, warn: Callable[[str], None] = log.warning
 ) -> Generator[Event, None, None]:
-    """Work off a queue with a workforce; see ``Executor.run``."""
-    return _Dispatch(queue, workforce, warn).events()
+    """Work off a queue with a backend; see ``Executor.run``."""
+    return _Dispatch(queue, backend, warn).events()
 
 
 class _Dispatch:
     """One run: which worker has which task, and how often each was tried."""
 
-    def __init__(self, queue: TaskQueue, workforce: Workforce, warn: Callable[[str], None]) -> None:
+    def __init__(self, queue: TaskQueue, backend: Backend, warn: Callable[[str], None]) -> None:
         self._queue = queue
-        self._workforce = workforce
+        self._backend = backend
         self._warn = warn
-        self._hands: dict[str, _Hand] = {}
+        self._workers: dict[str, _WorkerState] = {}
         self._failed_at: defaultdict[int, list[str]] = defaultdict(list)
         self._lost_starts: list[AnimesrError] = []
         self._looked = time.monotonic()
@@ -301,68 +301,70 @@ class _Dispatch:
     def events(self) -> Generator[Event, None, None]:
         try:
             while not self._finished():
-                self._hire()
+                self._start_workers()
                 yield from self._assign()
-                for worker, message in self._workforce.news(PATIENCE_SECONDS):
+                for worker, message in self._backend.news(PATIENCE_SECONDS):
                     yield from self._hear(worker, message)
                 yield from self._watch()
         finally:
-            self._workforce.stop()
+            self._backend.stop()
 
     def _finished(self) -> bool:
         self._queue.check()
-        return self._queue.exhausted and not any(hand.task for hand in self._hands.values())
+        return self._queue.exhausted and not any(state.task for state in self._workers.values())
 
-    def _hire(self) -> None:
+    def _start_workers(self) -> None:
         if len(self._lost_starts) >= MOST_LOST_STARTS:
-            if not self._hands:
+            if not self._workers:
                 raise self._lost_starts[-1]
             return
-        free = sum(hand.task is None for hand in self._hands.values())
+        free = sum(state.task is None for state in self._workers.values())
         if (missing := self._queue.waiting - free) > 0:
-            self._hands |= {worker: _Hand(worker) for worker in self._workforce.hire(missing)}
+            self._workers |= {
+                worker: _WorkerState(worker) for worker in self._backend.start(missing)
+            }
 
     def _assign(self) -> Iterator[Event]:
-        for worker, hand in list(self._hands.items()):
-            if not hand.ready or hand.task:
+        for worker, state in list(self._workers.items()):
+            if not state.ready or state.task:
                 continue
-            hand.task = self._queue.take(partial(self._fits, hand))
-            if hand.task:
-                hand.stalled = 0.0
-                self._workforce.assign(worker, hand.task.payload)
-                yield Started(hand.task.key, hand.name)
+            state.task = self._queue.take(partial(self._fits, state))
+            if state.task:
+                state.stalled = 0.0
+                self._backend.assign(worker, state.task.payload)
+                yield Started(state.task.key, state.name)
 
-    def _fits(self, hand: _Hand, task: Task) -> bool:
+    def _fits(self, state: _WorkerState, task: Task) -> bool:
         """Not where it failed before, while somebody else is there: one bad GPU spoils no task."""
         places = self._failed_at[task.key]
-        others = (other.name for other in self._hands.values() if other.ready)
-        return hand.name not in places or not set(others) - set(places)
+        others = (other.name for other in self._workers.values() if other.ready)
+        return state.name not in places or not set(others) - set(places)
 
     def _hear(self, worker: str, message: Message) -> Iterator[Event]:
-        hand = self._hands.get(worker)
-        if hand is not None:
-            hand.silent = 0.0
+        state = self._workers.get(worker)
+        if state is not None:
+            state.silent = 0.0
             if not isinstance(message, Alive | Logged):
-                self._longest_wait = max(self._longest_wait, hand.stalled)
-                hand.stalled = 0.0
+                self._longest_wait = max(self._longest_wait, state.stalled)
+                state.stalled = 0.0
         match message:
             case Logged():
                 logging.getLogger(message.logger).log(message.level, message.text)
-            case _ if hand is None:
-                log.debug("%s was dismissed and says %s", worker, message)
+            case _ if state is None:
+                log.debug("%s was ended and says %s", worker, message)
             case Ready():
-                hand.name, hand.ready = message.name, True
+                state.name, state.ready = message.name, True
                 self._lost_starts.clear()
             case Unprepared():
                 log.debug("%s", message.fault.trace)
                 raise message.fault.error()
-            case Progress() if hand.task:
-                yield Advanced(hand.task.key, hand.name, message.frames)
+            case Progress() if state.task:
+                yield Advanced(state.task.key, state.name, message.frames)
             case Done():
-                yield self._done(hand, message.result)
+                yield self._done(state, message.result)
             case Broken():
                 log.debug("%s", message.fault.trace)
-                yield self._broken(worker, hand, message.fault.error())
+                yield self._broken(worker, state, message.fault.error())
             case Gone():
                 yield from self._gone(worker, message.error)
 
@@ -371,60 +373,60 @@ class _Dispatch:
         step = min(time.monotonic() - self._looked, LONGEST_LOOK_SECONDS)
         self._looked = time.monotonic()
         patience = max(STALLED_SECONDS, STALLED_FACTOR * self._longest_wait)
-        for worker, hand in list(self._hands.items()):
-            if hand.silent is not None:
-                hand.silent += step
-            if hand.task or not hand.ready:
-                hand.stalled += step
-            minutes = f"has done nothing for {hand.stalled / 60:.0f} minutes"
-            if self._workforce.replaces and (hand.silent or 0.0) > SILENT_SECONDS:
-                yield from self._replace(worker, f"has not answered for {hand.silent:.0f} seconds")
-            elif hand.task and hand.stalled > patience:
-                if self._workforce.replaces:
+        for worker, state in list(self._workers.items()):
+            if state.silent is not None:
+                state.silent += step
+            if state.task or not state.ready:
+                state.stalled += step
+            minutes = f"has done nothing for {state.stalled / 60:.0f} minutes"
+            if self._backend.replaces and (state.silent or 0.0) > SILENT_SECONDS:
+                yield from self._replace(worker, f"has not answered for {state.silent:.0f} seconds")
+            elif state.task and state.stalled > patience:
+                if self._backend.replaces:
                     yield from self._replace(worker, minutes)
                 elif not self._said_stalled:
                     self._said_stalled = True
-                    self._warn(f"{hand.name} {minutes}; if it hangs, stop it: nothing is lost")
+                    self._warn(f"{state.name} {minutes}; if it hangs, stop it: nothing is lost")
 
     def _replace(self, worker: str, what: str) -> Iterator[Event]:
-        name = self._hands[worker].name
+        name = self._workers[worker].name
         self._warn(f"worker {name} {what}, and is replaced")
-        self._workforce.dismiss(worker)
+        self._backend.end(worker)
         yield from self._gone(worker, DeviceError(f"worker {name} {what}"))
 
-    def _done(self, hand: _Hand, pickled: bytes) -> Event:
-        assert hand.task
+    def _done(self, state: _WorkerState, pickled: bytes) -> Event:
+        assert state.task
         try:
             result = pickle.loads(pickled)
         except Exception as error:
-            return self._failed(hand, as_bug(error))
-        task, hand.task = hand.task, None
-        return Finished(task.key, hand.name, result)
+            return self._failed(state, as_bug(error))
+        task, state.task = state.task, None
+        return Finished(task.key, state.name, result)
 
-    def _broken(self, worker: str, hand: _Hand, error: AnimesrError) -> Event:
+    def _broken(self, worker: str, state: _WorkerState, error: AnimesrError) -> Event:
         if not isinstance(error, HOPELESS):
             # After an error of CUDA or of memory a process is good for nothing: a new one comes.
-            del self._hands[worker]
-            self._workforce.dismiss(worker)
-        return self._failed(hand, error)
+            del self._workers[worker]
+            self._backend.end(worker)
+        return self._failed(state, error)
 
     def _gone(self, worker: str, error: AnimesrError) -> Iterator[Event]:
-        hand = self._hands.pop(worker)
-        if hand.task:
-            yield self._failed(hand, error)
-        elif not hand.ready:
+        state = self._workers.pop(worker)
+        if state.task:
+            yield self._failed(state, error)
+        elif not state.ready:
             self._lost_starts.append(error)
             self._warn(f"a worker was lost before its first task: {error.message}")
 
-    def _failed(self, hand: _Hand, error: AnimesrError) -> Event:
-        assert hand.task
-        task, hand.task = hand.task, None
-        self._failed_at[task.key].append(hand.name)
+    def _failed(self, state: _WorkerState, error: AnimesrError) -> Event:
+        assert state.task
+        task, state.task = state.task, None
+        self._failed_at[task.key].append(state.name)
         attempt = len(self._failed_at[task.key])
         final = attempt >= MOST_TRIES or isinstance(error, HOPELESS)
         if not final:
             self._queue.put(task)
-        return Failed(task.key, hand.name, error, attempt, final)
+        return Failed(task.key, state.name, error, attempt, final)
 
 
 # ---- in this process -----------------------------------------------------------------------------
@@ -439,40 +441,40 @@ class InlineExecutor:
     workers: Final = 1
 
     def __init__(
-        self, seat: Seat | None = None, *, warn: Callable[[str], None] = log.warning
+        self, slot: WorkerSlot | None = None, *, warn: Callable[[str], None] = log.warning
     ) -> None:
-        self._seat = seat or Seat("inline")
+        self._slot = slot or WorkerSlot("inline")
         self._warn = warn
 
     def run(self, queue: TaskQueue, prepare: Prepare) -> Generator[Event, None, None]:
         """See ``Executor.run``."""
-        return dispatch(queue, _Thread(self._seat, prepare), self._warn)
+        return dispatch(queue, _Thread(self._slot, prepare), self._warn)
 
     def close(self) -> None:
         """Nothing outlives a run."""
 
 
 class _Thread:
-    """The workforce of one thread."""
+    """The backend of one thread."""
 
     replaces: Final = False
 
-    def __init__(self, seat: Seat, prepare: Prepare) -> None:
-        self._seat = seat
+    def __init__(self, slot: WorkerSlot, prepare: Prepare) -> None:
+        self._slot = slot
         self._prepare = prepare
         self._said: SimpleQueue[Message] = SimpleQueue()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self._payloads: SimpleQueue[Callable[[], object] | None]
 
-    def hire(self, most: int) -> list[str]:
+    def start(self, most: int) -> list[str]:
         if self._thread:
             return []
         self._payloads = SimpleQueue()
         payloads = iter(self._payloads.get, None)
         work = partial(
             serve,
-            self._seat,
+            self._slot,
             lambda: self._prepare,
             payloads,
             post=self._said.put,
@@ -480,18 +482,18 @@ class _Thread:
         )
         self._thread = threading.Thread(target=work, name="animesr-inline", daemon=True)
         self._thread.start()
-        return [self._seat.name]
+        return [self._slot.name]
 
     def assign(self, worker: str, payload: object) -> None:
         self._payloads.put(lambda: payload)
 
     def news(self, patience_seconds: float) -> list[tuple[str, Message]]:
         try:
-            return [(self._seat.name, self._said.get(timeout=patience_seconds))]
+            return [(self._slot.name, self._said.get(timeout=patience_seconds))]
         except Empty:
             return []
 
-    def dismiss(self, worker: str) -> None:
+    def end(self, worker: str) -> None:
         self._payloads.put(None)
         self._thread = None
 

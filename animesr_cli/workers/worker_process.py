@@ -12,7 +12,14 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 
 from animesr_cli.workers.child_process import ORPHANED, attend
-from animesr_cli.workers.protocol import Message, Seat, say_alive, send_log, serve, share_threads
+from animesr_cli.workers.protocol import (
+    Message,
+    WorkerSlot,
+    say_alive,
+    send_log,
+    serve,
+    share_threads,
+)
 
 Payloads = SimpleQueue[Callable[[], object] | None]
 
@@ -21,7 +28,7 @@ Payloads = SimpleQueue[Callable[[], object] | None]
 class Hello:
     """What a worker is told first; through the pipe come pickled payloads, and None to stop."""
 
-    seat: Seat
+    slot: WorkerSlot
     prepare: bytes
     log_level: int
 
@@ -32,13 +39,13 @@ def main(address: str, parent: int) -> None:
     connection, hello = attend(address, parent)
     post = _post_to(connection)
     say_alive(post)
-    share_threads(hello.seat)
+    share_threads(hello.slot)
     send_log(post, hello.log_level)
     payloads: Payloads = SimpleQueue()
     stopped = threading.Event()
     threading.Thread(target=_hear, args=(connection, payloads, stopped), daemon=True).start()
     prepare = partial(pickle.loads, hello.prepare)
-    serve(hello.seat, prepare, iter(payloads.get, None), post, stopped.is_set)
+    serve(hello.slot, prepare, iter(payloads.get, None), post, stopped.is_set)
     os._exit(0)  # nothing is left to do, and no thread of any library is waited for
 
 

@@ -1,4 +1,4 @@
-"""Computing a unit: where it begins again, and what is carried over a border."""
+"""Computing a chunk: where it begins again, and what is carried over a border."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from animesr_cli.jobs.chunk_worker import stretches
-from animesr_cli.jobs.chunks import Cutter, Segment, Unit
+from animesr_cli.jobs.chunk_worker import resume_ranges
+from animesr_cli.jobs.chunks import Chunk, Chunker, Segment
 from animesr_cli.jobs.recurrent_state import read_state, state_bytes
 from animesr_cli.model.devices import Compute
 from animesr_cli.model.engine import Engine, upscale_frames
@@ -23,46 +23,46 @@ CPU = torch.device("cpu")
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> tuple[Unit, set[int], set[int]]:
-    """A unit, joined from several, which of its segments are finished, and which have a state."""
+def cases(draw: st.DrawFn) -> tuple[Chunk, set[int], set[int]]:
+    """A chunk, joined from several, which of its segments are finished, and which have a state."""
     cuts = draw(st.lists(st.booleans(), min_size=1, max_size=30))
-    cutter = Cutter(draw(st.integers(1, 5)))
-    units = [*(unit for is_cut in cuts for unit in cutter.push(is_cut)), *cutter.finish()]
-    unit = units[0]
-    for following in units[1:]:
-        unit = unit.joined(following)
-    firsts = [segment.first for segment in unit.segments]
+    chunker = Chunker(draw(st.integers(1, 5)))
+    chunks = [*(chunk for is_cut in cuts for chunk in chunker.push(is_cut)), *chunker.finish()]
+    chunk = chunks[0]
+    for following in chunks[1:]:
+        chunk = chunk.joined(following)
+    firsts = [segment.first for segment in chunk.segments]
     subsets = st.sets(st.sampled_from(firsts))
-    return unit, draw(subsets), draw(subsets)
+    return chunk, draw(subsets), draw(subsets)
 
 
 @given(case=cases())
 def test_what_is_missing_is_computed_once_from_where_it_can_begin(
-    case: tuple[Unit, set[int], set[int]],
+    case: tuple[Chunk, set[int], set[int]],
 ) -> None:
-    """Exactly the unfinished segments become files; each stretch begins fresh or with a state."""
-    unit, finished, states = case
-    found = stretches(unit, lambda s: s.first in finished, lambda s: s.first in states)
-    wanted = [first for stretch in found for first in stretch.wanted]
-    assert sorted(wanted) == [s.first for s in unit.segments if s.first not in finished]
+    """Exactly the unfinished segments become files; each span begins fresh or with a state."""
+    chunk, finished, states = case
+    found = resume_ranges(chunk, lambda s: s.first in finished, lambda s: s.first in states)
+    wanted = [first for span in found for first in span.wanted]
+    assert sorted(wanted) == [s.first for s in chunk.segments if s.first not in finished]
     assert len(set(wanted)) == len(wanted)
     assert all(before.end < after.first for before, after in pairwise(found))
-    for stretch in found:
-        begin = stretch.segments[0]
+    for span in found:
+        begin = span.segments[0]
         assert not begin.continues or begin.first in states
-        assert stretch.segments[-1].first in stretch.wanted
-        assert all(a.end == b.first for a, b in pairwise(stretch.segments))
+        assert span.segments[-1].first in span.wanted
+        assert all(a.end == b.first for a, b in pairwise(span.segments))
 
 
 def test_a_state_saves_the_frames_before_it() -> None:
     """Without one a shot begins again; with one its last segment is computed alone."""
-    unit = Unit((Segment(0, 2), Segment(2, 2, True), Segment(4, 2, True)), ())
+    chunk = Chunk((Segment(0, 2), Segment(2, 2, True), Segment(4, 2, True)), ())
     missing = {4}
     begins = {
-        kept: stretches(unit, lambda s: s.first not in missing, partial(is_kept, kept))[0]
+        kept: resume_ranges(chunk, lambda s: s.first not in missing, partial(is_kept, kept))[0]
         for kept in (4, 2, None)
     }
-    assert [stretch.first for stretch in begins.values()] == [4, 2, 0]
+    assert [span.first for span in begins.values()] == [4, 2, 0]
 
 
 def is_kept(kept: int | None, segment: Segment) -> bool:

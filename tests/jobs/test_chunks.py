@@ -1,4 +1,4 @@
-"""Cutting a clip: whatever its cuts are, units tile it, and each can be computed by itself."""
+"""Cutting a clip: whatever its cuts are, chunks tile it, and each can be computed by itself."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from animesr_cli.jobs.chunks import Cutter, Segment, Unit
+from animesr_cli.jobs.chunks import Chunk, Chunker, Segment
 
 CUTS = st.lists(st.booleans(), min_size=1, max_size=60)
 LIMITS = st.integers(1, 12)
 
 
-def cut(cuts: Sequence[bool], limit: int) -> list[Unit]:
-    cutter = Cutter(limit)
-    return [*(unit for is_cut in cuts for unit in cutter.push(is_cut)), *cutter.finish()]
+def cut(cuts: Sequence[bool], limit: int) -> list[Chunk]:
+    chunker = Chunker(limit)
+    return [*(chunk for is_cut in cuts for chunk in chunker.push(is_cut)), *chunker.finish()]
 
 
 def shot_starts(cuts: Sequence[bool]) -> set[int]:
@@ -27,47 +27,47 @@ def shot_starts(cuts: Sequence[bool]) -> set[int]:
 @given(cuts=CUTS, limit=LIMITS)
 def test_units_tile_the_clip_at_cuts(cuts: list[bool], limit: int) -> None:
     """Each begins where the one before ends, at a cut; its cuts are those inside it."""
-    units, starts = cut(cuts, limit), shot_starts(cuts)
-    assert (units[0].first, units[-1].end) == (0, len(cuts))
-    assert all(before.end == after.first for before, after in pairwise(units))
-    for unit in units:
-        assert unit.first in starts
-        assert set(unit.cuts) == {start for start in starts if unit.first < start < unit.end}
+    chunks, starts = cut(cuts, limit), shot_starts(cuts)
+    assert (chunks[0].first, chunks[-1].end) == (0, len(cuts))
+    assert all(before.end == after.first for before, after in pairwise(chunks))
+    for chunk in chunks:
+        assert chunk.first in starts
+        assert set(chunk.cuts) == {start for start in starts if chunk.first < start < chunk.end}
 
 
 @given(cuts=CUTS, limit=LIMITS)
 def test_segments_tile_their_unit_and_are_short(cuts: list[bool], limit: int) -> None:
     """None is longer than the limit; only inside one long shot does one go on from another."""
-    for unit in cut(cuts, limit):
-        assert unit.segments[0].first == unit.first
-        assert all(a.end == b.first for a, b in pairwise(unit.segments))
-        assert all(1 <= segment.frames <= limit for segment in unit.segments)
-        assert [s.continues for s in unit.segments] == [False] + [True] * (len(unit.segments) - 1)
-        assert len(unit.segments) == 1 or unit.cuts == ()
+    for chunk in cut(cuts, limit):
+        assert chunk.segments[0].first == chunk.first
+        assert all(a.end == b.first for a, b in pairwise(chunk.segments))
+        assert all(1 <= segment.frames <= limit for segment in chunk.segments)
+        assert [s.continues for s in chunk.segments] == [False] + [True] * (len(chunk.segments) - 1)
+        assert len(chunk.segments) == 1 or chunk.cuts == ()
 
 
 @given(cuts=CUTS, limit=LIMITS)
 def test_short_shots_are_put_together(cuts: list[bool], limit: int) -> None:
-    """A unit ends only where the next shot would not have fitted."""
-    units, starts = cut(cuts, limit), sorted({*shot_starts(cuts), len(cuts)})
-    for before, after in pairwise(units):
+    """A chunk ends only where the next shot would not have fitted."""
+    chunks, starts = cut(cuts, limit), sorted({*shot_starts(cuts), len(cuts)})
+    for before, after in pairwise(chunks):
         next_end = min(start for start in starts if start > after.first)
         assert next_end - before.first > limit
 
 
 @given(cuts=CUTS, limit=LIMITS)
 def test_units_come_as_soon_as_they_are_known(cuts: list[bool], limit: int) -> None:
-    """No unit waits longer than its own frames, one more segment, and one frame."""
-    cutter, late = Cutter(limit), []
+    """No chunk waits longer than its own frames, one more segment, and one frame."""
+    chunker, late = Chunker(limit), []
     for count, is_cut in enumerate(cuts, 1):
-        late += [count - unit.end for unit in cutter.push(is_cut)]
+        late += [count - chunk.end for chunk in chunker.push(is_cut)]
     assert all(0 <= each <= limit + 1 for each in late)
 
 
 def test_a_clip_without_cuts_is_one_unit() -> None:
     """Seven frames in segments of three, the last shorter."""
     assert cut([False] * 7, 3) == [
-        Unit((Segment(0, 3), Segment(3, 3, True), Segment(6, 1, True)), ())
+        Chunk((Segment(0, 3), Segment(3, 3, True), Segment(6, 1, True)), ())
     ]
 
 

@@ -21,8 +21,8 @@ import zoo
 from animesr_cli import upscale
 from animesr_cli.errors import DeviceError, InputError, Interrupted
 from animesr_cli.jobs import chunk_queue as dealer
-from animesr_cli.jobs.chunk_worker import Piece, SegmentWork, Stretch
-from animesr_cli.jobs.job import FAILURES_WITHOUT_SUCCESS, LongRun
+from animesr_cli.jobs.chunk_worker import ChunkTask, ChunkWorker, ResumeRange
+from animesr_cli.jobs.job import FAILURES_WITHOUT_SUCCESS, Job
 from animesr_cli.upscaling.events import Progress, UpscaleResult
 from animesr_cli.video.scenes import SceneDetector
 from animesr_cli.writing import concat as joiner
@@ -172,10 +172,10 @@ def test_hdr_survives_the_joint(suffix: str, tmp_path: Path, zero_checkpoint: Pa
 def pieces_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run in segments fails the test."""
 
-    def run(self: LongRun) -> None:
+    def run(self: Job) -> None:
         raise AssertionError("in segments")
 
-    monkeypatch.setattr(LongRun, "run", run)
+    monkeypatch.setattr(Job, "run", run)
 
 
 @pytest.mark.usefixtures("pieces_only")
@@ -212,15 +212,15 @@ def test_a_segment_that_fails_three_times_is_named_and_the_rest_is_finished(
     own_clip: Path, random_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its frames and time stand in the line with its error's code; the next run does it alone."""
-    compute, tries = SegmentWork._compute, Counter[int]()
+    compute, tries = ChunkWorker._compute, Counter[int]()
 
-    def failing(self: SegmentWork, piece: Piece, stretch: Stretch) -> Any:
+    def failing(self: ChunkWorker, piece: ChunkTask, stretch: ResumeRange) -> Any:
         tries[stretch.first] += 1
         if broken and stretch.first == cartoon.CUT:
             raise DeviceError("this GPU has a hole")
         return compute(self, piece, stretch)
 
-    monkeypatch.setattr(SegmentWork, "_compute", failing)
+    monkeypatch.setattr(ChunkWorker, "_compute", failing)
     monkeypatch.setattr(dealer, "LARGEST_PIECE_SEGMENTS", 1)
     output, broken = tmp_path / "out.mkv", True
     command: list[str | Path] = [
@@ -247,11 +247,11 @@ def test_a_network_that_always_fails_is_not_tried_on_every_segment(
     """Three units failed for good and none succeeded: the run ends with their error."""
     tries = Counter[int]()
 
-    def failing(self: SegmentWork, piece: Piece, stretch: Stretch) -> Any:
+    def failing(self: ChunkWorker, piece: ChunkTask, stretch: ResumeRange) -> Any:
         tries[stretch.first] += 1
         raise DeviceError("no GPU at all")
 
-    monkeypatch.setattr(SegmentWork, "_compute", failing)
+    monkeypatch.setattr(ChunkWorker, "_compute", failing)
     monkeypatch.setattr(SceneDetector, "is_cut", lambda self, luma, depth: True)
     outcome = animesr(
         "upscale", own_clip, tmp_path / "out.mkv", "-n", random_checkpoint, "--segment-frames", "2"
@@ -330,15 +330,15 @@ def test_a_folder_of_videos_has_a_journal_for_each(
     command: list[str | Path] = [
         "upscale", season, "-n", zero_checkpoint, "--segment-frames", "5", "--json"
     ]  # fmt: skip
-    join = LongRun._join
+    join = Job._join
 
-    def stop_at_the_second(self: LongRun, records: Any) -> None:
+    def stop_at_the_second(self: Job, records: Any) -> None:
         if self.plan.output.name == "2.mkv":
             raise Interrupted(signal.SIGINT)
         join(self, records)
 
     with monkeypatch.context() as patch:
-        patch.setattr(LongRun, "_join", stop_at_the_second)
+        patch.setattr(Job, "_join", stop_at_the_second)
         stopped = animesr(*command)
     assert stopped.exit_code == 130
     output = tmp_path / "season_x4"
@@ -376,12 +376,12 @@ def test_a_run_that_has_finished_nothing_leaves_nothing(
 ) -> None:
     """Stopped in its first segment, or refused by the encoder: no folder, and no such hint."""
 
-    def stop(self: LongRun, event: object) -> None:
+    def stop(self: Job, event: object) -> None:
         raise Interrupted(signal.SIGINT)
 
     command = ("upscale", own_clip, tmp_path / "out.mkv", "-n", zero_checkpoint)
     with monkeypatch.context() as patch:
-        patch.setattr(LongRun, "_hear", stop)
+        patch.setattr(Job, "_hear", stop)
         outcome = animesr(*command, "--segment-frames", "9")
     outcome.refused(130, "stopped by SIGINT")
     assert "the same command" not in outcome.stderr

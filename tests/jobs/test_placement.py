@@ -12,13 +12,13 @@ import torch
 import media
 from animesr_cli.cli.upscale_display import plan_lines
 from animesr_cli.errors import UsageError
-from animesr_cli.jobs import placement as seating
-from animesr_cli.jobs.placement import choose_seating, own_threads, threads_of
+from animesr_cli.jobs import placement as placement
+from animesr_cli.jobs.placement import choose_placement, own_threads, threads_of
 from animesr_cli.model.devices import Compute
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.upscaling.plan import Plan, make_plan
 from animesr_cli.workers.local import ProcessExecutor
-from animesr_cli.workers.protocol import Seat
+from animesr_cli.workers.protocol import WorkerSlot
 from animesr_cli.workers.scheduler import InlineExecutor
 
 
@@ -46,10 +46,10 @@ class FakeCluster:
 def test_a_cpu_has_one_worker_of_this_process(planned: Callable[..., Plan]) -> None:
     """Unless more are asked for."""
     plan = planned(device="cpu")
-    seats, same = choose_seating(plan, pytest.fail)
-    assert isinstance(seats.executor(None, pytest.fail), InlineExecutor)
-    assert seats.is_single
-    assert threads_of(seats, same) == torch.get_num_threads()
+    slots, same = choose_placement(plan, pytest.fail)
+    assert isinstance(slots.executor(None, pytest.fail), InlineExecutor)
+    assert slots.is_single
+    assert threads_of(slots, same) == torch.get_num_threads()
     assert same.estimated_seconds == plan.estimated_seconds
 
 
@@ -58,9 +58,9 @@ def test_workers_share_the_threads(
 ) -> None:
     """Two on four threads have two each; a resumed run gives them what they had."""
     monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
-    seats, plan = choose_seating(planned(device="cpu", workers=2), pytest.fail)
-    assert (len(seats.seats), threads_of(seats, plan)) == (2, 2)
-    executor = seats.executor(1, pytest.fail)
+    slots, plan = choose_placement(planned(device="cpu", workers=2), pytest.fail)
+    assert (len(slots.slots), threads_of(slots, plan)) == (2, 2)
+    executor = slots.executor(1, pytest.fail)
     assert isinstance(executor, ProcessExecutor)
     assert executor.workers == 2
 
@@ -73,14 +73,14 @@ def test_several_gpus_have_a_worker_each(
     cuda = Compute(torch.device("cuda"), torch.float16, "")
     plan = Plan(**vars(plan) | {"compute": cuda, "estimated_seconds": 60.0})
 
-    def seats_for(workers: int | None, device: str) -> list[Seat]:
+    def slots_for(workers: int | None, device: str) -> list[WorkerSlot]:
         assert (workers, device) in ((None, "cuda"), (None, "auto"))
-        return [Seat(f"cuda:{number}", f"cuda:{number}") for number in range(3)]
+        return [WorkerSlot(f"cuda:{number}", f"cuda:{number}") for number in range(3)]
 
-    monkeypatch.setattr(seating, "seats_for", seats_for)
-    seats, plan = choose_seating(plan, pytest.fail)
-    assert [seat.device for seat in seats.seats] == ["cuda:0", "cuda:1", "cuda:2"]
-    assert threads_of(seats, plan) is None
+    monkeypatch.setattr(placement, "slots_for", slots_for)
+    slots, plan = choose_placement(plan, pytest.fail)
+    assert [slot.device for slot in slots.slots] == ["cuda:0", "cuda:1", "cuda:2"]
+    assert threads_of(slots, plan) is None
     assert plan.estimated_seconds == 20
 
 
@@ -97,14 +97,14 @@ def test_a_cluster_settles_device_and_precision(
     monkeypatch.setattr("animesr_cli.workers.ray_cluster.RayExecutor", FakeCluster)
     monkeypatch.setattr("animesr_cli.model.engine.free_memory", lambda device: 0)  # here, that is
     plan = planned(cluster="head:6379", device=device, precision=precision, workers=3)
-    seats, plan = choose_seating(plan, pytest.fail)
+    slots, plan = choose_placement(plan, pytest.fail)
     assert (plan.compute.device.type, plan.compute.precision) == expected
     assert (plan.tile, plan.tiled) == (0, False)
     assert "tiles by each worker's memory" in plan_lines(plan)[1]
-    assert threads_of(seats, plan) == (1 if expected[0] == "cpu" else None)
-    assert seats.executor(None, pytest.fail) is seats.cluster
-    assert isinstance(seats.cluster, FakeCluster)
-    assert seats.cluster.asked == ("head:6379", device, 3)
+    assert threads_of(slots, plan) == (1 if expected[0] == "cpu" else None)
+    assert slots.executor(None, pytest.fail) is slots.cluster
+    assert isinstance(slots.cluster, FakeCluster)
+    assert slots.cluster.asked == ("head:6379", device, 3)
 
 
 def test_a_precision_that_a_cluster_does_not_have_is_refused(
@@ -113,7 +113,7 @@ def test_a_precision_that_a_cluster_does_not_have_is_refused(
     """As on this machine."""
     monkeypatch.setattr("animesr_cli.workers.ray_cluster.RayExecutor", FakeCluster)
     with pytest.raises(UsageError, match="fp16 needs a GPU"):
-        choose_seating(planned(cluster="a:1", device="cpu", precision="fp16"), pytest.fail)
+        choose_placement(planned(cluster="a:1", device="cpu", precision="fp16"), pytest.fail)
 
 
 def test_own_threads_are_given_back() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 import media
 from animesr_cli.errors import InputError
-from animesr_cli.jobs.frame_index import DAMAGED, FrameTable
+from animesr_cli.jobs.frame_index import DAMAGED, FrameIndex
 from animesr_cli.jobs.range_reader import RangeReader, can_be_found
 from animesr_cli.reading.deinterlace import Deinterlacer
 from animesr_cli.reading.reader import Frame, Reader
@@ -24,8 +24,8 @@ READABLE = {name: specimen for name, specimen in ZOO.items() if specimen.refused
 Opened = Callable[[], Reader]
 
 
-def whole(opened: Opened) -> tuple[list[Frame], FrameTable]:
-    frames, table = [], FrameTable()
+def whole(opened: Opened) -> tuple[list[Frame], FrameIndex]:
+    frames, table = [], FrameIndex()
     with opened() as reader:
         for frame in reader:
             table.append(frame, cut=False)
@@ -134,7 +134,7 @@ def test_an_input_that_changes_is_noticed(tmp_path: Path) -> None:
 
 def test_only_healthy_rows_can_be_found() -> None:
     """Times must be known and rise, and nothing may be damaged."""
-    table = FrameTable()
+    table = FrameIndex()
     for pts in range(5):
         table.append(Frame((), pts, 1, source_pts=pts), cut=False)
     assert can_be_found(table.rows())

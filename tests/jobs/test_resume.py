@@ -27,7 +27,7 @@ import media
 from animesr_cli.errors import Interrupted
 from animesr_cli.jobs import chunk_worker as segments
 from animesr_cli.jobs.folder import JobFolder
-from animesr_cli.jobs.job import LongRun
+from animesr_cli.jobs.job import Job
 from animesr_cli.upscaling import chunk_size
 from command import Outcome, animesr, environment, finished, snapshot, start
 from fault_server import DIED, Attempt, Ending, attempt_all
@@ -286,11 +286,11 @@ def interrupted(desk: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """An output whose run ended behind its last segment, before they were joined."""
     output = tmp_path / "out.mkv"
 
-    def stop(self: LongRun, records: object) -> None:
+    def stop(self: Job, records: object) -> None:
         raise Interrupted(signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(LongRun, "_join", stop)
+        patch.setattr(Job, "_join", stop)
         outcome = upscaled(desk, output)
     outcome.refused(130, "stopped by SIGINT", f"{sum(SHOTS)} of {sum(SHOTS)} frames")
     assert len(records(output)) == SEGMENTS
@@ -388,13 +388,13 @@ def test_one_lost_segment_is_done_again_alone(
             path.unlink()
     kept: dict[Path, int] = {}
 
-    def look(self: LongRun, records: Any) -> None:
+    def look(self: Job, records: Any) -> None:
         kept.update({path: path.stat().st_ino for path in others})
         join(self, records)
 
-    join = LongRun._join
+    join = Job._join
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(LongRun, "_join", look)
+        patch.setattr(Job, "_join", look)
         word = "missing" if fault == "missing" else "damaged"
         check_finishes(desk, interrupted, whole, f"{lost} is {word}: its", "frames are done again")
     assert kept == others
@@ -430,16 +430,18 @@ def test_a_cut_manifest_over_other_settings_is_refused(interrupted: Path, desk: 
 
 
 @pytest.mark.parametrize("fault", ["missing", "damaged"])
-def test_a_lost_table_costs_a_first_pass(
+def test_a_lost_index_costs_a_scan(
     fault: str, interrupted: Path, desk: list[str], whole: str
 ) -> None:
-    """The table of frames is made again, and every segment is found to fit."""
+    """The index of frames is made again, and every segment is found to fit."""
     path = journal_of(interrupted) / "frames.npy"
     if fault == "missing":
         path.unlink()
     else:
         path.write_bytes(path.read_bytes()[:-9])
-    check_finishes(desk, interrupted, whole, "the table of the first pass", f"{SEGMENTS} segments")
+    check_finishes(
+        desk, interrupted, whole, "the index of the clip's frames", f"{SEGMENTS} segments"
+    )
 
 
 def test_a_newer_journal_is_refused(interrupted: Path, desk: list[str]) -> None:
@@ -522,13 +524,13 @@ def test_segments_stay_as_they_were_cut_whatever_the_speed(
     slow = f"{chunk_size.__name__}.SEGMENT_SECONDS"
     output = tmp_path / "out.mkv"
 
-    def stop(self: LongRun, records: object) -> None:
+    def stop(self: Job, records: object) -> None:
         raise Interrupted(signal.SIGINT)
 
     monkeypatch.setattr(frames, 2)
     with monkeypatch.context() as patch:
         patch.setattr(slow, 0.0)  # segments of two frames
-        patch.setattr(LongRun, "_join", stop)
+        patch.setattr(Job, "_join", stop)
         animesr(*command, output).refused(130)
     assert len(records(output)) == SEGMENTS
     outcome = animesr(*command, output)
@@ -579,13 +581,13 @@ def test_the_journal_goes_where_it_is_told_to(
     work = tmp_path / "work"
     work.mkdir()
     seen: list[Path] = []
-    join = LongRun._join
+    join = Job._join
 
-    def look(self: LongRun, records: Any) -> None:
+    def look(self: Job, records: Any) -> None:
         seen.extend(work.iterdir())
         join(self, records)
 
-    monkeypatch.setattr(LongRun, "_join", look)
+    monkeypatch.setattr(Job, "_join", look)
     output = tmp_path / "out.mkv"
     assert upscaled(desk, output, "--work-dir", work).exit_code == 0
     assert seen == [work / "out.mkv.animesr"]

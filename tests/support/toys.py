@@ -23,7 +23,7 @@ from animesr_cli.errors import (
     VerificationError,
     WeightsError,
 )
-from animesr_cli.workers.protocol import Seat, Work
+from animesr_cli.workers.protocol import Work, WorkerSlot
 
 Advanced = Callable[[int], None]
 Listen = Callable[[], None]
@@ -46,21 +46,21 @@ class Toys:
 
     folder: Path
 
-    def __call__(self, seat: Seat) -> Work:
+    def __call__(self, slot: WorkerSlot) -> Work:
         (self.folder / f"prepared-{os.getpid()}-{time.monotonic_ns()}").touch()
         return play
 
 
 @dataclass(frozen=True)
 class Places:
-    """Every task meets another one, and tells of its seat and the GPU that it sees."""
+    """Every task meets another one, and tells of its slot and the GPU that it sees."""
 
     folder: Path
 
-    def __call__(self, seat: Seat) -> Work:
+    def __call__(self, slot: WorkerSlot) -> Work:
         def work(payload: object, advanced: Advanced, listen: Listen) -> object:
             meet(advanced, listen, str(self.folder), 2)
-            return seat.device, seat.threads, os.environ.get("CUDA_VISIBLE_DEVICES")
+            return slot.device, slot.threads, os.environ.get("CUDA_VISIBLE_DEVICES")
 
         return work
 
@@ -72,7 +72,7 @@ class Unprepared:
     folder: Path
     way: str
 
-    def __call__(self, seat: Seat) -> Work:
+    def __call__(self, slot: WorkerSlot) -> Work:
         (self.folder / f"prepared-{os.getpid()}-{time.monotonic_ns()}").touch()
         if self.way == "dies":
             os._exit(23)
@@ -83,15 +83,15 @@ class Unprepared:
 
 @dataclass(frozen=True)
 class OneIsBroken:
-    """Whoever sits on the seat of this name fails at everything."""
+    """Whoever sits on the slot of this name fails at everything."""
 
     name: str
 
-    def __call__(self, seat: Seat) -> Work:
+    def __call__(self, slot: WorkerSlot) -> Work:
         def work(payload: object, advanced: Advanced, listen: Listen) -> object:
-            if seat.name == self.name:
+            if slot.name == self.name:
                 raise ERRORS["device"]
-            return seat.name
+            return slot.name
 
         return work
 

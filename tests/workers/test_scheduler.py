@@ -28,10 +28,10 @@ from animesr_cli.workers import local as process_executor
 from animesr_cli.workers import ray_cluster as ray_executor
 from animesr_cli.workers import scheduler
 from animesr_cli.workers.child_process import Child
-from animesr_cli.workers.local import ProcessExecutor, seats_for
+from animesr_cli.workers.local import ProcessExecutor, slots_for
 from animesr_cli.workers.protocol import Alive, Done, Message, Progress, Ready
 from animesr_cli.workers.ray_cluster import RayExecutor
-from animesr_cli.workers.ray_driver import different, obituary
+from animesr_cli.workers.ray_driver import different, exit_error
 from animesr_cli.workers.scheduler import (
     MOST_TRIES,
     Advanced,
@@ -40,17 +40,17 @@ from animesr_cli.workers.scheduler import (
     Failed,
     Finished,
     InlineExecutor,
-    Seat,
     Started,
     Task,
     TaskQueue,
+    WorkerSlot,
     dispatch,
 )
 from command import environment
 from ray_nodes import add_node, alive, cluster, kill_node, members
 from toys import ERRORS, HOPELESS, OneIsBroken, Places, Toys, Unprepared
 
-TWO_SEATS = (Seat("cpu/1", "cpu", 1), Seat("cpu/2", "cpu", 1))
+TWO_SLOTS = (WorkerSlot("cpu/1", "cpu", 1), WorkerSlot("cpu/2", "cpu", 1))
 
 # ---- the three of them ---------------------------------------------------------------------------
 
@@ -82,7 +82,7 @@ def chosen(request: pytest.FixtureRequest) -> Executor:
     if request.param == "inline":
         return InlineExecutor()
     if request.param == "processes":
-        return ProcessExecutor(TWO_SEATS)
+        return ProcessExecutor(TWO_SLOTS)
     found: RayExecutor = request.getfixturevalue("ray_of_two")
     return found
 
@@ -120,31 +120,31 @@ def wait_until(happened: Callable[[], object], seconds: float = 20) -> None:
 
 
 class Script:
-    """A workforce of one worker that says what was written for it, one line a look."""
+    """A backend of one worker that says what was written for it, one line a look."""
 
     def __init__(self, lines: Sequence[Sequence[Message]], replaces: bool = True) -> None:
         self._lines = list(lines)
         self._own = list(lines)
         self.replaces = replaces
-        self.dismissed: list[str] = []
-        self._hired = 0
+        self.ended: list[str] = []
+        self._started_count = 0
 
-    def hire(self, most: int) -> list[str]:
-        if self._hired > len(self.dismissed):
+    def start(self, most: int) -> list[str]:
+        if self._started_count > len(self.ended):
             return []
-        self._hired += 1
-        self._lines = list(self._own) if self._hired == 1 else [[Ready("b")], [DONE]]
-        return [f"worker {self._hired}"]
+        self._started_count += 1
+        self._lines = list(self._own) if self._started_count == 1 else [[Ready("b")], [DONE]]
+        return [f"worker {self._started_count}"]
 
     def assign(self, worker: str, payload: object) -> None:
         """It knows what to do."""
 
     def news(self, patience_seconds: float) -> list[tuple[str, Message]]:
         messages = self._lines.pop(0) if self._lines else []
-        return [(f"worker {self._hired}", message) for message in messages]
+        return [(f"worker {self._started_count}", message) for message in messages]
 
-    def dismiss(self, worker: str) -> None:
-        self.dismissed.append(worker)
+    def end(self, worker: str) -> None:
+        self.ended.append(worker)
 
     def stop(self) -> None:
         """Nothing is left to stop."""
@@ -398,7 +398,7 @@ def test_threads_of_a_seat(distant: Executor, tmp_path: Path) -> None:
 
 def test_the_end_of_a_process_is_explained(tmp_path: Path) -> None:
     """The error says how the worker ended, and the last that it printed."""
-    executor = ProcessExecutor(TWO_SEATS[:1])
+    executor = ProcessExecutor(TWO_SLOTS[:1])
     queue = closed(["stumble", str(tmp_path), 1, "exits"])
     (failed,) = failures(events_of(executor, queue, Toys(tmp_path)))
     assert "worker cpu/1 ended by itself with exit status 9" in failed.error.message
@@ -412,7 +412,7 @@ def test_the_end_of_a_process_is_explained(tmp_path: Path) -> None:
 
 def test_one_bad_seat_spoils_no_task(tmp_path: Path) -> None:
     """Where one GPU fails at everything, each task is tried there at most once."""
-    executor = ProcessExecutor([Seat("bad"), Seat("good")])
+    executor = ProcessExecutor([WorkerSlot("bad"), WorkerSlot("good")])
     events = events_of(executor, closed(*(["echo", n] for n in range(6))), OneIsBroken("bad"))
     assert results(events) == dict.fromkeys(range(6), "good")
     assert max(Counter(event.key for event in failures(events)).values(), default=0) <= 1
@@ -421,7 +421,7 @@ def test_one_bad_seat_spoils_no_task(tmp_path: Path) -> None:
 def test_a_worker_that_does_not_listen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that does not stop when asked is killed after a while."""
     monkeypatch.setattr(process_executor, "STOP_SECONDS", 0.5)
-    executor = ProcessExecutor(TWO_SEATS[:1])
+    executor = ProcessExecutor(TWO_SLOTS[:1])
     with closing(executor.run(closed(["deaf", str(tmp_path)]), Toys(tmp_path))) as events:
         next(iter(events))
         wait_until(lambda: pids(tmp_path, "begun"))
@@ -432,7 +432,7 @@ def test_a_worker_that_does_not_listen(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_worker_keeps_its_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """glibc is asked not to return each frame's memory; whoever has set that otherwise is heard."""
     monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "131072")
-    executor = ProcessExecutor([Seat("one", "cpu", 1)])
+    executor = ProcessExecutor([WorkerSlot("one", "cpu", 1)])
     with closing(executor.run(closed(["deaf", str(tmp_path)]), Toys(tmp_path))) as events:
         next(iter(events))
         wait_until(lambda: pids(tmp_path, "begun"))
@@ -449,7 +449,7 @@ def test_a_child_sees_the_end_of_its_pipe(tmp_path: Path) -> None:
     from animesr_cli.workers import worker_process
     from animesr_cli.workers.worker_process import Hello
 
-    hello = Hello(Seat("one"), pickle.dumps(Toys(tmp_path)), logging.WARNING)
+    hello = Hello(WorkerSlot("one"), pickle.dumps(Toys(tmp_path)), logging.WARNING)
     child = Child("worker", worker_process, hello)
     child.tell(pickle.dumps(["deaf", str(tmp_path)]))
     wait_until(lambda: pids(tmp_path, "begun"))
@@ -477,8 +477,8 @@ with closing({executor}) as executor, stoppable():
             pass
 """
 PROCESSES = {
-    "imports": "from animesr_cli.workers.local import ProcessExecutor, Seat",
-    "executor": "ProcessExecutor([Seat('a'), Seat('b')])",
+    "imports": "from animesr_cli.workers.local import ProcessExecutor, WorkerSlot",
+    "executor": "ProcessExecutor([WorkerSlot('a'), WorkerSlot('b')])",
 }
 
 
@@ -529,7 +529,7 @@ def test_ctrl_c_is_for_the_driver_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("workers", "gpus", "device", "seats"),
+    ("workers", "gpus", "device", "slots"),
     [
         (None, 0, "auto", ["cpu"]),
         (2, 0, "cpu", ["cpu/1", "cpu/2"]),
@@ -547,16 +547,16 @@ def test_seats(
     workers: int | None,
     gpus: int,
     device: str,
-    seats: list[str],
+    slots: list[str],
 ) -> None:
     """One for each GPU by default; those that are asked for are dealt out to the GPUs."""
     import torch
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-    found = seats_for(workers, device)
-    assert [seat.name for seat in found] == seats
-    assert [seat.device for seat in found] == [name.partition("/")[0] for name in seats]
+    found = slots_for(workers, device)
+    assert [slot.name for slot in found] == slots
+    assert [slot.device for slot in found] == [name.partition("/")[0] for name in slots]
 
 
 @pytest.mark.parametrize(("cores", "workers", "threads"), [(2, 2, 1), (8, 3, 2), (2, 5, 1)])
@@ -567,14 +567,14 @@ def test_threads_are_shared_out(
     import torch
 
     monkeypatch.setattr(torch, "get_num_threads", lambda: cores)
-    assert [seat.threads for seat in seats_for(workers, "cpu")] == [threads] * workers
+    assert [slot.threads for slot in slots_for(workers, "cpu")] == [threads] * workers
 
 
 @pytest.mark.parametrize("workers", [0, -1])
 def test_no_seats(workers: int) -> None:
     """A number of workers that cannot work is refused."""
     with pytest.raises(UsageError, match=str(workers)):
-        seats_for(workers, "cpu")
+        slots_for(workers, "cpu")
 
 
 # ---- the dispatcher ------------------------------------------------------------------------------
@@ -659,7 +659,7 @@ def test_other_versions_are_named() -> None:
 )
 def test_why_an_actor_died(reason: str, word: str) -> None:
     """Ray's page becomes one sentence."""
-    error = obituary("node/3", reason)
+    error = exit_error("node/3", reason)
     assert word in error.message
     assert "\n" not in error.message
 
@@ -842,9 +842,9 @@ def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_worker_that_hangs_is_replaced(lines: list[list[Message]], words: str) -> None:
     """Silence is told from idleness; its task is done by another one, and that is said."""
     warnings: list[str] = []
-    workforce = Script(lines)
-    events = list(dispatch(closed(["x"]), workforce, warnings.append))
-    assert workforce.dismissed == ["worker 1"]
+    backend = Script(lines)
+    events = list(dispatch(closed(["x"]), backend, warnings.append))
+    assert backend.ended == ["worker 1"]
     assert [re.sub(r"(\d\d)\d sec", r"\1. sec", each) for each in warnings] == [
         f"worker a {words}, and is replaced"
     ]
@@ -857,9 +857,9 @@ def test_a_slow_worker_is_left_alone() -> None:
     """One that needs ten minutes for a frame may need an hour for another."""
     busy: list[list[Message]] = [[Alive()] for _ in range(7200)]
     lines: list[list[Message]] = [[Ready("a")], *busy[:1200], [Progress(1)], *busy, [Progress(2)]]
-    workforce = Script([*lines, [DONE]])
-    events = list(dispatch(closed(["x"]), workforce, pytest.fail))
-    assert (workforce.dismissed, results(events)) == ([], {0: "done"})
+    backend = Script([*lines, [DONE]])
+    events = list(dispatch(closed(["x"]), backend, pytest.fail))
+    assert (backend.ended, results(events)) == ([], {0: "done"})
 
 
 @pytest.mark.usefixtures("ticking")
@@ -867,9 +867,9 @@ def test_a_thread_that_hangs_is_only_told_of() -> None:
     """It cannot be ended; the user can, and is told once."""
     warnings: list[str] = []
     silence: list[list[Message]] = [[] for _ in range(9000)]  # a thread has nobody to say Alive
-    workforce = Script([[Ready("a")], *silence, [DONE]], replaces=False)
-    events = list(dispatch(closed(["x"]), workforce, warnings.append))
-    assert (workforce.dismissed, results(events)) == ([], {0: "done"})
+    backend = Script([[Ready("a")], *silence, [DONE]], replaces=False)
+    events = list(dispatch(closed(["x"]), backend, warnings.append))
+    assert (backend.ended, results(events)) == ([], {0: "done"})
     assert len(warnings) == 1
     assert "a has done nothing for 30 minutes; if it hangs, stop it" in warnings[0]
 
@@ -880,9 +880,9 @@ def test_time_in_which_this_process_was_stopped_does_not_count(
     """Ctrl-Z stops command and workers alike, and a lid that is closed the whole machine."""
     ticks = itertools.count()
     monkeypatch.setattr(f"{scheduler.__name__}.time.monotonic", lambda: next(ticks) * 3600.0)
-    workforce = Script([[Ready("a")], [], [Alive()], [], [DONE]])
-    events = list(dispatch(closed(["x"]), workforce, pytest.fail))
-    assert (workforce.dismissed, results(events)) == ([], {0: "done"})
+    backend = Script([[Ready("a")], [], [Alive()], [], [DONE]])
+    events = list(dispatch(closed(["x"]), backend, pytest.fail))
+    assert (backend.ended, results(events)) == ([], {0: "done"})
 
 
 @pytest.mark.slow
@@ -890,7 +890,7 @@ def test_a_stopped_process_is_replaced(tmp_path: Path, monkeypatch: pytest.Monke
     """SIGSTOP: it neither works nor ends, and would be waited for for ever."""
     monkeypatch.setattr(scheduler, "SILENT_SECONDS", 8.0)
     warnings: list[str] = []
-    executor = ProcessExecutor(TWO_SEATS[:1], warn=warnings.append)
+    executor = ProcessExecutor(TWO_SLOTS[:1], warn=warnings.append)
     events = events_of(executor, closed(["freeze", str(tmp_path)]), Toys(tmp_path))
     assert results(events) == {0: 2}
     assert [event.attempt for event in failures(events)] == [1]
