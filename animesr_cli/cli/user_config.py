@@ -28,12 +28,23 @@ Kinds: TypeAlias = Mapping[str, type]
 """Long name of an option -> bool, int, float, str, or list (of texts)."""
 
 COMMAND_LINE_ONLY: Final = frozenset(
-    {"input", "output", "overwrite", "restart", "config", "ignore-config", "profile", "help"}
+    {
+        "input",
+        "output",
+        "overwrite",
+        "restart",
+        "dry-run",
+        "config",
+        "ignore-config",
+        "profile",
+        "help",
+    }
 )
 """Names of files, and what replaces files: these are said anew each time."""
 
 SAME_QUESTION: Final = (
     frozenset({"scale", "width", "height", "fit"}),
+    frozenset({"crf", "bitrate", "target-size"}),
     frozenset({"precision", "half", "fp32"}),
 )
 """Options that answer one question: where one is given, no weaker place answers with another."""

@@ -29,6 +29,7 @@ _SECONDS = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 LATEST_SECONDS: Final = 10_000 * 3600
 LONGEST_TEXT: Final = 60
 _LINES = re.compile(r"([0-9]{1,20})[pi]?")
+_AMOUNT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([kmgt])?")
 _BOX = re.compile(r"([0-9]{1,20})\s*[x×]\s*([0-9]{1,20})")
 
 
@@ -124,6 +125,16 @@ def _height(text: str) -> int | None:
         return named
     found = _LINES.fullmatch(text)
     return int(found[1]) if found else None
+
+
+def amount(value: int | str) -> int:
+    """A number of bits or bytes: ``900k``, ``8M``, ``4.7G``; thousands, as disks are sold."""
+    if not isinstance(value, str):
+        return value
+    found = _AMOUNT.fullmatch(value.strip().lower())
+    if found is None:
+        raise UsageError(f"{_short(value)!r} is no amount", "give for example 900k, 8M or 4.7G")
+    return int(Fraction(found[1]) * 1000 ** " kmgt".index(found[2] or " "))
 
 
 def pairs(option: str, example: str) -> Callable[[Any], dict[str, str]]:

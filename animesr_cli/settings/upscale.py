@@ -19,7 +19,7 @@ from animesr_cli.settings.limits import (
     PRECISIONS,
     Precision,
 )
-from animesr_cli.settings.option import Option, check_values
+from animesr_cli.settings.option import Option, check_values, declared
 
 PICTURE, PART, NETWORK = "Picture", "Part of the input", "Network"
 ENCODING, LONG_JOBS = "Encoding", "Long jobs"
@@ -137,6 +137,27 @@ class UpscaleSettings:
             panel=ENCODING, least=-1000, most=1000,
         ),
     ] = None  # fmt: skip
+    bitrate: Annotated[
+        int | None,
+        Option(
+            "Bits a second of the pictures instead of a quality: 8M, 900k.",
+            panel=ENCODING, metavar="BITS", least=1000, most=10**10, reads=texts.amount,
+        ),
+    ] = None  # fmt: skip
+    target_size: Annotated[
+        int | None,
+        Option(
+            "About so many bytes instead of a quality: 700M, 4.7G.",
+            panel=ENCODING, metavar="BYTES", least=1000, most=10**15, reads=texts.amount,
+        ),
+    ] = None  # fmt: skip
+    hw: Annotated[
+        bool,
+        Option(
+            "Encode in hardware: the first of nvenc, videotoolbox, qsv, amf that opens.",
+            panel=ENCODING,
+        ),
+    ] = False  # fmt: skip
     preset: Annotated[
         str | None, Option("Speed of the encoder, as it names them.", panel=ENCODING)
     ] = None
@@ -234,6 +255,14 @@ def check_settings(settings: UpscaleSettings) -> None:
         raise UsageError(
             f"--scale and {_size_options(settings)} both set the size", "leave out one of them"
         )
+    rates = [
+        f"--{each.name}"
+        for each in declared(UpscaleSettings).values()
+        if each.field in ("crf", "bitrate", "target_size")
+        and getattr(settings, each.field) is not None
+    ]
+    if len(rates) > 1:
+        raise UsageError(f"{rates[0]} and {rates[1]} both set the rate", "leave out one of them")
     if settings.fit and (settings.width or settings.height):
         raise UsageError(
             "--fit sets both sides, and --width or --height is given", "leave out one of them"

@@ -209,7 +209,7 @@ def _encoding(
     return choose_encoding(target.format_name, settings, info, warn=warn)
 
 
-FILES_ONLY: Final = ("stream", "deinterlace")
+FILES_ONLY: Final = ("stream", "deinterlace", "hw", "bitrate", "target_size")
 """Settings that only video files have a use for."""
 
 
@@ -223,7 +223,8 @@ def choose_deinterlacer(
     else:
         for name in FILES_ONLY:
             if getattr(settings, name) not in (None, False):
-                raise UsageError(f"--{name} is for video files", "leave it out")
+                option = name.replace("_", "-")
+                raise UsageError(f"--{option} is for video files", "leave it out")
     if sentence := interlacing_remark(source, verdict, deinterlaced=settings.deinterlace):
         warn(sentence)
     if not settings.deinterlace:

@@ -48,6 +48,7 @@ from animesr_cli.video.hdr import (
 )
 from animesr_cli.video.pixel_formats import has_alpha, layout_of, native_format
 from animesr_cli.video.stream_header import container_keeps
+from animesr_cli.writing.hardware import hardware_codec, hardware_quality, wished_bits
 
 log = logging.getLogger(__name__)
 
@@ -574,11 +575,15 @@ def _generic_row(codec: str) -> Encoder:
     )
 
 
-def _options(codec: str, settings: UpscaleSettings) -> dict[str, str]:
-    """Defaults, then ``--crf`` and ``--preset``, then ``-e``: the later wins."""
+def _options(codec: str, settings: UpscaleSettings, bits: int | None = None) -> dict[str, str]:
+    """Defaults, then a rate or ``--crf``, and ``--preset``, then ``-e``: the later wins."""
     row = ENCODERS.get(codec) or _generic_row(codec)
     chosen, extra = dict(row.fixed), settings.encoder_options
     crf, preset = settings.crf, settings.preset
+    if bits is not None:
+        extra = {"b": str(bits), **extra}
+    elif settings.hw:
+        extra, crf = {**hardware_quality(codec, crf), **extra}, None
     for option, value, key in (("--crf", crf, row.quality), ("--preset", preset, row.speed)):
         if value is not None and key is None:
             hint = "leave it out; -e key=value sets what the encoder has"
@@ -618,8 +623,13 @@ def choose_encoding(
     """
     depth = source.colour.layout.depth
     codec = _codec_for(format_name, settings.codec, source, warn)
+    if settings.hw:
+        codec = _held_codec(format_name, hardware_codec(codec, probe_encoder))
     properties = av.codec.Codec(codec, "w")
     lossless = properties.lossless and not properties.lossy
+    bits = wished_bits(settings, source)
+    if lossless and bits is not None:
+        raise UsageError(f"{codec} is lossless: it has no bit rate", "leave -c out")
     if settings.pix_fmt:
         pix_fmt = _checked_pix_fmt(codec, settings.pix_fmt)
     else:
@@ -627,7 +637,7 @@ def choose_encoding(
     encoding = Encoding(
         codec=codec,
         pix_fmt=pix_fmt,
-        options=with_metadata(_options(codec, settings), codec, source.hdr),
+        options=with_metadata(_options(codec, settings, bits), codec, source.hdr),
         format_name=format_name,
         lossless=lossless,
     )

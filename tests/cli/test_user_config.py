@@ -216,7 +216,7 @@ def test_completion_needs_no_file(config: Path, monkeypatch: pytest.MonkeyPatch)
     [
         ("[upscale]\nmodle = 'v2'", ("[upscale] modle", "did you mean model?")),
         ("[upscale]\npix_fmt = 'x'", ("[upscale] pix_fmt", "did you mean pix-fmt?")),
-        ("[upscale]\nqqqq = 1", ("[upscale] qqqq", "the options are cluster, codec, ")),
+        ("[upscale]\nqqqq = 1", ("[upscale] qqqq", "the options are bitrate, cluster, codec, ")),
         ("[preset.a]\ncfr = 1", ("[preset.a] cfr", "did you mean crf?")),
         ("[upscale]\noverwrite = true", ("[upscale] overwrite", "command line alone")),
         ("[upscale]\ninput = 'a.mkv'", ("[upscale] input", "command line alone")),
