@@ -65,6 +65,13 @@ def test_bf16_that_fails_its_trial_is_not_taken(
     assert choose_compute("cpu", "bf16").dtype == torch.bfloat16, "it was asked for"
 
 
+def test_a_busy_machine_does_not_change_the_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trial that others disturb leaves bf16: a run that goes on must choose what it chose."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    monkeypatch.setattr(devices, "bf16_trial", lambda: Trial(0.004, 0.8))
+    assert choose_compute("cpu", "auto").dtype == torch.bfloat16
+
+
 def test_the_trial_finds_a_wrong_convolution(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bf16 convolution that forgets its last channel does not pass; the real one agrees."""
     assert bf16_trial.__wrapped__().error < 0.02
