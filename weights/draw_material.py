@@ -7,7 +7,7 @@ manga pages, titles, shapes, and pans over stills. Figures move on ones, twos an
 ones. What a clip shows follows from the seed and its number alone. The files are H.264 in 4:4:4 and
 10 bits at CRF 8; sprites with alpha and backgrounds (``bg_*``) lie in one folder, stills in
 another; without one of them its kinds are left out. Clips that are there are kept, so that a run
-that was stopped goes on. How pictures are degraded is not known here.
+that was stopped goes on.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ A network or an operator becomes fp16; the sha256 and the row of the catalogue
 (model/checkpoint.py) are printed. A training state keeps weights and their average in fp16
 and the moments of Adam in bf16, whose squares would vanish in fp16; discriminators are left out,
 and learn anew. In place of a run's ``state.safetensors`` it lets the same command go on. Folders
-are taken out of every command that is kept. What the figures say is not known here (measure.py).
+are taken out of every command that is kept. The figures are those that measure.py wrote.
 """
 
 from __future__ import annotations

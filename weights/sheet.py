@@ -1,8 +1,8 @@
 """Draws a sheet of pictures: one row a scene, beside each other what the candidates made of it.
 
 The part of a picture that is shown is chosen by the truth: where the most lines are. It is shown at
-twice its size, pixel by pixel, so that nothing is smoothed. It does not know where pictures come
-from; the order of the columns is that of the scene's pictures, the truth last.
+twice its size, pixel by pixel, so that nothing is smoothed. The order of the columns is that of the
+scene's pictures, the truth last.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """The learnable basic operator (LBO): a degradation that was learned from one real video.
 
 A pixel-unshuffle by 2 and three 3x3 convolutions map an HR frame (2h, 2w) to the LR frame (h, w)
-that this video would have shown of it. How an operator is learned, and when it is applied, is not
-known here.
+that this video would have shown of it. lbo/ learns operators, operators.py applies them.
 Source: AnimeSR (NeurIPS 2022), supplement, section 1. Parameter names are the authors', so that
 their operators load with ``strict=True``.
 """

@@ -3,7 +3,7 @@
 An operator is a function ``op(clip, ..., rng) -> clip`` of a clip (T, 3, H, W), RGB in [0, 1], on
 any device, and gives a clip in [0, 1]; ``rng`` is there where chance is. What is applied to a clip
 is a frozen plan, drawn first, so that it can be printed, stored and replayed: one kernel, one noise
-strength, one pair of downscales and one encoder for all its frames. It does not know files.
+strength, one pair of downscales and one encoder for all its frames.
 
 Where the paper is silent: the angle of an anisotropic kernel and both its sigmas are uniform; edges
 are replicated; every result is clamped; the CRF is a whole number; x264 runs its preset medium.

@@ -1,8 +1,7 @@
 """Degrading a video file: HR in, LR out, by one plan for all its frames.
 
 The last operator of a plan is H.264, so its own stream is what is written: the pictures go through
-no second encoder. They pass in parts, so that memory does not grow with their number. It does not
-know what the operators do (degrade.py).
+no second encoder. They pass in parts, so that memory does not grow with their number.
 """
 
 from __future__ import annotations

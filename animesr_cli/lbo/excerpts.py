@@ -1,8 +1,7 @@
 """Short stretches of consecutive frames from all over a clip, none of them across a cut.
 
 A clip is divided into equal parts, and a stretch is read from the middle of each. A short clip is
-decoded once from its beginning to its end; in a long one the reader jumps. It does not know what
-the frames are for.
+decoded once from its beginning to its end; in a long one the reader jumps.
 """
 
 from __future__ import annotations

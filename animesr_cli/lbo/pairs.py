@@ -2,7 +2,7 @@
 
 From all over the clip, never across a cut, the network's result for the rescaled frame is kept
 beside the frame itself. A large frame gives a part of itself, drawn where it has detail. Places at
-regular distances are held out: what was learned is measured on them. It knows no training.
+regular distances are held out: what was learned is measured on them.
 """
 
 from __future__ import annotations

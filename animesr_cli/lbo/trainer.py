@@ -1,4 +1,4 @@
-"""An operator in training: what an iteration changes. It knows no files, clips or pages.
+"""An operator in training: what an iteration changes.
 
 Stage net minimises L1 + L2; stage gan, which goes on from it, L1 + perceptual + LSGAN, with a
 discriminator of one scale. In the middle of each stage the learning rate is halved. All of it is

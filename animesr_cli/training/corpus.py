@@ -1,8 +1,7 @@
 """Training material: the clean videos and image folders of a directory, as shots of pictures.
 
 Every source is decoded once from end to end, its cuts are found, and its pictures are kept as 8-bit
-RGB as long as they fit a budget; what does not fit is decoded again where it is needed. It does not
-know degradation, windows or networks.
+RGB as long as they fit a budget; what does not fit is decoded again where it is needed.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     torchrun --nproc-per-node 4 -m animesr_cli finetune ...
 
 Every process takes its own windows of an iteration; what they learn is averaged. Without torchrun
-there is one process, and all of this is free. It does not know what is trained.
+there is one process, and all of this is free.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Fine-tuning: material and settings in, a checkpoint out; it goes on where it was stopped.
 
 The folder that it writes holds the state of the run, its result, a log, pictures of the held-out
-part and a report. What a loss is (losses.py, trainer.py) and how windows are made (dataset.py) is
-not known here.
+part and a report. Read it from the end: ``finetune`` sets everything up, ``_loop`` is the run; what
+an iteration does stands in trainer.py, what is written about it in run.py.
 
 Source: AnimeSR (https://arxiv.org/abs/2206.07038), steps 1 and 3 of its recipe.
 """
@@ -97,6 +97,7 @@ def check(settings: FinetuneSettings) -> None:
     if not 0 < settings.held_out < 1:
         raise UsageError(f"the held-out share must lie between 0 and 1, not {settings.held_out:g}")
     names = [n for n in LOSSES if settings.stage == "gan" or n not in LOSSES_OF_GAN]
+    names.remove("cleaning")  # one kind of network has it, and never alone
     anchored = settings.anchor and (settings.anchor_weight or settings.anchor_clean)
     if not anchored and not any(getattr(settings.weights, name) for name in names):
         raise UsageError(

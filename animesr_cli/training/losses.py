@@ -1,8 +1,8 @@
 """What training minimises: losses of pictures and clips, and the ground truth's unsharp mask.
 
 A picture is (N, 3, H, W) and a clip (N, T, 3, H, W), RGB with [0, 1] as the full range, on any
-device; every loss is a mean, one number of fp32. It does not know networks to train, nor data. L1
-and L2 are torch's own. The discriminator and its losses have a file of their own.
+device; every loss is a mean, one number of fp32. L1 and L2 are torch's own. The discriminator and
+its losses have a file of their own.
 
 A perceptual loss compares feature maps instead of pixels. The paper takes those of VGG19, which is
 a download of 548 MB. Liu et al. (https://arxiv.org/abs/2103.10571) found that the structure of such

@@ -48,7 +48,11 @@ class Anchor:
 
 
 def anchor_of(settings: FinetuneSettings, network: Network, warn: Warn) -> Anchor | None:
-    """Raises UsageError where it enlarges by another factor than what is trained."""
+    """The anchor of the settings, if they name one.
+
+    Raises:
+        UsageError: it enlarges by another factor than what is trained.
+    """
     if settings.anchor is None:
         return None
     loaded = load_checkpoint(settings.anchor, warn=warn)
@@ -62,6 +66,7 @@ def anchor_of(settings: FinetuneSettings, network: Network, warn: Warn) -> Ancho
 
 
 def start_of(settings: FinetuneSettings, warn: Warn) -> Start:
+    """What ``settings.model`` names: a checkpoint, another run's state, or random weights."""
     path = Path(settings.model).expanduser()
     if is_state(path):
         return _of_state(path)
@@ -111,6 +116,7 @@ def identity_of(
 
 
 def material_of(sources: Sequence[Source], others: Sequence[Source]) -> dict[str, Any]:
+    """The part of the identity that is known once the material was read."""
     return {
         "data": {source.name: source.sha256 for source in sources},
         "validation": {source.name: source.sha256 for source in others},

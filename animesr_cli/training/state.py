@@ -2,7 +2,7 @@
 
 The state is one safetensors file: weights, averaged weights, the moments of Adam and, in stage gan,
 the discriminator with its own; its metadata hold the iteration and everything that makes a run what
-it is. Files are replaced whole or not at all. It does not know how anything is trained.
+it is. Files are replaced whole or not at all.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One network in training: what a batch changes. It knows no files, clips or reports.
+"""One network in training: what a batch changes.
 
 Weights, their average and the moments of Adam are fp32; multiplications run in bf16 where that
 holds (autocast). Several processes each take their own batch and average the gradients, so that

@@ -1,7 +1,7 @@
 """The held-out part of the material: which it is, and how near the network comes to it.
 
 Windows, places and degradations are fixed by the seed, so that figures of one run can be compared
-with each other. It does not know how the network is trained.
+with each other.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 What is window ``number`` of iteration ``iteration`` depends on those two numbers and the seed only,
 not on threads, on what was drawn before or on where a run was resumed. Windows are cut, degraded
-and sent through H.264 in threads that work ahead. It does not know networks or losses.
+and sent through H.264 in threads that work ahead of training.
 
 Source: the recipe of AnimeSR (https://arxiv.org/abs/2206.07038): windows of 15 frames at an
 interval of 1 to 3, reversed with probability 0.5, flips and transposition, GT of 256 pixels.

@@ -3,7 +3,7 @@
 A mask says how much of each pixel a shape covers: exactly in x and from four lines in y for fills,
 by the distance to the middle of the line for strokes. A cel is a transparent sheet, drawn at twice
 the size of the picture that it will be seen in, so that it can be moved by parts of a pixel without
-getting soft. Coordinates are those of the picture, in pixels. It does not know what is drawn.
+getting soft. Coordinates are those of the picture, in pixels.
 """
 
 from __future__ import annotations

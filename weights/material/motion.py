@@ -2,7 +2,7 @@
 
 A layer has one or several drawings, shown one after another and held for some frames, and a pose
 for every frame. Layers are laid over each other at twice the size of the picture and averaged down,
-so that edges stay clean wherever they lie. It does not know what is on a layer.
+so that edges stay clean wherever they lie.
 """
 
 from __future__ import annotations
