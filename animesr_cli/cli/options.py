@@ -164,6 +164,10 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
     hints = get_type_hints(function, include_extras=True)
     groups = {name: group for name, hint in hints.items() if (group := _group(hint)) is not None}
     signature = _expanded(function, groups)
+    for parameter in signature.parameters.values():
+        for note in get_args(parameter.annotation)[1:]:
+            # Whether a file may be read is said by the room that reads it: in one line, as code 3.
+            note.readable = False
 
     @functools.wraps(function)
     def command(**given: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,6 +48,13 @@ def test_no_flag_shows_a_type() -> None:
     commands = get_command(app).commands  # type: ignore[attr-defined]
     for command in commands:
         assert "bool" not in animesr(command, "--help").stdout
+
+
+def test_rights_are_the_reader_s_matter(own_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that may not be read is no usage error: Typer looks at no rights."""
+    monkeypatch.setattr("os.access", lambda *arguments, **options: False)
+    assert animesr("info", own_clip).exit_code == 0
+    animesr("evaluate", own_clip, own_clip.with_name("none.mkv")).refused(3, "does not exist")
 
 
 def test_the_function_shows_its_keywords() -> None:
