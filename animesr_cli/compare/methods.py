@@ -19,7 +19,7 @@ from torch import Tensor
 
 from animesr_cli.errors import UsageError
 from animesr_cli.model.catalogue import named
-from animesr_cli.model.clip_engine import WINDOWS, open_engine, run_frames
+from animesr_cli.model.clip_engine import WINDOWS, lookahead_of, open_engine, run_frames
 from animesr_cli.model.devices import choose_compute
 from animesr_cli.model.resample import RESAMPLERS, enlarge, resample
 from animesr_cli.reading.frame import Frame
@@ -49,6 +49,13 @@ class Candidate:
     def scale(self) -> int | None:
         """By which the network enlarges; None: a resampler goes to any size."""
         return None if self.loaded is None else self.loaded.network.scale
+
+    @property
+    def takes_shots(self) -> bool:
+        """Whether its frames are computed many at a time, and come in bursts."""
+        if self.loaded is None:
+            return False
+        return lookahead_of(self.loaded.network) > self.loaded.network.radius
 
     @property
     def strength(self) -> float | None:

@@ -68,6 +68,14 @@ class Timing:
     warm: list[float] = field(default_factory=list)
     cold: list[float] = field(default_factory=list)
 
+    def add(self, seconds: Sequence[float], *, together: bool) -> None:
+        """Of the frames of one run; ``together``: they come in bursts, and only the sum counts."""
+        if together:
+            self.warm.append(sum(seconds) / len(seconds))
+        else:
+            self.cold.append(seconds[0])
+            self.warm += seconds[1:]
+
     @property
     def median(self) -> float:
         return statistics.median(self.warm or self.cold)
@@ -192,12 +200,13 @@ class Comparison:
         """The picture of one candidate, timed, and measured where the truth is known."""
         before: Tensor | None = None
         codes: Tensor | None = None
-        timing = self._timings[place]
-        for index, (picture, seconds) in enumerate(self._timed(candidate, run)):
-            (timing.warm if index else timing.cold).append(seconds)
+        seconds: list[float] = []
+        for picture, took in self._timed(candidate, run):
             before, codes = codes, picture
-            tick(index + 1)
+            seconds.append(took)
+            tick(len(seconds))
         assert codes is not None
+        self._timings[place].add(seconds, together=candidate.takes_shots)
         scores = None
         if truth is not None:
             scores = self._measured(self._meters[place], before, codes, truth)

@@ -15,6 +15,7 @@ from animesr_cli.compare.methods import load_candidates
 from animesr_cli.errors import UsageError, WeightsError
 from animesr_cli.model import catalogue, download
 from animesr_cli.model.catalogue import Checkpoint
+from animesr_cli.model.realbasicvsr import RealBasicVSR
 from animesr_cli.model.resample import RESAMPLERS
 from animesr_cli.reading.reader import Reader
 from animesr_cli.settings import UpscaleSettings
@@ -116,6 +117,16 @@ def test_a_file_may_have_an_at_in_its_name(tmp_path: Path, zero_checkpoint: Path
     shutil.copy(zero_checkpoint, path)
     (candidate,) = load_candidates([str(path)], CPU, warn=never)
     assert candidate.name == "mine@2.safetensors"
+
+
+def test_networks_that_take_shots_are_known(tmp_path: Path, zero_checkpoint: Path) -> None:
+    """RealBasicVSR looks ahead in its shot; AnimeSR's and resamplers give frame by frame."""
+    path = tmp_path / "clips.pth"
+    network = RealBasicVSR(mid_channels=4, num_propagation_blocks=1, num_cleaning_blocks=1)
+    torch.save(network.state_dict(), path)
+    models = [str(path), str(zero_checkpoint), "bicubic"]
+    found = load_candidates(models, CPU, warn=never)
+    assert [each.takes_shots for each in found] == [True, False, False]
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

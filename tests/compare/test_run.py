@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from animesr_cli import upscale
+from animesr_cli.compare.pictures import Timing
 from animesr_cli.compare.report import Layout
 from animesr_cli.compare.run import compare, default_page
 from animesr_cli.errors import UsageError
@@ -389,6 +390,16 @@ def test_speed_is_measured_and_the_whole_clip_estimated(
         assert entry.seconds_per_frame > 0
         assert entry.frames_per_second == pytest.approx(1 / entry.seconds_per_frame)
         assert entry.clip_seconds == pytest.approx(26 * entry.seconds_per_frame)
+
+
+def test_frames_that_come_in_bursts_are_timed_together() -> None:
+    """Of a network that takes shots, the first frame waits for all and the others for none."""
+    one, shots = Timing(), Timing()
+    for seconds in ([5.0, 1.0, 2.0, 1.0], [9.0, 1.0]):
+        one.add(seconds, together=False)
+    shots.add([8.0, 0.0, 0.0, 0.0], together=True)
+    assert one.median == 1
+    assert shots.median == 2
 
 
 # ---- the verb ------------------------------------------------------------------------------------
