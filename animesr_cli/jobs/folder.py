@@ -159,7 +159,8 @@ class JobFolder:
     def go_on(self, manifest: Manifest) -> list[str]:
         """Continue from what was loaded, or put together; what is amiss, in sentences.
 
-        Segments whose file is missing or not as it was written are forgotten.
+        Segments whose file is missing or of another size are forgotten; what is in the others is
+        looked at before they are joined, since that means to read all of it.
         """
         self.manifest, self.records = manifest, {}
         with explained(self.path):
@@ -167,7 +168,8 @@ class JobFolder:
                 if is_hidden_name(name):
                     remove(self.path / name)
             self.gather()
-            said = self.forget(self.damaged())
+            known = list(self.records.values())
+            said = self.forget(r for r in known if not r.file.has_its_size_in(self.path))
             if manifest.frames is not None and not manifest.frames.is_in(self.path):
                 said.append(
                     "the index of the clip's frames is damaged or missing: it is made again"

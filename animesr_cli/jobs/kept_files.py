@@ -7,6 +7,7 @@ later can tell by its size and hash that it is as it was written. Every change o
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,13 @@ class StoredFile:
     @staticmethod
     def of(path: Path) -> StoredFile:
         return StoredFile(name=path.name, bytes=path.stat().st_size, sha256=sha256_of(path))
+
+    def has_its_size_in(self, folder: Path) -> bool:
+        """Whether it seems to be there as it was written, without reading it."""
+        try:
+            return os.stat(folder / self.name).st_size == self.bytes
+        except OSError:
+            return False
 
     def is_in(self, folder: Path) -> bool:
         """Whether it is there as it was written, to the last bit."""

@@ -16,7 +16,7 @@ from animesr_cli.jobs.kept_files import StoredFile, operation, rename, temporary
 from animesr_cli.jobs.records import Record
 from animesr_cli.upscaling.pipeline import Picture
 from animesr_cli.upscaling.plan import Plan
-from animesr_cli.writing.concat import packet_times, reorder_depth
+from animesr_cli.writing.concat import reorder_depth
 from animesr_cli.writing.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class SegmentFile:
             self._writer.finish()
         finally:
             self.close()
-        depth = reorder_depth(packet_times(self._writer.path))
+        depth = reorder_depth(self._writer.muxed_times)
         stored = StoredFile.of(self._writer.path)
         rename(self._writer.path, self._path)
         return replace(stored, name=self._path.name), depth

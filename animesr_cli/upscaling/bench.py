@@ -298,7 +298,7 @@ def in_child(work: Callable[..., T], *arguments: object) -> T:
     try:
         answer = child.connection.recv()
     except EOFError:
-        raise child.obituary() from None
+        raise child.exit_error() from None
     finally:
         child.end()
     if isinstance(answer, Fault):

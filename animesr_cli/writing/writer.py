@@ -138,6 +138,8 @@ class Writer:
         self._overwrite = overwrite
         self._threads = encoder_threads or min(os.cpu_count() or 1, MAX_ENCODER_THREADS)
         self._warn = warn
+        self.muxed_times: list[int] = []
+        """Of the video's packets, in the order of the file, in the source's time base."""
         self._written = Tally()
         self._durations: dict[int, int] = {}  # by pts, of the frames inside the encoder
         self._captions: dict[int, bytes] = {}  # the same
@@ -326,6 +328,7 @@ class Writer:
             if (captions := self._captions.pop(pts, None)) is not None:
                 packet = _captioned(coded, captions, self._codec)
             packet.stream = self._video
+            self.muxed_times.append(pts)
             packet.duration = self._durations.pop(pts)
             time = pts if packet.dts is None else packet.dts
             base = self._source.time_base
