@@ -124,7 +124,7 @@ def import_what_is_not_ours() -> None:
     import av
     import huggingface_hub
     import numpy
-    import psutil
+    import psutil  # type: ignore[import-untyped,unused-ignore]
     import rich.console
     import rich.progress
     import rich.traceback
