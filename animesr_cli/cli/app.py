@@ -18,7 +18,6 @@ from typing import Annotated, Final
 import typer
 
 from animesr_cli import __version__
-from animesr_cli.atomic_files import remove_unfinished
 from animesr_cli.cli import console
 from animesr_cli.errors import AnimesrError, ExitCode, Interrupted, as_bug, as_expected
 from animesr_cli.signals import STOPPING, signals_blocked
@@ -157,7 +156,9 @@ def _handled_by(handler: Handler) -> Iterator[None]:
 def _leave_at_once(why: Interrupted) -> None:
     """Without waiting for anything; hidden files go, and the terminal gets its cursor back."""
     console.show_cursor()
-    remove_unfinished()
+    # Where nothing was written, its room is not loaded: it brings PyAV, which no help needs.
+    if files := sys.modules.get("animesr_cli.atomic_files"):
+        files.remove_unfinished()
     os._exit(why.exit_code)
 
 

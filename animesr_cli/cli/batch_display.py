@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.text import Text
-from rich.traceback import Traceback
 
 from animesr_cli.cli.console import emit, err, error_event, show_error, show_note, show_table
 from animesr_cli.cli.upscale_display import RunDisplay
@@ -80,6 +79,8 @@ class BatchDisplay:
 
     def _show_failure(self, item: Item, error: AnimesrError) -> None:
         if self._debug:
+            from rich.traceback import Traceback  # brings a highlighter, which no help needs
+
             err.print(Traceback.from_exception(type(error), error, error.__traceback__))
         if self._json:
             emit("error", {"file": str(item.source)} | error_event(error))

@@ -35,51 +35,6 @@ time_bases = st.sampled_from(
 # Text --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("0", 0),
-        ("12.5", Fraction(25, 2)),
-        (".25", Fraction(1, 4)),
-        ("7.", 7),
-        ("90:00", 5400),
-        ("1:30", 90),
-        ("1:02:03.250", Fraction(3723250, 1000)),
-        (" 00:00:01 ", 1),
-        ("100:00:00", 360000),
-    ],
-)
-def test_parse_time_is_exact(text: str, expected: Fraction) -> None:
-    """Seconds and clock times become exact fractions."""
-    assert parse_time(text) == expected
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "-1",
-        "1:60",
-        "1:60:00",
-        "1:2:3:4",
-        "90s",
-        "1e3",
-        "nan",
-        "1,5",
-        "1:",
-        ":30",
-        ".",
-        "\uff11",
-    ],
-)
-def test_parse_time_refuses_with_an_example(text: str) -> None:
-    """What is no time is a usage error whose hint shows both ways to write one."""
-    with pytest.raises(UsageError) as caught:
-        parse_time(text)
-    assert repr(text.strip()) in caught.value.message
-    assert "1:02:03.250" in (caught.value.hint or "")
-
-
 @given(st.integers(0, 10**6), st.integers(0, 59), st.integers(0, 59))
 def test_format_time_is_read_back(hours: int, minutes: int, whole: int) -> None:
     """What format_time prints, parse_time reads as the same second."""
