@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from animesr_cli.errors import AnimesrError
-from animesr_cli.reading.probe import VideoInfo, probe
+from animesr_cli.reading.info import VideoInfo
+from animesr_cli.reading.probe import probe
 from animesr_cli.settings import UpscaleSettings
 
 SAME_LENGTH: Final = 0.02

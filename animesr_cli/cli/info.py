@@ -16,7 +16,7 @@ from animesr_cli.text import format_bytes
 from animesr_cli.video.timestamps import format_time
 
 if TYPE_CHECKING:
-    from animesr_cli.reading.probe import StreamInfo, VideoInfo
+    from animesr_cli.reading.info import StreamInfo, VideoInfo
 
 
 @verb

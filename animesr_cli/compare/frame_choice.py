@@ -22,7 +22,7 @@ from torch import Tensor
 
 from animesr_cli.errors import UsageError
 from animesr_cli.reading.frame import Frame
-from animesr_cli.reading.probe import VideoInfo
+from animesr_cli.reading.info import VideoInfo
 from animesr_cli.text import shown
 from animesr_cli.video.scenes import SceneDetector, with_cuts
 from animesr_cli.video.timestamps import FALLBACK_RATE

@@ -14,7 +14,7 @@ from animesr_cli.errors import UsageError
 from animesr_cli.metrics.evaluate import is_part
 from animesr_cli.metrics.scoring import MS_SSIM_SIDE_PX, SMALLEST_SIDE_PX
 from animesr_cli.reading.image_reader import SequenceReader
-from animesr_cli.reading.probe import VideoInfo
+from animesr_cli.reading.info import VideoInfo
 from animesr_cli.reading.reader import Reader
 from animesr_cli.reading.y4m import PIPE
 from animesr_cli.settings import (

@@ -23,7 +23,7 @@ from animesr_cli.model.clip_engine import WINDOWS, lookahead_of, open_engine, ru
 from animesr_cli.model.devices import choose_compute
 from animesr_cli.model.resample import RESAMPLERS, enlarge, resample
 from animesr_cli.reading.frame import Frame
-from animesr_cli.reading.probe import VideoInfo
+from animesr_cli.reading.info import VideoInfo
 from animesr_cli.settings import NETWORK_SCALE, UpscaleSettings
 from animesr_cli.upscaling.plan import LoadedNetwork, ready_network
 from animesr_cli.video.colour import to_rgb

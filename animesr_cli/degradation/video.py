@@ -39,7 +39,8 @@ from animesr_cli.errors import InputError, UsageError
 from animesr_cli.file_names import check_name
 from animesr_cli.model.devices import choose_compute
 from animesr_cli.reading.frame import Frame
-from animesr_cli.reading.probe import VideoInfo, probe
+from animesr_cli.reading.info import VideoInfo
+from animesr_cli.reading.probe import probe
 from animesr_cli.reading.reader import Reader
 from animesr_cli.settings.limits import SIZE_MULTIPLE
 from animesr_cli.text import shown

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from animesr_cli.errors import UsageError
 from animesr_cli.reading.frame import Frame
-from animesr_cli.reading.probe import VideoInfo
+from animesr_cli.reading.info import VideoInfo
 from animesr_cli.reading.reader import Reader
 from animesr_cli.video.colour import to_rgb
 from animesr_cli.video.part import Part

@@ -43,7 +43,8 @@ from animesr_cli.lbo.pseudo_hr import (
 )
 from animesr_cli.metrics.scoring import sobel
 from animesr_cli.model.tiles import Region
-from animesr_cli.reading.probe import VideoInfo, probe
+from animesr_cli.reading.info import VideoInfo
+from animesr_cli.reading.probe import probe
 from animesr_cli.settings import LboSettings
 from animesr_cli.text import shown
 

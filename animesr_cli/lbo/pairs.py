@@ -21,7 +21,7 @@ from animesr_cli.lbo.detail import CODES, LEAST_DETAIL, PLACE_STEP_PX, part_scor
 from animesr_cli.lbo.excerpts import Excerpt, read_excerpts
 from animesr_cli.lbo.pseudo_hr import HR_SCALE, PseudoHr, pseudo_hr_of
 from animesr_cli.model.tiles import Region
-from animesr_cli.reading.probe import VideoInfo
+from animesr_cli.reading.info import VideoInfo
 from animesr_cli.settings import LboSettings
 from animesr_cli.text import shown
 

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 import av
 
-from animesr_cli.reading.probe import VideoInfo
+from animesr_cli.reading.info import VideoInfo
 from animesr_cli.video.colour import (
     FULL_RANGE_TAG,
     LIMITED_RANGE_TAG,

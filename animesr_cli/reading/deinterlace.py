@@ -21,7 +21,8 @@ import av
 import av.filter
 
 from animesr_cli.reading.decoder import Decoded, Decoder
-from animesr_cli.reading.probe import MICROSECOND, VideoInfo
+from animesr_cli.reading.info import VideoInfo
+from animesr_cli.reading.packets import MICROSECOND
 from animesr_cli.video.pixel_formats import PACKED_RGB, layout_of
 from animesr_cli.video.timestamps import ticks
 

@@ -5,24 +5,41 @@ Source: ISO/IEC 14496-12:2015, 4.2 and 8.8.4 (fragments of MP4).
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
 import av
 
-from animesr_cli.reading.probe import (
-    AVFMT_NOTIMESTAMPS,
-    AVFMT_TS_DISCONT,
-    MICROSECOND,
-    stream_duration,
-)
+from animesr_cli.reading.packets import AVFMT_NOTIMESTAMPS, AVFMT_TS_DISCONT, MICROSECOND
 
 TRUNCATION_TOLERANCE_SECONDS: Final = Fraction(1, 2)
 """A video that ends earlier than this before its announced end was cut off."""
 _BOX_HEADER: Final = 16
 _MOST_BOXES: Final = 64
 """At the top of an MP4 file, among which its first fragment is looked for."""
+
+
+_DURATION_TAG = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+
+
+def _duration_tag(stream: av.stream.Stream) -> Fraction | None:
+    """Matroska's DURATION tag: where this one stream ends."""
+    for name, value in stream.metadata.items():
+        match = _DURATION_TAG.fullmatch(value.strip("\0 "))
+        if name.upper().split("-")[0] == "DURATION" and match:
+            return int(match[1]) * 3600 + int(match[2]) * 60 + Fraction(match[3])
+    return None
+
+
+def stream_duration(stream: av.stream.Stream) -> Fraction | None:
+    """What the file says about the length of this one stream, in seconds."""
+    # The tag first: in a short Matroska file FFmpeg takes each stream for as long as the whole.
+    tagged = _duration_tag(stream)
+    if tagged is None and stream.duration and stream.duration > 0 and stream.time_base:
+        return stream.duration * Fraction(stream.time_base)
+    return tagged
 
 
 def is_fragmented(path: Path) -> bool:

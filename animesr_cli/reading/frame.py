@@ -10,7 +10,7 @@ from typing import Protocol, Self
 
 from torch import Tensor
 
-from animesr_cli.reading.probe import VideoInfo
+from animesr_cli.reading.info import VideoInfo
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import itertools
 import logging
-import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import av
 import numpy as np
@@ -22,6 +21,9 @@ from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 
 from animesr_cli.errors import InputError, UsageError
+from animesr_cli.reading.ends import stream_duration
+from animesr_cli.reading.info import ColourTags, StreamInfo, VideoInfo
+from animesr_cli.reading.packets import AVFMT_NOTIMESTAMPS, AVFMT_TS_DISCONT, MICROSECOND, demux
 from animesr_cli.settings.limits import MAX_PIXELS
 from animesr_cli.text import shown
 from animesr_cli.video import colour, containers
@@ -29,22 +31,15 @@ from animesr_cli.video.colour import ColourSpec
 from animesr_cli.video.hdr import (
     CURVES,
     DOLBY_VISION_CODECS,
-    HdrMetadata,
     check_base_layer,
     read_hdr,
 )
 from animesr_cli.video.pixel_formats import layout_of, native_format
 from animesr_cli.video.side_data import SideData
 from animesr_cli.video.stream_header import NO_CROP, Crop, read_stream_header
-from animesr_cli.video.timestamps import ContinuousClock, ticks
 
 logger = logging.getLogger(__name__)
 
-MICROSECOND: Final = Fraction(1, 1_000_000)
-"""The time base of a container's own start and duration."""
-
-AVFMT_NOTIMESTAMPS: Final = 0x0080
-AVFMT_TS_DISCONT: Final = 0x0200
 
 PROGRESSIVE_FIELD_ORDER: Final = 1
 INTERLACED_FIELD_ORDERS: Final = (2, 3, 4, 5)
@@ -59,84 +54,6 @@ DECODING_ERRORS: Final[tuple[type[Exception], ...]] = (av.FFmpegError, ValueErro
 """What a decoder raises over damaged data."""
 LEAST_BYTES_PER_SECOND: Final = 1000
 """A broadcast of fewer is not as long as its clock says."""
-_MAX_DEMUX_FAILURES: Final = 100
-"""Failures to read a packet, one directly after another, that end a file."""
-
-
-# What a file is ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class StreamInfo:
-    """One stream of a file, for people and for choosing."""
-
-    index: int
-    kind: str
-    """video, audio, subtitle, attachment, data, or cover (a still picture that goes with it)."""
-    codec: str
-    language: str | None
-    title: str | None
-    default: bool
-    detail: str
-    """Such as ``aac 48000 Hz stereo`` or ``subrip (forced)``."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ColourTags:
-    """FFmpeg's AVCOL_* and AVCHROMA_LOC_* numbers as the file has them; 2 or 0 is unspecified."""
-
-    primaries: int = 2
-    transfer: int = 2
-    matrix: int = 2
-    range: int = 0
-    siting: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class VideoInfo:
-    """Everything that is known of a video before it is read."""
-
-    path: Path
-    container: str
-    """FFmpeg's name of the format, such as ``matroska,webm``."""
-    stream_index: int
-    codec: str
-    width: int
-    height: int
-    crop: Crop = NO_CROP
-    """Edges that the file says are not to be shown; they are no part of ``width``, ``height``."""
-    pix_fmt: str
-    """As decoded; ``colour.layout`` describes the planes that the reader hands out."""
-    sample_aspect_ratio: Fraction
-    rotation: int
-    """Degrees counter-clockwise of the display matrix: 0, 90, 180 or 270."""
-    display_matrix: tuple[int, ...] | None
-    """The whole matrix (nine 16.16 and 2.30 fixed-point numbers), which may also mirror."""
-    time_base: Fraction
-    frame_rate: Fraction | None
-    """Average frames per second; None: not known."""
-    duration_seconds: Fraction | None
-    frame_count: int | None
-    """As the container has it; None: it does not say."""
-    clock_start: Fraction
-    """What the container's clock shows at the time that people call 0: 0, but for MPEG streams."""
-    tags: ColourTags
-    colour: ColourSpec
-    """What the reader's planes are taken for."""
-    colour_note: str
-    """Why, such as ``BT.601 (untagged, by size)``."""
-    max_pixels: int = MAX_PIXELS
-    """Pictures of more are not decoded."""
-    hdr: HdrMetadata | None = None
-    """None: standard dynamic range."""
-    captions: bool = False
-    """The first picture carries captions of television."""
-    interlaced: bool
-    progressive: bool = False
-    """The stream says that it is not interlaced; neither: it says nothing."""
-    streams: tuple[StreamInfo, ...]
-    chapters: int
-    size_bytes: int
 
 
 def probe(
@@ -249,58 +166,6 @@ def _first_picture(
         if stream.width
         else f"are they larger than {max_pixels:,} pixels? --max-pixels raises this limit",
     )
-
-
-def demux(
-    container: av.container.InputContainer, *streams: av.stream.Stream
-) -> Iterator[av.Packet[Any]]:
-    """Packets of these streams (none: of all); a damaged place in the container is stepped over.
-
-    Empty ones are left out: to a decoder they mean the end.
-    """
-    failures = 0
-    while failures < _MAX_DEMUX_FAILURES:
-        try:
-            for packet in container.demux(*streams):
-                if packet.size:
-                    failures = 0
-                    yield packet
-            return
-        except av.FFmpegError as error:
-            if isinstance(error, OSError):
-                raise  # the disk's fault, not the content's
-            failures += 1
-            logger.info("a packet cannot be read from the container: %s", error)
-
-
-def continuous(
-    container: av.container.InputContainer,
-    packets: Iterable[av.Packet[Any]],
-    clock: ContinuousClock,
-) -> Iterator[av.Packet[Any]]:
-    """The same packets on a clock without jumps; they must be those of all streams.
-
-    Only formats for broadcasting have a clock that may jump: elsewhere a gap is meant.
-    """
-    if not container.format.flags & AVFMT_TS_DISCONT:
-        yield from packets
-        return
-    for packet in packets:
-        time = packet.dts if packet.dts is not None else packet.pts
-        if time is not None and packet.time_base:
-            base = Fraction(packet.time_base)
-            offset = clock.offset(
-                packet.stream_index,
-                time * base,
-                (packet.duration or 0) * base,
-                leads=packet.stream.type in ("video", "audio"),
-                in_order=packet.dts is not None,
-                shown=None if packet.pts is None else packet.pts * base,
-            )
-            if offset:
-                packet.pts = None if packet.pts is None else packet.pts + ticks(offset, base)
-                packet.dts = None if packet.dts is None else packet.dts + ticks(offset, base)
-        yield packet
 
 
 # Describing --------------------------------------------------------------------------------------
@@ -438,27 +303,6 @@ def _frame_rate(stream: av.VideoStream, format_flags: int) -> Fraction | None:
 
 def _clock_start(container: av.container.InputContainer) -> Fraction:
     return (container.start_time or 0) * MICROSECOND
-
-
-_DURATION_TAG = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
-
-
-def _duration_tag(stream: av.stream.Stream) -> Fraction | None:
-    """Matroska's DURATION tag: where this one stream ends."""
-    for name, value in stream.metadata.items():
-        match = _DURATION_TAG.fullmatch(value.strip("\0 "))
-        if name.upper().split("-")[0] == "DURATION" and match:
-            return int(match[1]) * 3600 + int(match[2]) * 60 + Fraction(match[3])
-    return None
-
-
-def stream_duration(stream: av.stream.Stream) -> Fraction | None:
-    """What the file says about the length of this one stream, in seconds."""
-    # The tag first: in a short Matroska file FFmpeg takes each stream for as long as the whole.
-    tagged = _duration_tag(stream)
-    if tagged is None and stream.duration and stream.duration > 0 and stream.time_base:
-        return stream.duration * Fraction(stream.time_base)
-    return tagged
 
 
 def _announced_duration(

@@ -25,7 +25,8 @@ from animesr_cli.reading.changes import Changes
 from animesr_cli.reading.decoder import Decoded, Decoder
 from animesr_cli.reading.deinterlace import Deinterlacer
 from animesr_cli.reading.frame import Frame
-from animesr_cli.reading.probe import ColourTags, StreamInfo, VideoInfo, probe
+from animesr_cli.reading.info import ColourTags, StreamInfo, VideoInfo
+from animesr_cli.reading.probe import probe
 from animesr_cli.text import shown
 from animesr_cli.video.colour import from_rgb, to_rgb
 from animesr_cli.video.part import WHOLE, Part

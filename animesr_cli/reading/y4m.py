@@ -31,7 +31,8 @@ from torch import Tensor
 from animesr_cli.atomic_files import explained
 from animesr_cli.errors import InputError, UsageError
 from animesr_cli.reading.frame import Frame
-from animesr_cli.reading.probe import ColourTags, VideoInfo, colour_spec
+from animesr_cli.reading.info import ColourTags, VideoInfo
+from animesr_cli.reading.probe import colour_spec
 from animesr_cli.settings.limits import MAX_PIXELS
 from animesr_cli.video.colour import ColourSpec, PixelLayout
 from animesr_cli.video.part import WHOLE, Part

@@ -23,14 +23,10 @@ from torch import Tensor
 
 from animesr_cli.errors import InputError
 from animesr_cli.reading.frame import Frame
-from animesr_cli.reading.image_reader import (
-    ImageSequence,
-    SequenceReader,
-    find_sequence,
-    natural_key,
-    probe_sequence,
-)
-from animesr_cli.reading.probe import VideoInfo, probe
+from animesr_cli.reading.image_reader import SequenceReader, probe_sequence
+from animesr_cli.reading.image_sequence import ImageSequence, find_sequence, natural_key
+from animesr_cli.reading.info import VideoInfo
+from animesr_cli.reading.probe import probe
 from animesr_cli.reading.reader import Reader
 from animesr_cli.text import shown
 from animesr_cli.video.colour import ColourSpec, to_rgb

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Final
 
-from animesr_cli.reading.probe import VideoInfo
+from animesr_cli.reading.info import VideoInfo
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.writing.encoders import Encoding, size_multiple, stores_aspect
 

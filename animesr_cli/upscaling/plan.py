@@ -21,8 +21,8 @@ from animesr_cli.model.engine import choose_tile, seconds_per_pixel
 from animesr_cli.model.network import Network
 from animesr_cli.model.realbasicvsr import RealBasicVSR
 from animesr_cli.reading.deinterlace import Deinterlacer, Verdict, interlacing_remark, look_into
-from animesr_cli.reading.image_reader import ImageSequence
-from animesr_cli.reading.probe import VideoInfo
+from animesr_cli.reading.image_sequence import ImageSequence
+from animesr_cli.reading.info import VideoInfo
 from animesr_cli.reading.y4m import OUTPUT_FORMATS, PIPE, signalled
 from animesr_cli.settings import UpscaleSettings, check_settings
 from animesr_cli.settings.limits import MAX_COUNT
@@ -33,9 +33,8 @@ from animesr_cli.upscaling.targets import Target, choose_target, images_of, look
 from animesr_cli.video.colour import ColourSpec, Matrix, PixelLayout
 from animesr_cli.video.hdr import is_hdr
 from animesr_cli.video.part import Part
-from animesr_cli.writing.encoders import (
-    Encoding,
-    check_opens,
+from animesr_cli.writing.encoders import Encoding, check_opens
+from animesr_cli.writing.encoding import (
     choose_encoding,
     choose_image_encoding,
     choose_pipe_encoding,

@@ -14,16 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from animesr_cli.errors import UsageError
-from animesr_cli.reading.image_reader import (
-    DEFAULT_RATE,
-    ImageSequence,
-    Pattern,
-    chosen,
-    find_sequence,
-    parse_pattern,
-    probe_sequence,
-)
-from animesr_cli.reading.probe import VideoInfo, probe
+from animesr_cli.reading.image_reader import DEFAULT_RATE, chosen, probe_sequence
+from animesr_cli.reading.image_sequence import ImageSequence, Pattern, find_sequence, parse_pattern
+from animesr_cli.reading.info import VideoInfo
+from animesr_cli.reading.probe import probe
 from animesr_cli.reading.y4m import PIPE, check_pipe_output, probe_pipe
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.text import shown

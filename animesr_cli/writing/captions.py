@@ -12,7 +12,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final, TypeAlias
+
+import av
+
+Packet: TypeAlias = "av.Packet[Any]"
 
 TRIPLET: Final = 3
 """Bytes of one caption construct."""
@@ -108,3 +112,12 @@ def keeps_captions(codec: str) -> bool:
 def with_captions(packet: bytes, captions: bytes, codec: str) -> bytes:
     """The packet of one coded picture with its captions."""
     return _CARRIERS[codec](packet, captions)
+
+
+def captioned(packet: Packet, captions: bytes, codec: str) -> Packet:
+    """The same packet with the captions of its picture."""
+    made: Packet = av.Packet(with_captions(bytes(packet), captions, codec))
+    made.time_base = packet.time_base
+    made.pts, made.dts, made.duration = packet.pts, packet.dts, packet.duration
+    made.is_keyframe = packet.is_keyframe
+    return made

@@ -17,38 +17,21 @@ import difflib
 import io
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 import av
 import av.codec
-from av.codec.codec import UnknownCodecError, codecs_available, find_best_pix_fmt_of_list
+from av.codec.codec import UnknownCodecError, codecs_available
 from av.video.codeccontext import VideoCodecContext
 
 from animesr_cli.errors import DeviceError, InputError, UsageError
-from animesr_cli.reading.probe import ColourTags, VideoInfo
-from animesr_cli.settings import UpscaleSettings
 from animesr_cli.video.colour import (
-    MATRIX_TAGS,
-    NO_MATRIX_TAGS,
-    SITING_TAGS,
-    TAGGED_MATRICES,
-    ColourSpec,
-    Matrix,
     PixelLayout,
 )
 from animesr_cli.video.containers import open_output
-from animesr_cli.video.hdr import (
-    LEAST_DEPTH,
-    check_carrier,
-    is_hdr,
-    losses,
-    with_metadata,
-)
 from animesr_cli.video.pixel_formats import has_alpha, layout_of, native_format
-from animesr_cli.video.stream_header import container_keeps
-from animesr_cli.writing.hardware import hardware_codec, hardware_quality, wished_bits
 
 log = logging.getLogger(__name__)
 
@@ -216,9 +199,6 @@ class Encoding:
         return "hvc1" if hevc and self.format_name in ("mp4", "mov") else None
 
 
-# ---- containers ----------------------------------------------------------------------------------
-
-
 def format_of(suffix: str) -> Format | None:
     """The container that is written under a suffix such as ``.mp4``."""
     return FORMATS.get(suffix.lower())
@@ -327,7 +307,7 @@ def _refusal(encoding: Encoding, width: int, height: int) -> DeviceError | Usage
     """Find out what an encoder did not like by leaving things out."""
     codec = encoding.codec
     if why := probe_encoder(codec):
-        return DeviceError(f"the encoder {codec} does not work here: {why}", _other_encoders(codec))
+        return DeviceError(f"the encoder {codec} does not work here: {why}", other_encoders(codec))
     bare = replace(encoding, options={})
     if not _opens(bare, width, height):
         if _opens(bare, TRIAL_WIDTH_PX, TRIAL_HEIGHT_PX):
@@ -373,7 +353,7 @@ def _near(name: str, names: list[str]) -> str | None:
     return f"did you mean {' or '.join(nearest)}?" if nearest else None
 
 
-def _meant_encoder(wish: str) -> str | None:
+def meant_encoder(wish: str) -> str | None:
     meant = OTHER_NAMES.get(wish.lower())
     return f"did you mean {meant}?" if meant else _near(wish, _encoder_names())
 
@@ -389,7 +369,7 @@ def _values(codec: str, key: str) -> str | None:
     return None
 
 
-def _other_encoders(codec: str) -> str:
+def other_encoders(codec: str) -> str:
     working = [name for name in ENCODERS if name != codec and probe_encoder(name) is None]
     return f"these work: {', '.join(working)}"
 
@@ -405,319 +385,16 @@ def size_multiple(encoding: Encoding) -> tuple[int, int]:
     return width, height
 
 
-# ---- pixel formats -------------------------------------------------------------------------------
-
-
 def fillable_formats(codec: str) -> list[str]:
     """Pixel formats of an encoder that can be filled; empty: it lists none, and takes any."""
     formats = av.codec.Codec(codec, "w").video_formats or []
-    return [format.name for format in formats if _fillable(format.name)]
+    return [format.name for format in formats if is_fillable(format.name)]
 
 
-def _fillable(pix_fmt: str) -> bool:
+def is_fillable(pix_fmt: str) -> bool:
     if pix_fmt.startswith("yuvj") or av.VideoFormat(pix_fmt).has_palette:
         return False
     try:
         return layout_of(native_format(pix_fmt)) is not None
     except InputError:
         return False
-
-
-def _wished_format(source: VideoInfo, lossless: bool) -> str:
-    """What the output would be if the encoder took everything.
-
-    Lossless output keeps what the source has. Otherwise gray, RGB and rare subsamplings become
-    4:2:0, which plays everywhere; 4:2:2 and 4:4:4 stay; more than 10 bits become 10.
-    """
-    layout = source.colour.layout
-    if lossless:
-        return native_format(source.pix_fmt).replace("yuvj", "yuv")
-    shifts = (layout.chroma_shift_x, layout.chroma_shift_y)
-    kept = {(0, 0): "444", (0, 1): "444", (1, 0): "422"}
-    subsampling = kept.get(shifts, "420") if layout.family == "yuv" else "420"
-    return f"yuv{subsampling}p" + ("" if _depth_of(source) == 8 else f"{LARGEST_DEFAULT_DEPTH}le")
-
-
-def _depth_of(source: VideoInfo) -> int:
-    """Bits a sample that the output should have, at the least."""
-    return max(source.colour.layout.depth, LEAST_DEPTH if is_hdr(source.hdr) else 0)
-
-
-def default_pix_fmt(codec: str, source: VideoInfo, lossless: bool) -> str:
-    """The nearest format of the encoder to what the source asks for; alpha if both have it."""
-    wish = _wished_format(source, lossless)
-    alpha = codec in CODECS_WITH_ALPHA and has_alpha(native_format(source.pix_fmt))
-    formats = [name for name in fillable_formats(codec) if has_alpha(name) == alpha]
-    if not formats or wish in formats:
-        return wish
-    nearest, _ = find_best_pix_fmt_of_list(formats, wish)
-    return nearest.name if nearest else formats[0]
-
-
-def _checked_pix_fmt(codec: str, pix_fmt: str) -> str:
-    formats = fillable_formats(codec)
-    try:
-        known = pix_fmt in formats or (not formats and _fillable(pix_fmt))
-    except ValueError:  # FFmpeg knows no such format
-        known = False
-    if not known:
-        raise UsageError(
-            f"the encoder {codec} does not take the pixel format {pix_fmt!r}",
-            f"it takes {', '.join(formats)}" if formats else None,
-        )
-    return pix_fmt
-
-
-# ---- colour tags ---------------------------------------------------------------------------------
-
-# Primaries and transfer (AVCOL_PRI_*, AVCOL_TRC_*) that go with a matrix, for untagged sources.
-_USUAL_TAGS: Final[Mapping[Matrix, tuple[int, int]]] = {
-    "bt709": (1, 1),
-    "bt601": (6, 6),  # SMPTE 170M
-    "fcc": (4, 4),  # BT.470 M
-    "smpte240m": (7, 7),
-    "bt2020": (9, 14),  # the 10-bit curve
-}
-_BT470BG: Final = 5  # primaries and matrix of 625-line (576 visible) material
-_LINES_625: Final = (288, 576)
-_SRGB_TRANSFER: Final = 13
-_UNSPECIFIED: Final = 2
-_RGB_MATRIX: Final = 0
-_LIMITED, _FULL = 1, 2
-
-
-def output_tags(source: VideoInfo, colour: ColourSpec) -> ColourTags:
-    """The tags of the output: the source's, and where it has none, what it was read as.
-
-    Without them an SD source enlarged to HD would be taken as BT.709 by its new size.
-    """
-    tags, layout = source.tags, colour.layout
-    primaries, transfer = _USUAL_TAGS[colour.matrix]
-    matrix = MATRIX_TAGS[colour.matrix]
-    if colour.matrix == "bt601" and source.height in _LINES_625:
-        primaries = matrix = _BT470BG
-    if TAGGED_MATRICES.get(tags.matrix) == colour.matrix:
-        matrix = tags.matrix
-    if source.colour.layout.family == "rgb":
-        transfer = _SRGB_TRANSFER
-    if layout.family == "rgb":
-        matrix = _RGB_MATRIX
-    return ColourTags(
-        primaries=tags.primaries if tags.primaries not in NO_MATRIX_TAGS else primaries,
-        transfer=tags.transfer if tags.transfer not in NO_MATRIX_TAGS else transfer,
-        matrix=matrix,
-        range=_FULL if colour.full_range or layout.family == "rgb" else _LIMITED,
-        siting=SITING_TAGS[colour.siting] if layout.chroma_shift_x else 0,
-    )
-
-
-# ---- the choice ----------------------------------------------------------------------------------
-
-
-def _codec_for(format_name: str, wish: str, source: VideoInfo, warn: Warn) -> str:
-    if wish != "auto":
-        return _held_codec(format_name, named_codec(wish))
-    container = format_named(format_name)
-    first, *others = container.deep_codecs if _depth_of(source) > 8 else container.codecs
-    if is_hdr(source.hdr) and first in SHALLOW_CODECS:
-        first, *others = others
-    if (why := probe_encoder(first)) is None:
-        return first
-    for codec in others:
-        if probe_encoder(codec) is None:
-            warn(f"the encoder {first} does not work here ({why}): {codec} takes its place")
-            return codec
-    raise DeviceError(
-        f"no encoder for {container.title} works here: {first} does not, because {why}",
-        _other_encoders(first),
-    )
-
-
-def named_codec(wish: str) -> str:
-    """FFmpeg's encoder of that name, or its usual one for a codec such as ``hevc``."""
-    try:
-        encoder = av.codec.Codec(wish, "w")
-    except UnknownCodecError:
-        raise DeviceError(
-            f"there is no encoder {wish!r} in this build of FFmpeg",
-            _meant_encoder(wish) or _other_encoders(wish),
-        ) from None
-    if encoder.type != "video":
-        raise UsageError(f"{wish} encodes {encoder.type}, not video", _other_encoders(wish))
-    if why := probe_encoder(encoder.name):
-        raise DeviceError(
-            f"the encoder {encoder.name} does not work here: {why}", _other_encoders(encoder.name)
-        )
-    return encoder.name
-
-
-def _held_codec(format_name: str, codec: str) -> str:
-    """The encoder itself, unless the container cannot hold what it makes."""
-    if not holds(format_name, codec):
-        title = format_named(format_name).title
-        fitting = [suffix for suffix, each in FORMATS.items() if holds(each.muxer, codec)]
-        raise UsageError(
-            f"{title} cannot hold the video of {codec}",
-            f"{' and '.join(fitting)} can; or leave -c out" if fitting else "leave -c out",
-        )
-    return codec
-
-
-def _generic_row(codec: str) -> Encoder:
-    """An encoder outside the table: FFmpeg's own defaults, and the options that are usual."""
-    context = av.codec.CodecContext.create(codec, "w")
-    known = {option.name: option for option in context.supported_options.private}
-    crf = known.get("crf")
-    return Encoder(
-        quality=None if crf is None else "crf",
-        qualities=(0, 51) if crf is None else (float(crf.min), float(crf.max)),
-        speed="preset" if "preset" in known else None,
-    )
-
-
-def _options(codec: str, settings: UpscaleSettings, bits: int | None = None) -> dict[str, str]:
-    """Defaults, then a rate or ``--crf``, and ``--preset``, then ``-e``: the later wins."""
-    row = ENCODERS.get(codec) or _generic_row(codec)
-    chosen, extra = dict(row.fixed), settings.encoder_options
-    crf, preset = settings.crf, settings.preset
-    if bits is not None:
-        extra = {"b": str(bits), **extra}
-    elif settings.hw:
-        extra, crf = {**hardware_quality(codec, crf), **extra}, None
-    for option, value, key in (("--crf", crf, row.quality), ("--preset", preset, row.speed)):
-        if value is not None and key is None:
-            hint = "leave it out; -e key=value sets what the encoder has"
-            raise UsageError(f"the encoder {codec} has no {option}", hint)
-    if preset is not None and row.speeds and preset not in row.speeds:
-        raise UsageError(
-            f"the encoder {codec} has no preset {preset!r}", f"one of {', '.join(row.speeds)}"
-        )
-    lowest, highest = row.qualities
-    if crf is not None and not lowest <= crf <= highest:
-        raise UsageError(
-            f"--crf of {codec} goes from {lowest:g} to {highest:g}, not to {crf:g}",
-            "lower is better",
-        )
-    if crf is None and not RATE_OPTIONS & set(extra):
-        crf = row.default_quality
-    preset = preset or row.default_speed
-    if row.quality and crf is not None:
-        chosen[row.quality] = f"{crf:g}"
-    if row.speed and preset is not None:
-        chosen[row.speed] = preset
-    return {**chosen, **extra}
-
-
-def choose_encoding(
-    format_name: str,
-    settings: UpscaleSettings,
-    source: VideoInfo,
-    *,
-    warn: Warn = log.warning,
-) -> Encoding:
-    """Settle encoder, pixel format and options for a container (``Format.muxer``) and a source.
-
-    Raises:
-        DeviceError: the encoder is absent or has no driver.
-        UsageError: the container cannot hold it, or it has no such pixel format, crf or preset.
-    """
-    depth = source.colour.layout.depth
-    codec = _codec_for(format_name, settings.codec, source, warn)
-    if settings.hw:
-        codec = _held_codec(format_name, hardware_codec(codec, probe_encoder))
-    properties = av.codec.Codec(codec, "w")
-    lossless = properties.lossless and not properties.lossy
-    bits = wished_bits(settings, source)
-    if lossless and bits is not None:
-        raise UsageError(f"{codec} is lossless: it has no bit rate", "leave -c out")
-    if settings.pix_fmt:
-        pix_fmt = _checked_pix_fmt(codec, settings.pix_fmt)
-    else:
-        pix_fmt = default_pix_fmt(codec, source, lossless)
-    encoding = Encoding(
-        codec=codec,
-        pix_fmt=pix_fmt,
-        options=with_metadata(_options(codec, settings, bits), codec, source.hdr),
-        format_name=format_name,
-        lossless=lossless,
-    )
-    _check_hdr(encoding, source, warn)
-    if depth > 8 and encoding.layout.depth == 8 and not settings.pix_fmt:
-        warn(f"the input has {depth} bits a sample and {codec} keeps 8; -c libsvtav1 keeps 10")
-    return encoding
-
-
-def _check_hdr(encoding: Encoding, source: VideoInfo, warn: Warn) -> None:
-    """Refuse to wash out HDR, and say what of it is lost."""
-    codec, hdr = encoding.codec, source.hdr
-    check_carrier(
-        hdr,
-        codec=codec,
-        pix_fmt=encoding.pix_fmt,
-        depth=encoding.layout.depth,
-        format_name=encoding.format_name,
-    )
-    for sentence in losses(hdr):
-        warn(sentence)
-    if hdr is not None and hdr.is_static and not container_keeps(codec):
-        warn(
-            f"{codec} does not keep the mastering display and content light level; "
-            "-c libx265 keeps them"
-        )
-
-
-def choose_image_encoding(
-    settings: UpscaleSettings, source: VideoInfo, *, warn: Warn = log.warning
-) -> Encoding:
-    """Settle how PNG images are written: rgb24, rgba, or what ``--pix-fmt`` names.
-
-    Raises:
-        UsageError: another encoder is asked for, or what this one does not have.
-    """
-    if settings.codec not in ("auto", "png"):
-        raise UsageError(f"images are written as PNG, not by {settings.codec}", "leave -c out")
-    usual = "rgba" if has_alpha(native_format(source.pix_fmt)) else "rgb24"
-    pix_fmt = _checked_pix_fmt("png", settings.pix_fmt or usual)
-    encoding = Encoding(
-        codec="png",
-        pix_fmt=pix_fmt,
-        options=_options("png", settings),
-        format_name="png",
-        lossless=True,
-    )
-    _check_hdr(encoding, source, warn)
-    depth = source.colour.layout.depth
-    if depth > 8 and encoding.layout.depth == 8 and not settings.pix_fmt:
-        warn(f"the input has {depth} bits a sample and the images 8; --pix-fmt rgb48be keeps more")
-    return encoding
-
-
-def choose_pipe_encoding(
-    settings: UpscaleSettings, source: VideoInfo, formats: Sequence[str]
-) -> Encoding:
-    """Settle in which of ``formats`` pictures go through a pipe: the nearest to the source's.
-
-    Raises:
-        UsageError: an encoder or its options are asked for, or a format that y4m does not have.
-    """
-    if settings.codec not in ("auto", "rawvideo"):
-        raise UsageError(
-            f"standard output is y4m, which {settings.codec} does not make",
-            "leave -c out, or name a file",
-        )
-    pix_fmt = settings.pix_fmt
-    if pix_fmt is not None and pix_fmt not in formats:
-        raise UsageError(f"y4m has no pixel format {pix_fmt!r}", f"one of {', '.join(formats)}")
-    if pix_fmt is None:
-        pix_fmt = _wished_format(source, lossless=False)
-        if source.colour.layout.family == "gray":
-            pix_fmt = pix_fmt.replace("yuv420p", "gray")
-    encoding = Encoding(
-        codec="rawvideo",
-        pix_fmt=pix_fmt,
-        options=_options("rawvideo", settings),
-        format_name="yuv4mpegpipe",
-        lossless=True,
-    )
-    _check_hdr(encoding, source, log.warning)
-    return encoding

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Final
 
 from animesr_cli.errors import DeviceError, UsageError
-from animesr_cli.reading.probe import VideoInfo
+from animesr_cli.reading.info import VideoInfo
 from animesr_cli.settings import UpscaleSettings
 
 KINDS: Final = ("nvenc", "videotoolbox", "qsv", "amf")

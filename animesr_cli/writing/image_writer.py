@@ -25,8 +25,10 @@ from torch import Tensor
 from animesr_cli.atomic_files import explained
 from animesr_cli.errors import OutputError, UsageError, VerificationError
 from animesr_cli.file_names import check_name
-from animesr_cli.reading.image_reader import ImageSequence, Pattern, decode_image
-from animesr_cli.reading.probe import DECODING_ERRORS, VideoInfo
+from animesr_cli.reading.image_reader import decode_image
+from animesr_cli.reading.image_sequence import ImageSequence, Pattern
+from animesr_cli.reading.info import VideoInfo
+from animesr_cli.reading.probe import DECODING_ERRORS
 from animesr_cli.text import shown
 from animesr_cli.video.pixel_formats import (
     Converter,

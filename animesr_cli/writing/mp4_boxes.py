@@ -27,6 +27,9 @@ _SCALE: Final = (12, 20)
 _DURATION: Final = {b"mvhd": (16, 24), b"mdhd": (16, 24), b"tkhd": (20, 28)}
 _ELST_HEADER: Final = 8
 _ELST_ENTRY: Final = (12, 20)
+MILLISECONDS: Final = 1000
+LARGEST_MOVIE_TIMESCALE: Final = 90_000
+"""Ticks a second; a film of 13 hours still has a length of 32 bits, which every player reads."""
 
 
 @dataclass(frozen=True)
@@ -146,3 +149,9 @@ def _shorten_movie(
     tracks[0][b"tkhd"].durations[0].write(file, shown)
     longest = max(t[b"tkhd"].durations[0].read(file) for t in tracks if b"tkhd" in t)
     movie.durations[0].write(file, longest)
+
+
+def movie_timescale(time_base: Fraction) -> int:
+    """Ticks a second in which MP4 counts a late start: milliseconds, or also the video's ticks."""
+    both = math.lcm(MILLISECONDS, time_base.denominator)
+    return both if both <= LARGEST_MOVIE_TIMESCALE else MILLISECONDS

@@ -24,6 +24,7 @@ from av.subtitles.subtitle import AssSubtitle, SubtitleSet
 from animesr_cli.video.timestamps import ticks
 from animesr_cli.writing.packet_log import PacketLog
 from animesr_cli.writing.stream_support import is_filler
+from animesr_cli.writing.subtitle_text import LARGEST_TEXT_BYTES, LONGEST_LINE
 
 Packet: TypeAlias = "av.Packet[Any]"
 
@@ -31,10 +32,6 @@ PRIMING_SAMPLES: Final = 2112
 """That the encoders of AAC put before the sound, at most."""
 LEAST_GAP: Final = Fraction(40, 1000)
 """Seconds; sound that is less than this off is not noticed to be."""
-LARGEST_TEXT_BYTES: Final = 0xFFFF
-"""Of one line of text; a sample of MP4 has a length of 16 bits."""
-LONGEST_LINE: Final = Fraction(24 * 3600)
-"""Seconds that one line of text is shown, at most; MP4 counts durations in 31 bits."""
 UNTIMED_LINE: Final = Fraction(5)
 """Seconds that the last line is shown where the source does not say how long."""
 ASS_FIELDS: Final = 8

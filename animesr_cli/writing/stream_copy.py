@@ -21,13 +21,12 @@ from av.stream import AttachmentStream, Discard, Stream
 
 from animesr_cli.errors import OutputError
 from animesr_cli.reading.matroska_facts import matroska_remarks
-from animesr_cli.reading.probe import AVFMT_TS_DISCONT, codec_name, continuous, demux
+from animesr_cli.reading.packets import AVFMT_TS_DISCONT, continuous, demux
+from animesr_cli.reading.probe import codec_name
 from animesr_cli.video.containers import open_input
 from animesr_cli.video.stream_header import read_stream_header
 from animesr_cli.video.timestamps import ContinuousClock, seconds
 from animesr_cli.writing.packet_copy import (
-    LARGEST_TEXT_BYTES,
-    LONGEST_LINE,
     PacketCopy,
     PcmConversion,
     TextConversion,
@@ -53,8 +52,7 @@ from animesr_cli.writing.stream_support import (
     pcm_form,
     stream_name,
 )
-from animesr_cli.writing.subtitle_text import TITLES as CHARSET_TITLES
-from animesr_cli.writing.subtitle_text import TextSurvey, survey_text
+from animesr_cli.writing.subtitle_text import TextSurvey, conversion_remarks, survey_text
 
 log = logging.getLogger(__name__)
 
@@ -224,32 +222,14 @@ class StreamCopier:
         title = TITLES[self._format]
         if codec_name(stream) in STYLED_TEXT:
             self._warn(f"{name} becomes plain text in {title}, without its styles; .mkv keeps them")
-        if charset is not None:
-            self._warn(
-                f"{survey.not_utf8} lines of {name} are not UTF-8: they are read as "
-                f"{CHARSET_TITLES[charset]}"
-            )
-        if survey.too_long:
-            self._warn(
-                f"{survey.too_long} lines of {name} are longer than {LARGEST_TEXT_BYTES:,} bytes, "
-                f"which {title} cannot hold: they are left out; .mkv keeps them"
-            )
-        if survey.too_lasting:
-            self._warn(
-                f"{survey.too_lasting} lines of {name} last longer than {title} can say: they end "
-                f"after {int(LONGEST_LINE / 3600)} hours; .mkv keeps them"
-            )
+        for remark in conversion_remarks(survey, name, title):
+            self._warn(remark)
 
     @cached_property
     def _surveys(self) -> dict[int, TextSurvey]:
         """What is in the text streams, looked at when the first one has to be converted."""
         indices = {s.index for s in self._input.streams if is_text(s)}
-        return survey_text(
-            self._source,
-            indices,
-            longest_bytes=LARGEST_TEXT_BYTES,
-            longest_seconds=LONGEST_LINE,
-        )
+        return survey_text(self._source, indices)
 
     def _add_cover(self, stream: Stream, picture: bytes | None) -> None:
         if picture is None or not cover_fits(stream, self._format):

@@ -9,6 +9,7 @@ ASCII falls among these; otherwise the text is not understood, and nothing is ma
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -16,9 +17,13 @@ from typing import Final
 
 from av.stream import Discard
 
-from animesr_cli.reading.probe import demux
+from animesr_cli.reading.packets import demux
 from animesr_cli.video.containers import open_input
 
+LARGEST_TEXT_BYTES: Final = 0xFFFF
+"""Of one line of text; a sample of MP4 has a length of 16 bits."""
+LONGEST_LINE: Final = Fraction(24 * 3600)
+"""Seconds that one line of text is shown, at most; MP4 counts durations in 31 bits."""
 JUDGED_BYTES: Final = 1 << 16
 """Of text that is no UTF-8, by which its encoding is guessed."""
 LEAST_SHARE: Final = 0.3
@@ -93,9 +98,7 @@ class TextSurvey:
         return guess_charset(bytes(self.sample), self.language) if self.not_utf8 else None
 
 
-def survey_text(
-    source: Path, indices: set[int], *, longest_bytes: int, longest_seconds: Fraction
-) -> dict[int, TextSurvey]:
+def survey_text(source: Path, indices: set[int]) -> dict[int, TextSurvey]:
     """Look at every line of these streams."""
     surveys = {index: TextSurvey() for index in indices}
     if not indices:
@@ -111,9 +114,9 @@ def survey_text(
             if survey is None:
                 continue
             survey.lines += 1
-            survey.too_long += packet.size > longest_bytes
+            survey.too_long += packet.size > LARGEST_TEXT_BYTES
             length = (packet.duration or 0) * Fraction(packet.time_base or 0)
-            survey.too_lasting += length > longest_seconds
+            survey.too_lasting += length > LONGEST_LINE
             content = bytes(packet)
             try:
                 content.decode()
@@ -122,6 +125,30 @@ def survey_text(
                 if len(survey.sample) < JUDGED_BYTES:
                     survey.sample += content[:JUDGED_BYTES] + b"\n"
     return surveys
+
+
+def conversion_remarks(survey: TextSurvey, name: str, title: str) -> Iterator[str]:
+    """What becomes of lines that are not as they should be, in sentences.
+
+    Args:
+        name: of the stream, for people.
+        title: of the container.
+    """
+    if survey.charset is not None:
+        yield (
+            f"{survey.not_utf8} lines of {name} are not UTF-8: they are read as "
+            f"{TITLES[survey.charset]}"
+        )
+    if survey.too_long:
+        yield (
+            f"{survey.too_long} lines of {name} are longer than {LARGEST_TEXT_BYTES:,} bytes, "
+            f"which {title} cannot hold: they are left out; .mkv keeps them"
+        )
+    if survey.too_lasting:
+        yield (
+            f"{survey.too_lasting} lines of {name} last longer than {title} can say: they end "
+            f"after {int(LONGEST_LINE / 3600)} hours; .mkv keeps them"
+        )
 
 
 def guess_charset(content: bytes, language: str | None = None) -> str | None:

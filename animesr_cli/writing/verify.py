@@ -18,7 +18,8 @@ from av.container import InputContainer
 from av.stream import Discard, Disposition, Stream
 
 from animesr_cli.errors import InputError, VerificationError
-from animesr_cli.reading.probe import demux, stream_duration
+from animesr_cli.reading.ends import stream_duration
+from animesr_cli.reading.packets import demux
 from animesr_cli.video.containers import open_input
 from animesr_cli.video.timestamps import seconds
 from animesr_cli.writing.mp4_boxes import media_lengths

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import io
 import logging
-import math
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -30,7 +29,7 @@ from torch import Tensor
 from animesr_cli.atomic_files import PartFile, check_place, explained
 from animesr_cli.errors import UsageError
 from animesr_cli.file_names import check_name
-from animesr_cli.reading.probe import VideoInfo
+from animesr_cli.reading.info import VideoInfo
 from animesr_cli.text import shown
 from animesr_cli.video.containers import open_output
 from animesr_cli.video.hdr import is_replaced
@@ -38,17 +37,17 @@ from animesr_cli.video.part import WHOLE, Part
 from animesr_cli.video.pixel_formats import filled_frame
 from animesr_cli.video.stream_header import add_described_stream, container_keeps
 from animesr_cli.video.timestamps import seconds, ticks
-from animesr_cli.writing.captions import keeps_captions, with_captions
+from animesr_cli.writing.captions import captioned, keeps_captions
 from animesr_cli.writing.encoders import (
     FORMATS,
     encoder_options,
     format_named,
     format_of,
     open_encoder,
-    output_tags,
     stores_aspect,
 )
-from animesr_cli.writing.mp4_boxes import shorten_media
+from animesr_cli.writing.encoding import output_tags
+from animesr_cli.writing.mp4_boxes import movie_timescale, shorten_media
 from animesr_cli.writing.output import OutputFormat
 from animesr_cli.writing.stream_copy import NoStreams, StreamCopier
 from animesr_cli.writing.verify import Tally, read_back, verify_copies, verify_video
@@ -65,10 +64,6 @@ MAX_ENCODER_THREADS: Final = 16
 
 UNORDERED_FRAMES: Final = 2
 """So few frames are never reordered; x265 makes up their decoding times from unset memory."""
-
-MILLISECONDS: Final = 1000
-LARGEST_MOVIE_TIMESCALE: Final = 90_000
-"""Ticks a second; a film of 13 hours still has a length of 32 bits, which every player reads."""
 
 FALLBACK_FRAME_RATE: Final = Fraction(25)
 """Frames per second that the encoder's rate control assumes where the source does not say."""
@@ -176,7 +171,7 @@ class Writer:
             # Sound may begin before the first picture; everything would move to make up for it.
             output.container_options["avoid_negative_ts"] = "disabled"
         else:
-            timescale = _movie_timescale(self._source.time_base)
+            timescale = movie_timescale(self._source.time_base)
             output.container_options["movie_timescale"] = str(timescale)
         return output
 
@@ -326,7 +321,7 @@ class Writer:
             packet, pts = coded, coded.pts
             assert pts is not None
             if (captions := self._captions.pop(pts, None)) is not None:
-                packet = _captioned(coded, captions, self._codec)
+                packet = captioned(coded, captions, self._codec)
             packet.stream = self._video
             self.muxed_times.append(pts)
             packet.duration = self._durations.pop(pts)
@@ -403,18 +398,3 @@ class Writer:
             likely = max(likely, int(size / share))
         free = shutil.disk_usage(self._part.path.parent).free
         return likely - size - free
-
-
-def _captioned(packet: Packet, captions: bytes, codec: str) -> Packet:
-    """The same packet with the captions of its picture."""
-    made: Packet = av.Packet(with_captions(bytes(packet), captions, codec))
-    made.time_base = packet.time_base
-    made.pts, made.dts, made.duration = packet.pts, packet.dts, packet.duration
-    made.is_keyframe = packet.is_keyframe
-    return made
-
-
-def _movie_timescale(time_base: Fraction) -> int:
-    """Ticks a second in which MP4 counts a late start: milliseconds, or also the video's ticks."""
-    both = math.lcm(MILLISECONDS, time_base.denominator)
-    return both if both <= LARGEST_MOVIE_TIMESCALE else MILLISECONDS

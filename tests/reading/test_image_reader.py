@@ -27,14 +27,13 @@ from numpy.typing import NDArray
 import media
 from animesr_cli.api import run, upscale
 from animesr_cli.errors import DiskFullError, InputError, OutputError, UsageError, VerificationError
-from animesr_cli.reading.image_reader import (
+from animesr_cli.reading.image_reader import SequenceReader, probe_sequence
+from animesr_cli.reading.image_sequence import (
     ImageSequence,
     Pattern,
-    SequenceReader,
     find_sequence,
     natural_key,
     parse_pattern,
-    probe_sequence,
 )
 from animesr_cli.reading.probe import probe
 from animesr_cli.reading.reader import Frame

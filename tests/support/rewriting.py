@@ -17,11 +17,13 @@ import av
 import torch
 from av.stream import Discard
 
-from animesr_cli.reading.probe import VideoInfo, codec_name, probe
+from animesr_cli.reading.info import VideoInfo
+from animesr_cli.reading.probe import codec_name, probe
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.video.colour import ColourSpec, PixelLayout
 from animesr_cli.video.part import Part
-from animesr_cli.writing.encoders import Encoding, choose_encoding
+from animesr_cli.writing.encoders import Encoding
+from animesr_cli.writing.encoding import choose_encoding
 from animesr_cli.writing.output import OutputFormat
 from animesr_cli.writing.writer import Writer, check_output
 

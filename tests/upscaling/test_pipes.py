@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 import media
 from animesr_cli.api import run
 from animesr_cli.errors import DiskFullError, InputError, OutputError, UsageError
-from animesr_cli.reading.probe import VideoInfo
+from animesr_cli.reading.info import VideoInfo
 from animesr_cli.reading.reader import Frame
 from animesr_cli.reading.y4m import (
     OUTPUT_FORMATS,

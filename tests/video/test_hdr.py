@@ -22,7 +22,7 @@ from animesr_cli.settings import UpscaleSettings
 from animesr_cli.video import hdr
 from animesr_cli.video.hdr import ContentLight, HdrMetadata, MasteringDisplay
 from animesr_cli.video.side_data import SideData
-from animesr_cli.writing.encoders import (
+from animesr_cli.writing.encoding import (
     choose_encoding,
     choose_image_encoding,
     choose_pipe_encoding,

@@ -10,24 +10,25 @@ from typing import Any
 import pytest
 
 from animesr_cli.errors import DeviceError, UsageError
-from animesr_cli.reading.probe import ColourTags, VideoInfo, probe
+from animesr_cli.reading.info import ColourTags, VideoInfo
+from animesr_cli.reading.probe import probe
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.video.colour import ColourSpec, PixelLayout
 from animesr_cli.video.pixel_formats import layout_of, native_format
 from animesr_cli.writing import encoders
+from animesr_cli.writing import encoding as encoding_room
 from animesr_cli.writing.encoders import (
     ENCODERS,
     FORMATS,
     Encoding,
-    choose_encoding,
     format_of,
     new_context,
     open_encoder,
-    output_tags,
     probe_encoder,
     probe_encoders,
     size_multiple,
 )
+from animesr_cli.writing.encoding import choose_encoding, output_tags
 from media import picture, write_video
 
 YUV420 = PixelLayout(family="yuv", depth=8, chroma_shift_x=1, chroma_shift_y=1)
@@ -321,7 +322,8 @@ def fails(*names: str) -> Callable[[str], str | None]:
 
 def test_auto_falls_back_and_says_so(plain: VideoInfo, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the usual encoder does not open, the next one is taken, in one sentence."""
-    monkeypatch.setattr(encoders, "probe_encoder", fails("libx264"))
+    for room in (encoders, encoding_room):
+        monkeypatch.setattr(room, "probe_encoder", fails("libx264"))
     warnings: list[str] = []
     encoding = choose_encoding("mp4", UpscaleSettings(), plain, warn=warnings.append)
     assert encoding.codec == "libx265"
@@ -331,7 +333,8 @@ def test_auto_falls_back_and_says_so(plain: VideoInfo, monkeypatch: pytest.Monke
 
 def test_auto_without_any_encoder(plain: VideoInfo, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where none of a container opens, the error names what works elsewhere."""
-    monkeypatch.setattr(encoders, "probe_encoder", fails(*FORMATS[".webm"].codecs))
+    for room in (encoders, encoding_room):
+        monkeypatch.setattr(room, "probe_encoder", fails(*FORMATS[".webm"].codecs))
     with pytest.raises(DeviceError, match="no encoder for WebM works here") as caught:
         choose_encoding("webm", UpscaleSettings(), plain)
     assert "libx264" in (caught.value.hint or "")
@@ -364,7 +367,8 @@ def test_a_container_that_cannot_hold_the_encoder(
     muxer: str, codec: str, fitting: str, plain: VideoInfo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A usage error that names the containers which can."""
-    monkeypatch.setattr(encoders, "probe_encoder", fails())
+    for room in (encoders, encoding_room):
+        monkeypatch.setattr(room, "probe_encoder", fails())
     with pytest.raises(UsageError, match=f"cannot hold the video of {codec}") as caught:
         choose_encoding(muxer, UpscaleSettings(codec=codec), plain)
     assert fitting in (caught.value.hint or "")

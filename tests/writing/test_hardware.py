@@ -13,7 +13,7 @@ from animesr_cli.errors import DeviceError, UsageError
 from animesr_cli.reading.reader import probe
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.writing import encoders
-from animesr_cli.writing.encoders import choose_encoding
+from animesr_cli.writing.encoding import choose_encoding
 from animesr_cli.writing.hardware import hardware_codec, hardware_quality, wished_bits
 from command import animesr
 

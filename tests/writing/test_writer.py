@@ -28,7 +28,8 @@ from animesr_cli.errors import (
     UsageError,
     VerificationError,
 )
-from animesr_cli.reading.probe import ColourTags, probe
+from animesr_cli.reading.info import ColourTags
+from animesr_cli.reading.probe import probe
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.video.pixel_formats import layout_of, planes_of
 from animesr_cli.writing import stream_copy as streams
