@@ -98,13 +98,14 @@ def test_the_shipped_checkpoint_is_the_one_of_the_catalogue() -> None:
     assert (hashlib.sha256(data).hexdigest(), len(data)) == (base.sha256, base.size_bytes)
 
 
-def test_the_shipped_checkpoint_loads_as_it_is_stored() -> None:
-    """`base` is its file's tensors in fp32, of the released size, and fits the network strictly."""
-    loaded = load_checkpoint("base", download=False)
+@pytest.mark.parametrize("name", ["base", "base-soft"])
+def test_the_shipped_checkpoint_loads_as_it_is_stored(name: str) -> None:
+    """At strength 1 it is its file's tensors in fp32, and fits the network strictly."""
+    loaded = load_checkpoint(name, download=False, strength=1.0 if name == "base" else None)
     with safe_open(loaded.path, "pt") as file:
         stored = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 no mapping
     assert_same(loaded.state_dict, stored)
-    assert (loaded.name, loaded.network.architecture) == ("base", "CompactMSRB")
+    assert (loaded.name, loaded.network.architecture) == (name, "CompactMSRB")
     CompactMSRB().load_state_dict(loaded.state_dict, strict=True)
 
 
