@@ -29,6 +29,7 @@ from animesr_cli.bounded import (
     read_bytes,
     read_json,
 )
+from damage import damaged_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,35 +223,10 @@ def test_a_missing_file_is_an_error_of_the_system(tmp_path: Path) -> None:
 # ---- anything ------------------------------------------------------------------------------------
 
 
-def damaged(rng: random.Random, value: Any) -> Any:
-    """The value with one place of it replaced, removed or doubled."""
-    if isinstance(value, dict) and value and rng.random() < 0.8:
-        key = rng.choice(sorted(value))
-        changed = dict(value)
-        if rng.random() < 0.2:
-            del changed[key]
-        else:
-            changed[key] = damaged(rng, value[key])
-        return changed
-    if isinstance(value, list) and value and rng.random() < 0.6:
-        at = rng.randrange(len(value))
-        return [*value[:at], damaged(rng, value[at]), *value[at + rng.randrange(2) :]]
-    return rng.choice(
-        [None, True, -1, 0, 2**63, 10**300, 1e308, -0.0, "", "x" * 999, "../x", "\0", [], {}, [[]]]
-    )
-
-
 @pytest.mark.parametrize("seed", range(300))
 def test_no_content_ends_in_another_error(seed: int) -> None:
     """A damaged file fits or raises ``UnfitError``; there is no third."""
-    rng = random.Random(seed)
-    values = GOOD
-    for _ in range(rng.randint(1, 4)):
-        values = damaged(rng, values)
-    text = json.dumps(values).encode()
-    if rng.random() < 0.3:
-        at = rng.randrange(len(text))
-        text = text[:at] + rng.randbytes(rng.randint(0, 3)) + text[at + rng.randint(0, 3) :]
+    text = damaged_json(random.Random(seed), json.dumps(GOOD).encode())
     try:
         found = fitted(Whole, parse_json(text))
     except UnfitError:

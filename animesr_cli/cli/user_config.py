@@ -18,7 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from animesr_cli.bounded import LARGEST_INT, MEBIBYTE, UnfitError, parse_toml, read_bytes
+from animesr_cli.bounded import (
+    LARGEST_INT,
+    MEBIBYTE,
+    UnfitError,
+    parse_toml,
+    read_bytes,
+    shortened_value,
+)
 from animesr_cli.errors import UsageError
 from animesr_cli.text import shown
 
@@ -132,7 +139,8 @@ def _table(content: Any, place: str, path: Path) -> dict[str, Any]:
 def _checked(content: Any, place: str, kinds: Kinds, path: Path) -> Table:
     table = _table(content, place, path)
     return {
-        key: _value(value, f"[{place}] {key}", key, kinds, path) for key, value in table.items()
+        key: _value(value, f"[{shortened_value(place)}] {shortened_value(key)}", key, kinds, path)
+        for key, value in table.items()
     }
 
 
@@ -162,7 +170,7 @@ def _shown(value: Any) -> str:
     """A value as TOML writes it, more or less."""
     if isinstance(value, bool):
         return str(value).lower()
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    return shortened_value(f'"{value}"' if isinstance(value, str) else str(value))
 
 
 def read_config(path: Path, kinds: Kinds) -> UserConfig:
