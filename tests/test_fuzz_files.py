@@ -30,7 +30,7 @@ from animesr_cli.jobs.manifest import MANIFEST, digest_of
 from animesr_cli.jobs.records import Record, record_path, write_record
 from animesr_cli.jobs.recurrent_state import read_state as read_recurrent_state
 from animesr_cli.jobs.recurrent_state import state_bytes
-from animesr_cli.training.log import TrainingLog
+from animesr_cli.training.run import TrainingLog
 from animesr_cli.training.state import read_state, write_state
 from command import animesr
 from damage import NASTY, damaged_bytes, damaged_json
@@ -38,7 +38,11 @@ from damage import NASTY, damaged_bytes, damaged_json
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 KINDS = option_kinds(cast(Any, typer.main.get_command(cli.app)).commands["upscale"])
-IDENTITY = {"input": {"size": 7}, "model": {"sha256": "0" * 64}, "computing": {"tile": 0}}
+IDENTITY: dict[str, dict[str, Any]] = {
+    "input": {"size": 7},
+    "model": {"sha256": "0" * 64},
+    "computing": {"tile": 0},
+}
 
 
 @contextmanager
@@ -192,7 +196,7 @@ def test_options_of_all_kinds(tmp_path: Path, zero_checkpoint: Path) -> None:
         for name in rng.sample(names, rng.randint(1, 2)):
             is_flag = KINDS[name] is bool
             chosen.append(f"--{name}" if is_flag else f"--{name}={rng.choice(values)}")
-        arguments = [clip, tmp_path / "out.mkv", "--dry-run", *chosen]
+        arguments: list[str | Path] = [clip, tmp_path / "out.mkv", "--dry-run", *chosen]
         if not any(each.startswith("--model") for each in chosen):
             arguments += ["-n", str(zero_checkpoint)]
         outcome = animesr("upscale", *arguments)
