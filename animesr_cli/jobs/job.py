@@ -3,7 +3,8 @@
 Whatever ends the run early, the same command goes on from what the journal holds: what is finished
 is never computed again, and what is not is computed from its last border. The result is the one of
 an uninterrupted run. A job decides what is to be done and tells of it; other files know who
-computes a chunk, how a segment is made and how the folder is kept.
+computes a chunk, how a segment is made and how the folder is kept. The file is long because its
+methods share what one run knows: they stand in the order in which they come.
 """
 
 from __future__ import annotations

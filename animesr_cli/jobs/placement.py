@@ -13,9 +13,10 @@ import torch
 
 from animesr_cli.model.devices import compute_on
 from animesr_cli.upscaling.plan import Plan
+from animesr_cli.workers.inline import InlineExecutor
 from animesr_cli.workers.local import ProcessExecutor, slots_for
 from animesr_cli.workers.protocol import WorkerSlot
-from animesr_cli.workers.scheduler import Executor, InlineExecutor
+from animesr_cli.workers.scheduler import Executor
 
 
 @dataclass(frozen=True)

@@ -4,24 +4,21 @@
     with closing(executor.run(queue, prepare)) as events:
         for event in events: ...                   # Started, Advanced, Finished, Failed
 
-There are three executors behind one interface: ``InlineExecutor`` here (a thread of this process),
-``ProcessExecutor`` (local.py) and ``RayExecutor`` (ray_cluster.py). What they differ in
-is a ``Backend``; who gets which task, what is tried again and what ends the run is decided once,
-in ``_Dispatch``. Nothing here outlives the run: the truth about what is done is the caller's.
+There are three executors behind one interface: ``InlineExecutor`` (a thread of this process),
+``ProcessExecutor`` (local.py) and ``RayExecutor`` (ray_cluster.py). What they differ in is a
+``Backend``; who gets which task, what is tried again and what ends the run is decided once, in
+``_Dispatch``. Nothing here outlives the run: the truth about what is done is the caller's.
 """
 
 from __future__ import annotations
 
-import bisect
 import logging
 import pickle
-import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
-from queue import Empty, SimpleQueue
 from typing import Final, Protocol
 
 from animesr_cli.errors import (
@@ -46,8 +43,8 @@ from animesr_cli.workers.protocol import (
     Unprepared,
     Work,
     WorkerSlot,
-    serve,
 )
+from animesr_cli.workers.tasks import Task, TaskQueue
 
 __all__ = [
     "Advanced",
@@ -56,7 +53,6 @@ __all__ = [
     "Executor",
     "Failed",
     "Finished",
-    "InlineExecutor",
     "Prepare",
     "Started",
     "Task",
@@ -102,72 +98,6 @@ Tried again are: a device that failed or is out of memory (another may have more
 that cannot be reached for a moment, a result that is not what was computed, and bugs, since a GPU
 that went wrong looks like one.
 """
-
-
-# ---- what goes in --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Task:
-    """One piece of work."""
-
-    key: int
-    """Unique within a run."""
-    cost: float
-    """In any unit; the costliest is begun first."""
-    payload: object
-    """What ``work`` is called with; can be pickled, and is small."""
-
-
-class TaskQueue:
-    """Tasks that are known and not begun; one thread may fill it while the run empties it."""
-
-    def __init__(self, tasks: Iterable[Task] = ()) -> None:
-        self._lock = threading.Lock()
-        self._waiting: list[Task] = []
-        self._open = True
-        self._error: BaseException | None = None
-        for task in tasks:
-            self.put(task)
-
-    def put(self, task: Task) -> None:
-        """Add a task; among equally long ones the first that came is the first that goes."""
-        with self._lock:
-            bisect.insort_right(self._waiting, task, key=lambda each: -each.cost)
-
-    def close(self) -> None:
-        """Nothing more will come."""
-        with self._lock:
-            self._open = False
-
-    def fail(self, error: BaseException) -> None:
-        """Who fills the queue has failed; the run stops and raises this."""
-        with self._lock:
-            self._error = self._error or error
-
-    def take(self, fits: Callable[[Task], bool] = lambda task: True) -> Task | None:
-        """The longest task that fits, taken out; None where there is none now."""
-        with self._lock:
-            for place, task in enumerate(self._waiting):
-                if fits(task):
-                    return self._waiting.pop(place)
-        return None
-
-    def check(self) -> None:
-        """Raise what ``fail`` was given."""
-        if self._error is not None:
-            raise self._error
-
-    @property
-    def waiting(self) -> int:
-        """Tasks that could be taken now."""
-        return len(self._waiting)
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether no task is left and none will come."""
-        with self._lock:
-            return not self._open and not self._waiting
 
 
 # ---- what comes out ------------------------------------------------------------------------------
@@ -427,78 +357,3 @@ class _Dispatch:
         if not final:
             self._queue.put(task)
         return Failed(task.key, state.name, error, attempt, final)
-
-
-# ---- in this process -----------------------------------------------------------------------------
-
-
-class InlineExecutor:
-    """One worker, a thread of this process; its events come while it works, as others' do.
-
-    A thread cannot be killed: one that never listens is left behind when the run is stopped.
-    """
-
-    workers: Final = 1
-
-    def __init__(
-        self, slot: WorkerSlot | None = None, *, warn: Callable[[str], None] = log.warning
-    ) -> None:
-        self._slot = slot or WorkerSlot("inline")
-        self._warn = warn
-
-    def run(self, queue: TaskQueue, prepare: Prepare) -> Generator[Event, None, None]:
-        """See ``Executor.run``."""
-        return dispatch(queue, _Thread(self._slot, prepare), self._warn)
-
-    def close(self) -> None:
-        """Nothing outlives a run."""
-
-
-class _Thread:
-    """The backend of one thread."""
-
-    replaces: Final = False
-
-    def __init__(self, slot: WorkerSlot, prepare: Prepare) -> None:
-        self._slot = slot
-        self._prepare = prepare
-        self._said: SimpleQueue[Message] = SimpleQueue()
-        self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._payloads: SimpleQueue[Callable[[], object] | None]
-
-    def start(self, most: int) -> list[str]:
-        if self._thread:
-            return []
-        self._payloads = SimpleQueue()
-        payloads = iter(self._payloads.get, None)
-        work = partial(
-            serve,
-            self._slot,
-            lambda: self._prepare,
-            payloads,
-            post=self._said.put,
-            stopped=self._stopped.is_set,
-        )
-        self._thread = threading.Thread(target=work, name="animesr-inline", daemon=True)
-        self._thread.start()
-        return [self._slot.name]
-
-    def assign(self, worker: str, payload: object) -> None:
-        self._payloads.put(lambda: payload)
-
-    def news(self, patience_seconds: float) -> list[tuple[str, Message]]:
-        try:
-            return [(self._slot.name, self._said.get(timeout=patience_seconds))]
-        except Empty:
-            return []
-
-    def end(self, worker: str) -> None:
-        self._payloads.put(None)
-        self._thread = None
-
-    def stop(self) -> None:
-        self._stopped.set()
-        if self._thread:
-            self._payloads.put(None)
-            self._thread.join(THREAD_STOP_SECONDS)

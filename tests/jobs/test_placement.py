@@ -17,9 +17,9 @@ from animesr_cli.jobs.placement import choose_placement, own_threads, threads_of
 from animesr_cli.model.devices import Compute
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.upscaling.plan import Plan, make_plan
+from animesr_cli.workers.inline import InlineExecutor
 from animesr_cli.workers.local import ProcessExecutor
 from animesr_cli.workers.protocol import WorkerSlot
-from animesr_cli.workers.scheduler import InlineExecutor
 
 
 @pytest.fixture

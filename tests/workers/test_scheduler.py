@@ -28,6 +28,7 @@ from animesr_cli.workers import local as process_executor
 from animesr_cli.workers import ray_cluster as ray_executor
 from animesr_cli.workers import scheduler
 from animesr_cli.workers.child_process import Child
+from animesr_cli.workers.inline import InlineExecutor
 from animesr_cli.workers.local import ProcessExecutor, slots_for
 from animesr_cli.workers.protocol import Alive, Done, Message, Progress, Ready
 from animesr_cli.workers.ray_cluster import RayExecutor
@@ -39,7 +40,6 @@ from animesr_cli.workers.scheduler import (
     Executor,
     Failed,
     Finished,
-    InlineExecutor,
     Started,
     Task,
     TaskQueue,
