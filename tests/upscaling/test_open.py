@@ -17,14 +17,15 @@ import torch
 import media
 from animesr_cli.errors import UsageError
 from animesr_cli.reading.frame import FrameReader
-from animesr_cli.reading.image_reader import SequenceReader, find_sequence, probe_sequence
+from animesr_cli.reading.image_reader import SequenceReader, probe_sequence
+from animesr_cli.reading.image_sequence import find_sequence
 from animesr_cli.reading.reader import Reader, probe
 from animesr_cli.reading.y4m import OUTPUT_FORMATS, PipeReader, PipeWriter, probe_pipe
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.upscaling.plan import output_colour
 from animesr_cli.video.part import WHOLE, Part
 from animesr_cli.video.pixel_formats import layout_of
-from animesr_cli.writing.encoders import (
+from animesr_cli.writing.encoding import (
     choose_encoding,
     choose_image_encoding,
     choose_pipe_encoding,
