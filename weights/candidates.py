@@ -8,8 +8,9 @@ one size can be blended, weight by weight, to see what lies between them.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from animesr_cli.errors import UsageError
-from animesr_cli.model.checkpoint import load_checkpoint
+from animesr_cli.model.checkpoint import LoadedCheckpoint, load_checkpoint
 from animesr_cli.model.clip_engine import open_engine, run_frames
 from animesr_cli.model.devices import Compute
 from animesr_cli.model.network import Network
@@ -29,6 +30,9 @@ logger = logging.getLogger(__name__)
 BICUBIC: Final = "bicubic"
 SCALE: Final = 4
 """Of the degradation: the truth has four times the LR frame's sides."""
+
+BLEND: Final = re.compile(r"(.+)~(.+)@([0-9.]+)")
+AT_STRENGTH: Final = re.compile(r"(.+)@([0-9.]+)")
 
 Enlarge = Callable[[Sequence[Tensor]], Iterator[Tensor]]
 """LR frames (3, H, W) of one shot -> frames (3, sH, sW), RGB in [0, 1], not clamped."""
@@ -67,31 +71,41 @@ def bicubic_candidate(device: torch.device, scale: int = SCALE) -> Candidate:
 
 
 def network_candidate(model: str, compute: Compute, scale: int = SCALE) -> Candidate:
-    """``[COLUMN=]NETWORK``, or ``[COLUMN=]NETWORK~OTHER@SHARE``, the share being OTHER's.
+    """``[COLUMN=]NETWORK[@STRENGTH]``, or ``[COLUMN=]NETWORK~OTHER@SHARE`` with a share of OTHER.
 
     The results of a network of another scale are resampled to this one.
     """
-    name, separator, wanted = model.rpartition("=")
-    first, blend, rest = wanted.partition("~")
-    loaded = load_checkpoint(first)
-    network, key = loaded.build(), loaded.sha256
-    if blend:
-        other, _, share = rest.rpartition("@")
-        second = load_checkpoint(other)
-        if network.config != second.network.config:
-            raise UsageError(f"{first} and {other} are of different sizes: they cannot be blended")
-        weights = {
-            key: torch.lerp(tensor, second.state_dict[key], float(share))
-            for key, tensor in loaded.state_dict.items()
-        }
-        network.load_state_dict(weights)
-        key = f"{key} {second.sha256} {share}"
-        wanted = f"{candidate_name(first)}~{candidate_name(other)}@{share}"
+    name, _, wanted = model.rpartition("=")
+    blend, single = BLEND.fullmatch(wanted), AT_STRENGTH.fullmatch(wanted)
+    if blend is not None:
+        one, other = (load_checkpoint(part) for part in blend.group(1, 2))
+        share = float(blend[3])
+        if one.network.config != other.network.config:
+            raise UsageError(f"the networks of {wanted} are of different sizes: they do not blend")
+        loaded = replace(
+            one,
+            state_dict={
+                key: torch.lerp(tensor, other.state_dict[key], share)
+                for key, tensor in one.state_dict.items()
+            },
+        )
+        key = f"{one.sha256} {other.sha256} {share}"
+        usual = f"{candidate_name(blend[1])}~{candidate_name(blend[2])}@{blend[3]}"
+    elif single is not None:
+        loaded = load_checkpoint(single[1], strength=float(single[2]))
+        key, usual = _identity(loaded), wanted
+    else:
+        loaded = load_checkpoint(wanted)
+        key, usual = _identity(loaded), candidate_name(wanted)
     return Candidate(
-        name=name if separator else wanted if blend else candidate_name(first),
+        name=name or usual,
         key=f"{key} {compute.device.type} {compute.precision}{_at(scale)}",
-        enlarge=_by_network(network, compute, scale),
+        enlarge=_by_network(loaded.build(), compute, scale),
     )
+
+
+def _identity(loaded: LoadedCheckpoint) -> str:
+    return " ".join(map(str, loaded.identity.values()))
 
 
 def _at(scale: int) -> str:

@@ -3,6 +3,7 @@
     python weights/measure.py --validation CLIPS -n base -n peer.pth -n new.safetensors --json OUT
     python weights/measure.py --validation CLIPS -n new.safetensors --plans 1 --frames 8
     python weights/measure.py --validation CLIPS -n before=old.safetensors -n base --sheet OUT.png
+    python weights/measure.py --validation CLIPS -n base@0 -n base -n base@1
     python weights/measure.py --validation CLIPS -n soft.safetensors~sharp.safetensors@0.3
     python weights/measure.py --validation CLIPS -n two.safetensors -n base --scale 2
 
@@ -332,13 +333,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure checkpoints beside bicubic.")
     add = parser.add_argument
     add("--validation", type=Path, required=True, metavar="DIR", help="clean clips, .mp4 or .mkv")
-    add(
-        "-n",
-        "--model",
-        action="append",
-        default=[],
-        help="[COLUMN=]NAME or PATH, or one~OTHER@SHARE",
-    )
+    add("-n", "--model", action="append", default=[], help="[COLUMN=]NAME[@STRENGTH]; repeatable")
     add("--plan-folder", type=Path, action="append", metavar="DIR", help="[both]; repeatable")
     add("--draw-plans", action="store_true", help="write the plans of the one folder first")
     add("--lbo", type=Path, action="append", help="a learned operator [those of weights/]")

@@ -308,7 +308,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--validation", type=Path, metavar="DIR", help="clean clips, for long shots")
     add("--textures", type=Path, metavar="DIR", help="real clips, for checkerboards")
-    add("-n", "--model", action="append", default=[], help="[COLUMN=]NAME or PATH; repeatable")
+    add("-n", "--model", action="append", default=[], help="[COLUMN=]NAME[@STRENGTH]")
     add("--clips", type=int, default=3, metavar="N", help="clean clips that are taken [3]")
     add("--drift-frames", type=int, default=DRIFT_FRAMES, metavar="N", help=f"[{DRIFT_FRAMES}]")
     add("--plan-folder", type=Path, default=PLAN_FOLDERS[0], metavar="DIR")

@@ -198,7 +198,8 @@ def learn_lbo(
     check_outputs(clip, output, overwrite=overwrite, written=written)
     info = probe(clip)
     make, model = open_network(settings.model, device, warn=warn)
-    identity = _identity(clip, factor, model.sha256, settings)
+    maker = " ".join(map(str, model.identity.values()))
+    identity = _identity(clip, factor, maker, settings)
     if saved is not None:
         check_same(saved.identity["run"], identity, output)
 

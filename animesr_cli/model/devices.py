@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from animesr_cli.errors import DeviceError, UsageError
-from animesr_cli.settings import PRECISIONS
+from animesr_cli.settings.limits import PRECISIONS
 
 TRIAL_CHANNELS: Final = 64
 TRIAL_SIDE_PX: Final = 64

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from animesr_cli.settings import MAX_PIXELS
+from animesr_cli.settings.limits import MAX_PIXELS
 from animesr_cli.video.colour import ColourSpec
 from animesr_cli.video.hdr import HdrMetadata
 from animesr_cli.video.stream_header import NO_CROP, Crop

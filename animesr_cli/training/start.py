@@ -44,7 +44,8 @@ class Anchor:
     """The network that the result is held near."""
 
     network: Network
-    sha256: str
+    identity: str
+    """The sha256 of its file, and what was blended into it."""
 
 
 def anchor_of(settings: FinetuneSettings, network: Network, warn: Warn) -> Anchor | None:
@@ -62,7 +63,8 @@ def anchor_of(settings: FinetuneSettings, network: Network, warn: Warn) -> Ancho
             f"{network.scale} times",
             "name a network of the same scale with --anchor",
         )
-    return Anchor(network=loaded.build(), sha256=loaded.sha256)
+    identity = " ".join(map(str, loaded.identity.values()))
+    return Anchor(network=loaded.build(), identity=identity)
 
 
 def start_of(settings: FinetuneSettings, warn: Warn) -> Start:
@@ -77,7 +79,7 @@ def start_of(settings: FinetuneSettings, warn: Warn) -> Start:
         identity = {"name": SCRATCH, "num_feat": settings.num_feat, "num_block": blocks}
         return Start(network=network, identity=identity)
     loaded = load_checkpoint(settings.model, warn=warn)
-    return Start(network=loaded.build(), identity={"name": loaded.name, "sha256": loaded.sha256})
+    return Start(network=loaded.build(), identity={"name": loaded.name, **loaded.identity})
 
 
 def _of_state(path: Path) -> Start:
@@ -110,7 +112,7 @@ def identity_of(
     return {
         "settings": told_settings(settings),
         "start": dict(start),
-        "anchor": None if anchor is None else anchor.sha256,
+        "anchor": None if anchor is None else anchor.identity,
         "operators": [operator.sha256 for operator in operators],
     }
 
