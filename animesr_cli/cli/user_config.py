@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from animesr_cli import places
 from animesr_cli.bounded import (
     LARGEST_INT,
     MEBIBYTE,
@@ -85,11 +86,8 @@ class UserConfig:
 
 
 def usual_file() -> Path:
-    """``$XDG_CONFIG_HOME/animesr/config.toml``, or below ``~/.config``; it need not exist."""
-    base = os.environ.get("XDG_CONFIG_HOME", "")
-    # The XDG specification has relative paths ignored.
-    folder = Path(base) if os.path.isabs(base) else Path(os.path.expanduser("~"), ".config")
-    return folder / "animesr" / "config.toml"
+    """``~/.config/animesr/config.toml`` on Linux, or where XDG or the system has it."""
+    return places.config_folder() / "config.toml"
 
 
 def file_in_force(named: Path | None, *, ignore: bool) -> Path | None:

@@ -18,6 +18,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from animesr_cli import places
 from animesr_cli.errors import (
     AnimesrError,
     DiskFullError,
@@ -56,13 +57,10 @@ class Status:
 
 
 def cache_folder() -> Path:
-    """``ANIMESR_HOME``, else ``$XDG_CACHE_HOME/animesr``, else ``~/.cache/animesr``."""
+    """``ANIMESR_HOME``, else where the system keeps caches: ``~/.cache/animesr`` on Linux."""
     if home := os.environ.get("ANIMESR_HOME"):
         return Path(os.path.expanduser(home)).absolute()
-    xdg = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG specification: a relative path is invalid and ignored.
-    base = xdg if os.path.isabs(xdg) else os.path.expanduser("~/.cache")
-    return Path(base) / "animesr"
+    return places.cache_folder()
 
 
 def models_folder() -> Path:
