@@ -19,7 +19,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Final
 
-from animesr_cli.atomic_files import PartFile
+from animesr_cli.atomic_files import write_file
 from animesr_cli.batch.resemblance import looks_made
 from animesr_cli.bounded import SHA256, AtMost, UnfitError, read_json
 from animesr_cli.errors import AnimesrError, OutputError
@@ -139,9 +139,7 @@ class Finished:
         data = json.dumps(dataclasses.asdict(state), indent=1, ensure_ascii=True).encode()
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with PartFile(self._path) as part:
-                part.sink.write(data)
-                part.publish(overwrite=True)
+            write_file(self._path, data)
         except (AnimesrError, OSError) as error:
             log.info("%s is not written: %s", shown(self._path), error)
 

@@ -12,7 +12,14 @@ from animesr_cli.batch.work import found, is_finished, out_folder
 from animesr_cli.errors import AnimesrError, UsageError
 from animesr_cli.reading.y4m import PIPE
 from animesr_cli.settings import UpscaleSettings, check_settings
-from animesr_cli.upscaling.plan import LoadedNetwork, Plan, likely_bytes, make_plan, ready_network
+from animesr_cli.upscaling.plan import (
+    LoadedNetwork,
+    Plan,
+    likely_bytes,
+    make_plan,
+    ready_network,
+    with_scale,
+)
 
 Warn = Callable[[str], None]
 
@@ -64,8 +71,8 @@ def forecast_all(
         AnimesrError: what no file can be upscaled with.
     """
     check_settings(settings)
+    settings, loaded = with_scale(settings, None, warn=warn)
     batch = found(inputs, output, settings)
-    loaded: LoadedNetwork | None = None
     for item in batch.items:
         one = Forecast(source=item.source, output=item.output)
         error: AnimesrError | None = None

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from animesr_cli.errors import AnimesrError
+from animesr_cli.model.checkpoint import known_scale
 from animesr_cli.reading.info import VideoInfo
 from animesr_cli.reading.probe import probe
 from animesr_cli.settings import UpscaleSettings
@@ -35,8 +36,10 @@ def _has_wished_size(own: VideoInfo, made: VideoInfo, settings: UpscaleSettings)
     if settings.width or settings.height:
         width, height = settings.width or made.width, settings.height or made.height
     else:
-        width, height = round(own.width * settings.factor), round(own.height * settings.factor)
-    return abs(made.width - width) <= 2 and abs(made.height - height) <= 2 and settings.factor != 1
+        factor = settings.scale or known_scale(settings.model) or settings.factor
+        width, height = round(own.width * factor), round(own.height * factor)
+    is_another_size = (width, height) != (own.width, own.height)
+    return abs(made.width - width) <= 2 and abs(made.height - height) <= 2 and is_another_size
 
 
 def _has_length(own: VideoInfo, made: VideoInfo, settings: UpscaleSettings) -> bool:
