@@ -185,7 +185,8 @@ class RealBasicVSR(Network):
                 [self.image_cleaning(frame.to(self.dtype)) for frame in cleaned.unbind(1)], dim=1
             )
             cleaned = cleaned + residue
-            if residue.abs().mean(dtype=cleaned.dtype) < self.threshold:
+            # Without values (where multiplications are counted) it is cleaned once.
+            if clip.is_meta or residue.abs().mean(dtype=cleaned.dtype) < self.threshold:
                 break
         return cleaned
 
@@ -239,7 +240,7 @@ def realbasicvsr_of(tensors: Tensors, path: Path) -> tuple[RealBasicVSR, Tensors
     first = tensors.get("image_cleaning.0.main.0.weight")
     if first is None:
         return None
-    if first.dim() != 4 or len(first) > MAX_FEATURES:
+    if first.dim() != 4 or not 1 <= len(first) <= MAX_FEATURES:
         raise WeightsError(
             f"{path} is not a RealBasicVSR: image_cleaning.0.main.0.weight has the shape"
             f" {tuple(first.shape)}"

@@ -29,6 +29,8 @@ SLOPE = 0.2
 """Of every LeakyReLU."""
 RESIDUAL_SHARE = 0.2
 """What a block adds to its input, and a dense block to its own."""
+MOST_ENLARGED = 4
+"""By the steps behind the blocks together."""
 OVERLAP_PX = 32
 """Around a tile, at the resolution of the blocks; see the figures in the README of this room."""
 
@@ -181,7 +183,8 @@ def rrdb_of(tensors: Tensors, path: Path) -> tuple[RRDBNet, Tensors] | None:
     first, grow = "conv_first.weight", "body.0.rdb1.conv1.weight"
     shape = tuple(named[first].shape) if first in named else ()
     grown = tuple(named[grow].shape) if grow in named else ()
-    if len(shape) != 4 or len(grown) != 4 or max(shape[0], grown[0]) > MAX_FEATURES:
+    sizes = (*shape[:1], *grown[:1])
+    if len(shape) != 4 or len(grown) != 4 or not 1 <= min(sizes) <= max(sizes) <= MAX_FEATURES:
         raise WeightsError(
             f"{path} is not an RRDBNet: {first} has the shape {shape}, {grow} {grown}"
         )
@@ -191,6 +194,8 @@ def rrdb_of(tensors: Tensors, path: Path) -> tuple[RRDBNet, Tensors] | None:
         )
     enlarged = 2 ** len({name.split(".")[0] for name in named if name.startswith("conv_up")})
     check_scale(Fraction(enlarged, unshuffled), path)
+    if enlarged > MOST_ENLARGED:
+        raise WeightsError(f"{path} is not an RRDBNet that is known: it enlarges {enlarged} times")
     if "model.3.weight" in tensors and enlarged == 2 and path.name.lower().startswith("3x"):
         # The oldest spelling has the same names for one step by 3 as for one by 2.
         check_scale(Fraction(3), path)

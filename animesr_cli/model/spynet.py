@@ -103,7 +103,8 @@ class SPyNet(nn.Module):
 
     def forward(self, frame: Tensor, other: Tensor) -> Tensor:
         """(N, 3, H, W) each -> (N, 2, H, W), so that ``warp(other, flow)`` resembles ``frame``."""
-        with torch.autocast(frame.device.type, enabled=False):
+        device = "cpu" if frame.is_meta else frame.device.type
+        with torch.autocast(device, enabled=False):
             return self._flow(frame.to(self.mean.dtype), other.to(self.mean.dtype))
 
     def _flow(self, frame: Tensor, other: Tensor) -> Tensor:

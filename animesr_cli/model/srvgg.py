@@ -70,14 +70,17 @@ def srvgg_of(tensors: Tensors, path: Path) -> tuple[SRVGGNetCompact, Tensors] | 
     if first is None or len(layers) != len(tensors) or first.dim() != 4:
         return None
     last = max(layers)
+    weights = tensors.get(f"body.{last}.weight")
+    if last % 2 or last < 2 or last >= len(tensors) or weights is None or weights.dim() != 4:
+        raise WeightsError(f"{path} is not a whole SRVGGNetCompact: its last layer is body.{last}")
     if f"body.{last - 1}.weight" not in tensors:
         raise WeightsError(
             f"{path} looks like an SRVGGNetCompact, but not of the PReLU kind: it has no tensor"
             f" body.{last - 1}.weight",
             "networks with ReLU or LeakyReLU cannot be told apart by their files",
         )
-    shape, channels = tuple(first.shape), len(tensors[f"body.{last}.weight"])
-    if shape[1] != 3 or shape[0] > MAX_FEATURES or channels % 3 or last < 2:
+    shape, channels = tuple(first.shape), len(weights)
+    if shape[1] != 3 or not 1 <= shape[0] <= MAX_FEATURES or channels % 3 or not channels:
         raise WeightsError(
             f"{path} is not an SRVGGNetCompact for RGB: body.0.weight has the shape {shape},"
             f" body.{last}.weight {channels} rows"

@@ -861,7 +861,10 @@ WEIGHTS: dict[str, tuple[str, Callable[[Path], object], tuple[str, ...]]] = {
     "code": ("evil.pth", with_code, ("could run code: refused",)),
     "other keys": (
         "other.safetensors", other_keys,
-        ("is not of this network: it has no tensor recurrent_cell.conv_s1_first.0.weight",),
+        (
+            "is of no network that is known here: it has a tensor conv.weight",
+            "known are MSRB, CompactMSRB, RealBasicVSR, RRDBNet, SRVGGNetCompact",
+        ),
     ),
     "NaN": ("zero.safetensors", one_nan, ("recurrent_cell.fusion.2.bias holds NaN",)),
 }  # fmt: skip
