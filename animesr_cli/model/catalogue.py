@@ -187,7 +187,7 @@ CATALOGUE: tuple[Checkpoint, ...] = (
     Checkpoint(
         name="realbasicvsr",
         architecture="RealBasicVSR",
-        mmac=6.347,
+        mmac=6.507,
         good_for="live action: looks at a whole shot in both directions; much memory",
         filename="realbasicvsr_c64b20_1x30x8_lr5e-5_150k_reds_20211104-52f77c2c.pth",
         sha256=None,

@@ -179,3 +179,10 @@ def test_contradictions_are_refused() -> None:
     tensors = small().state_dict() | {"image_cleaning.0.main.0.weight": torch.zeros(8)}
     with pytest.raises(WeightsError, match="has the shape"):
         realbasicvsr_of(tensors, Path("some.pth"))
+
+
+def test_multiplications_are_counted_without_weights() -> None:
+    """On the meta device, where there are no values to clean by: once, and more with more blocks."""
+    with torch.device("meta"):
+        counts = [RealBasicVSR(8, blocks, 1).macs_per_pixel for blocks in (1, 2)]
+    assert counts[1] - counts[0] == 2 * 2 * 9 * 8 * 8  # a block of two convolutions each way
