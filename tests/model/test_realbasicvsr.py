@@ -182,7 +182,7 @@ def test_contradictions_are_refused() -> None:
 
 
 def test_multiplications_are_counted_without_weights() -> None:
-    """On the meta device, where there are no values to clean by: once, and more with more blocks."""
+    """On the meta device, where there are no values to clean by: once."""
     with torch.device("meta"):
         counts = [RealBasicVSR(8, blocks, 1).macs_per_pixel for blocks in (1, 2)]
     assert counts[1] - counts[0] == 2 * 2 * 9 * 8 * 8  # a block of two convolutions each way
