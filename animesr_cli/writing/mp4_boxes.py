@@ -152,6 +152,11 @@ def _shorten_movie(
 
 
 def movie_timescale(time_base: Fraction) -> int:
-    """Ticks a second in which MP4 counts a late start: milliseconds, or also the video's ticks."""
+    """Ticks a second in which MP4 counts a late start, of the video and of every copied track.
+
+    Whole ticks of the video where that is possible, and always so fine that what is rounded is less
+    than half a sample of sound.
+    """
     both = math.lcm(MILLISECONDS, time_base.denominator)
-    return both if both <= LARGEST_MOVIE_TIMESCALE else MILLISECONDS
+    unit = both if both <= LARGEST_MOVIE_TIMESCALE else MILLISECONDS
+    return LARGEST_MOVIE_TIMESCALE // unit * unit

@@ -530,3 +530,24 @@ def test_paths_and_times_are_taken_as_python_has_them(
             str(source), model=str(zero_checkpoint), start=start, frames=2, overwrite=True
         )
         assert (result.output, result.frames) == (tmp_path / "in_x4.mkv", 2)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv"])
+@pytest.mark.parametrize("start", [0.7, 1.234, 1.5, 2])
+def test_the_sound_of_a_part_is_in_time(
+    start: float, suffix: str, own_clip: Path, zero_checkpoint: Path, tmp_path: Path
+) -> None:
+    """Wherever a part begins, every packet of sound is within a tick of where it was."""
+    output = tmp_path / f"part.{suffix}"
+    upscale(own_clip, output, model=str(zero_checkpoint), start=start, frames=4, scale=1)
+
+    def times(path: Path, kind: str) -> list[Fraction]:
+        with av.open(str(path)) as container:
+            stream = next(each for each in container.streams if each.type == kind)
+            pts = [packet.pts for packet in container.demux(stream) if packet.size]
+            return [Fraction(each or 0) * (stream.time_base or 1) for each in pts]
+
+    origin = min(time for time in times(own_clip, "video") if time >= Fraction(str(start)))
+    sound = min(times(output, "audio")) - min(times(output, "video"))
+    nearest = min(abs(time - origin - sound) for time in times(own_clip, "audio"))
+    assert nearest <= Fraction(1, 1000 if suffix == "mkv" else 48000)
