@@ -13,6 +13,7 @@ from animesr_cli.errors import DeviceError, UsageError
 from animesr_cli.reading.reader import probe
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.writing import encoding as choice
+from animesr_cli.writing.encoders import probe_encoder
 from animesr_cli.writing.encoding import choose_encoding
 from animesr_cli.writing.hardware import hardware_codec, hardware_quality, wished_bits
 from command import animesr
@@ -55,7 +56,6 @@ def test_a_better_crf_is_a_better_quality_everywhere() -> None:
 
 def test_the_switch_reaches_the_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     """Encoder and quality are those of the hardware; -e still wins."""
-    probe_encoder = choice.probe_encoder
     monkeypatch.setattr(
         choice, "probe_encoder", lambda name: None if "nvenc" in name else probe_encoder(name)
     )
