@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from animesr_cli import atomic_files
+from animesr_cli import claim
 from animesr_cli.atomic_files import PartFile, check_place, explained, write_file
 from animesr_cli.errors import DiskFullError, OutputError, UsageError
 from animesr_cli.file_names import LOCK, PART, hidden_name, new_token
@@ -179,7 +179,7 @@ def test_an_existing_file_is_never_opened(tmp_path: Path, monkeypatch: pytest.Mo
     victim = tmp_path / "victim"
     victim.write_bytes(b"precious")
     token = new_token("out.mp4")
-    monkeypatch.setattr(atomic_files, "new_token", lambda name: token)
+    monkeypatch.setattr(claim, "new_token", lambda name: token)
     (tmp_path / hidden_name("out.mp4", token, PART)).symlink_to(victim)
     with pytest.raises(FileExistsError):
         PartFile(tmp_path / "out.mp4")
@@ -225,7 +225,7 @@ def test_a_folder_that_is_removed_during_the_run(tmp_path: Path) -> None:
 
 def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It works, says so once, and leaves nothing behind."""
-    monkeypatch.setattr(atomic_files, "lock", lambda descriptor: Lock.UNKNOWN)
+    monkeypatch.setattr(claim, "lock", lambda descriptor: Lock.UNKNOWN)
     said: list[str] = []
     with PartFile(tmp_path / "out.mp4", warn=said.append) as part:
         assert [Path(name).suffix for name in listing(tmp_path)] == [".part"]
@@ -249,7 +249,7 @@ def test_a_lock_that_another_took_for_a_dead_ones_is_made_anew(
                 (tmp_path / name).unlink()
         return lock(descriptor)
 
-    monkeypatch.setattr(atomic_files, "lock", seen)
+    monkeypatch.setattr(claim, "lock", seen)
     with PartFile(tmp_path / "out.mp4"):
         assert [Path(name).suffix for name in listing(tmp_path)] == [".lock", ".part"]
     assert listing(tmp_path) == []

@@ -7,8 +7,8 @@ sheet get their names together, when both are complete. The clip comes last.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -101,17 +101,24 @@ def _plan_video(
 # ---- files ---------------------------------------------------------------------------------------
 
 
-def _publish(files: Mapping[Path, bytes], overwrite: bool) -> None:
-    """Write all, and only then give them their names."""
+@contextmanager
+def _reserved(*paths: Path) -> Iterator[list[PartFile]]:
+    """Their hidden files, from the beginning on: a second run that would write them is refused."""
     with ExitStack() as stack:
         parts = []
-        for path, content in files.items():
+        for path in paths:
             with explained(path):
-                part = stack.enter_context(PartFile(path))
-                part.sink.write(content)
-            parts.append(part)
-        for part in parts:
-            part.publish(overwrite=overwrite)
+                parts.append(stack.enter_context(PartFile(path)))
+        yield parts
+
+
+def _publish(parts: Sequence[PartFile], contents: Sequence[bytes], overwrite: bool) -> None:
+    """Write all, and only then give them their names."""
+    for part, content in zip(parts, contents, strict=True):
+        with explained(part.output):
+            part.sink.write(content)
+    for part in parts:
+        part.publish(overwrite=overwrite)
 
 
 class _Gallery:
@@ -175,20 +182,21 @@ def compare(
     sheet = _check_page(page, source, settings.overwrite)
     if video is not None:
         _check_video(video, source, settings)
-    comparison = Comparison(source, settings, wishes, reference=reference, warn=warn)
-    times = comparison.times(lambda: on_progress("looking for moments", 0, None))
-    plan = None
-    if video is not None:
-        plan = _plan_video(video, comparison, comparison.settings, times[0])
-    gallery = _Gallery(comparison.layout)
-    for moment in comparison.moments(times, _counted("pictures", on_progress)):
-        gallery.add(moment)
-    report = comparison.report(gallery.moments)
-    written = compare_page(report, gallery.pictures, gallery.thumbnails).encode()
-    drawn = draw_sheet(report, gallery.rows, facts(report))
-    layout = comparison.layout
-    tags = {"primaries": layout.primaries, "transfer": layout.transfer}
-    _publish({page: written, sheet: encode_png(drawn, **tags)}, settings.overwrite)
+    with _reserved(page, sheet) as parts:
+        comparison = Comparison(source, settings, wishes, reference=reference, warn=warn)
+        times = comparison.times(lambda: on_progress("looking for moments", 0, None))
+        plan = None
+        if video is not None:
+            plan = _plan_video(video, comparison, comparison.settings, times[0])
+        gallery = _Gallery(comparison.layout)
+        for moment in comparison.moments(times, _counted("pictures", on_progress)):
+            gallery.add(moment)
+        report = comparison.report(gallery.moments)
+        written = compare_page(report, gallery.pictures, gallery.thumbnails).encode()
+        drawn = draw_sheet(report, gallery.rows, facts(report))
+        layout = comparison.layout
+        tags = {"primaries": layout.primaries, "transfer": layout.transfer}
+        _publish(parts, [written, encode_png(drawn, **tags)], settings.overwrite)
     if len(written) > LARGE_PAGE_BYTES:
         warn(
             f"the page has {len(written) / 1e6:.0f} MB, which browsers open slowly; fewer pictures "

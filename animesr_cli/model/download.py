@@ -27,7 +27,7 @@ from animesr_cli.errors import (
 )
 from animesr_cli.model import catalogue
 from animesr_cli.model.catalogue import Checkpoint, find
-from animesr_cli.model.tensor_file import SUFFIXES
+from animesr_cli.model.tensor_file import SUFFIXES, why_unreadable
 
 logger = logging.getLogger(__name__)
 Warn = Callable[[str], None]
@@ -294,6 +294,11 @@ def _failure(checkpoint: Checkpoint, failures: list[tuple[str, Exception]]) -> A
     """The one error for everything that was tried."""
     told = "; ".join(dict.fromkeys(f"{source}: {cause(error)}" for source, error in failures))
     errors = [error for _, error in failures]
+    if barred := why_unreadable(_own_path(checkpoint)):
+        return WeightsError(
+            f"the file of model {checkpoint.name} cannot be read here ({barred})",
+            "make it readable, or let ANIMESR_HOME name another folder",
+        )
     if any(isinstance(error, OSError) and error.errno in STORAGE_ERRNOS for error in errors):
         return DiskFullError(
             f"the file of model {checkpoint.name} cannot be stored ({told})",

@@ -8,6 +8,7 @@ tensors that repeat one value), and a sparse file can be longer than the disk.
 from __future__ import annotations
 
 import io
+import os
 import re
 import warnings
 import zipfile
@@ -50,6 +51,17 @@ def read_bytes(path: Path) -> bytes:
         raise WeightsError(f"{path} cannot be read: {error.strerror}") from error
     _check_size(len(data), path)
     return data
+
+
+def why_unreadable(path: Path) -> str | None:
+    """Why a file, or the way to it, is barred; None: it is not, or nothing is there."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        return f"{path}: {(error.strerror or str(error)).lower()}"
+    return None if os.access(path, os.R_OK) else f"{path}: permission denied"
 
 
 def tensors_of(data: bytes, path: Path) -> dict[str, Tensor]:

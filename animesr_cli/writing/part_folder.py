@@ -17,7 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from animesr_cli.atomic_files import UNFINISHED, Claim, Warn, explained, unnamed
+from animesr_cli.atomic_files import UNFINISHED, explained, unnamed
+from animesr_cli.claim import Claim, Warn
 from animesr_cli.errors import OutputError
 from animesr_cli.file_names import COMPLETE
 from animesr_cli.open_folder import OpenFolder, flush_file

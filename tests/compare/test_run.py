@@ -17,7 +17,7 @@ from animesr_cli import upscale
 from animesr_cli.compare.pictures import Timing
 from animesr_cli.compare.report import Layout
 from animesr_cli.compare.run import compare, default_page
-from animesr_cli.errors import UsageError
+from animesr_cli.errors import OutputError, UsageError
 from animesr_cli.metrics.evaluate import evaluate
 from animesr_cli.metrics.measures import MEASURES
 from animesr_cli.model.resample import enlarge
@@ -542,6 +542,24 @@ def test_a_run_that_is_stopped_leaves_nothing_half_done(tmp_path: Path, what: st
     assert "Traceback" not in outcome.stderr
     left = {each.name for each in tmp_path.iterdir()}
     assert left == ({"in.mkv"} if what == "pictures" else {"in.mkv", "x.html", "x.png"})
+
+
+def test_a_second_run_on_the_same_page_is_refused(tmp_path: Path, clip: Path) -> None:
+    """Before it computes anything, with -y too; the first one is undisturbed."""
+    page = tmp_path / "x.html"
+    wishes = CompareSettings(models=("nearest", "bilinear"), times=(Fraction(0),))
+    refused: list[str] = []
+
+    def second(line: str, done: int, total: int | None) -> None:
+        if not refused:
+            with pytest.raises(OutputError, match=r"another run is writing .*x\.html") as caught:
+                compare(clip, CPU, wishes, page=page, warn=lambda text: None)
+            refused.append(caught.value.message)
+
+    compare(clip, CPU, wishes, page=page, warn=lambda text: None, on_progress=second)
+    assert len(refused) == 1
+    assert {each.name for each in tmp_path.iterdir()} == {"x.html", "x.png"}
+    assert len(pictures_of(page)) == 2
 
 
 def test_existing_files_stay_unless_y_is_given(tmp_path: Path, clip: Path) -> None:

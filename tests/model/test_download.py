@@ -375,6 +375,34 @@ def test_a_cache_that_cannot_be_written_is_code_5(
 
 
 @pytest.mark.usefixtures("toy")
+@pytest.mark.parametrize("barrier", ["rights", "circle"])
+def test_a_cache_that_cannot_be_read_is_code_6(
+    barrier: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder without the right to look into it, or a link to itself, is no full disk."""
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "file" / "hub"))
+    folder = own_file(tmp_path).parent
+    if barrier == "circle":
+        folder.parent.mkdir()
+        folder.symlink_to(folder.name)
+    else:
+        folder.mkdir(parents=True)
+        folder.chmod(0)
+        if os.access(folder, os.R_OK):
+            pytest.skip("rights do not bar root")
+    try:
+        with pytest.raises(WeightsError, match="cannot be read here") as caught:
+            download(["toy"], warn=lambda note: None)
+    finally:
+        if barrier == "rights":
+            folder.chmod(0o700)
+    assert caught.value.exit_code == ExitCode.WEIGHTS
+    assert str(own_file(tmp_path)) in caught.value.message
+    assert "ANIMESR_HOME" in str(caught.value.hint)
+
+
+@pytest.mark.usefixtures("toy")
 def test_a_stop_signal_stops_the_download(hub: LoopbackHub, tmp_path: Path) -> None:
     """An interruption raised by a signal handler is not mistaken for a source that failed."""
     hub.faults.append(Fault(source="hub", stall_at=CUT))
