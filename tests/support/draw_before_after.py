@@ -1,6 +1,10 @@
-"""Draw the README's picture: one frame enlarged by bicubic interpolation, and by animesr.
+"""Draw the README's pictures: the same part of one frame from several files, side by side.
 
 python tests/support/draw_before_after.py tests/clip.mp4 clip_x4.mp4 tests/before_after.png
+python tests/support/draw_before_after.py soft.mp4 clip_x4.mp4 strong.mp4 tests/strengths.png
+
+What is smaller than the last file is enlarged by bicubic interpolation. The second picture shows
+`--strength` 0, the default and 1.
 """
 
 from __future__ import annotations
@@ -39,13 +43,16 @@ def save(pixels: np.ndarray, path: Path) -> None:
         container.mux(stream.encode(None))
 
 
-def main(clip: str, large: str, output: str) -> None:
-    with av.open(large) as container:
+def main(*clips: str, output: str) -> None:
+    with av.open(clips[-1]) as container:
         width, height = container.streams.video[0].width, container.streams.video[0].height
-    halves = [picture(Path(path), width, height)[PART] for path in (clip, large)]
-    gap = np.full((halves[0].shape[0], 8, 3), 255, dtype=np.uint8)
-    save(np.concatenate([halves[0], gap, halves[1]], axis=1), Path(output))
+    columns: list[np.ndarray] = []
+    for clip in clips:
+        part = picture(Path(clip), width, height)[PART]
+        gap = np.full((part.shape[0], 8, 3), 255, dtype=np.uint8)
+        columns += [gap, part] if columns else [part]
+    save(np.concatenate(columns, axis=1), Path(output))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(*sys.argv[1:-1], output=sys.argv[-1])
