@@ -26,6 +26,8 @@ class Outlet(io.TextIOBase):
         self.stream = stream or cast(TextIO, io.TextIOWrapper(io.BytesIO(), encoding="utf-8"))
         self.failure: ExitCode | None = None
         self._is_closed = stream is None
+        self._descriptor: int | None = None
+        """The system's, once nothing is written there any more."""
         if isinstance(stream, io.TextIOWrapper):
             with suppress(OSError, ValueError):
                 stream.reconfigure(errors="backslashreplace")  # consoles that are not UTF-8
@@ -57,16 +59,19 @@ class Outlet(io.TextIOBase):
         """Silence: what is in the buffer goes nowhere, now and when Python ends."""
         self.failure = self.failure or code
         with suppress(OSError, ValueError):
+            descriptor = self.stream.fileno()
             nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self.stream.fileno())
+            os.dup2(nowhere, descriptor)
             os.close(nowhere)
+            self._descriptor = descriptor
         self.stream = cast(TextIO, io.TextIOWrapper(io.BytesIO(), encoding="utf-8"))
 
     def isatty(self) -> bool:
         return not self._is_closed and self.stream.isatty()
 
     def fileno(self) -> int:
-        return self.stream.fileno()
+        """Also of a stream that failed: rich asks for it when it hears of a closed pipe."""
+        return self.stream.fileno() if self._descriptor is None else self._descriptor
 
     def writable(self) -> bool:
         return True

@@ -54,7 +54,7 @@ from animesr_cli.model.msrb import MSRB
 from animesr_cli.model.network import Carried, Window
 from animesr_cli.upscaling.events import Progress
 from animesr_cli.video.scenes import SceneDetector
-from animesr_cli.writing import encoders
+from animesr_cli.writing import encoders, encoding
 from animesr_cli.writing.writer import Writer
 from command import Outcome, animesr, environment, finished, hidden, snapshot, start
 from loopback_hub import Fault, LoopbackHub
@@ -129,6 +129,7 @@ def open_folder(zero_checkpoint: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
         shutil.copy(zero_checkpoint, Path(name, "zero.safetensors"))
+        Path(name, "zero.safetensors").chmod(0o644)
         yield Path(name)
         Path(name).chmod(0o755)
 
@@ -669,7 +670,7 @@ def test_auto_falls_back_and_says_so(desk: Path, monkeypatch: pytest.MonkeyPatch
     """Row 16: where the usual encoder does not open, `auto` takes the next and names both."""
     probe = encoders.probe_encoder
     monkeypatch.setattr(
-        encoders,
+        encoding,
         "probe_encoder",
         lambda codec: "it is switched off" if codec == "libx264" else probe(codec),
     )
@@ -800,10 +801,10 @@ def test_cuda_is_not_replaced_in_silence(refused: Refusal) -> None:
 
 
 def test_auto_says_which_device_it_takes_and_how_long_it_will_be(desk: Path) -> None:
-    """Row 21: on a machine without a GPU the plan line names the CPU and the time."""
+    """Row 21: the plan says first how long it takes, then the device: without a GPU the CPU."""
     said = enlarge(desk / "in.mkv", "out.mkv").stderr
     device = choose_compute("auto", "auto").device
-    assert re.search(rf" · {device} \w+ \(.*\), whole frames · .* · about 00:00:\d\d · ", said)
+    assert re.search(rf" · about 00:00:\d\d · .*\n.* · {device} \w+ \(.*\), whole frames · ", said)
 
 
 def test_a_frame_of_nan_is_computed_again(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
