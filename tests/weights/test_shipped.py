@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,8 @@ from safetensors import safe_open
 import draw_clip
 import measure
 from animesr_cli import upscale
-from animesr_cli.metrics.scoring import luma_of, psnr, squared_error
+from animesr_cli.metrics.measures import Scores
+from animesr_cli.metrics.scoring import Meter, luma_of
 from animesr_cli.model.catalogue import CATALOGUE, Checkpoint
 from candidates import enlarge_bicubic
 
@@ -23,7 +23,11 @@ LARGEST_BYTES = 4_000_000
 LARGEST_STATE_BYTES = 16 << 20
 LARGEST_STATES_BYTES = 20_000_000
 LEAST_GAIN_DB = 1.5
+LEAST_SSIM_GAIN = 0.02
 """Of `base` over bicubic, on the repository's own clip."""
+LEAST_ENERGY = 0.45
+"""Gradient energy of `base` there; bicubic has 0.17 and realesr-animevideov3 0.54 of the drawings',
+whose edges are one pixel wide. The card's goal, 0.75, is out of reach of all of them."""
 
 of_each = pytest.mark.parametrize("checkpoint", SHIPPED, ids=lambda each: each.name)
 
@@ -79,21 +83,29 @@ def test_training_states_stay_small() -> None:
     assert sum(sizes) < LARGEST_STATES_BYTES
 
 
-def mean_psnr(pictures: list[torch.Tensor], lumas: list[torch.Tensor]) -> float:
-    """PSNR-Y of a clip in dB, from the mean of its squared errors."""
-    errors = [squared_error(own, hr) for own, hr in zip(pictures, lumas, strict=True)]
-    return psnr(math.fsum(errors) / len(errors)) or math.inf
+def scored(pictures: list[torch.Tensor], lumas: list[torch.Tensor]) -> Scores:
+    meter = Meter()
+    for own, hr in zip(pictures, lumas, strict=True):
+        meter.add(own, hr)
+    return meter.clip()
 
 
 @pytest.mark.slow
 def test_base_beats_bicubic_on_the_own_clip(own_clip: Path, tmp_path: Path) -> None:
-    """Through the whole command, by 1.5 dB against the drawings that the clip was made of."""
+    """Through the whole command, against the drawings that the clip was made of, and as steep."""
     draw_clip.write_hr(tmp_path / "hr.mkv")
     upscale(own_clip, tmp_path / "sr.mkv", codec="ffv1")
     cpu = torch.device("cpu")
     lumas = measure.read_luma(tmp_path / "hr.mkv", None, cpu)
-    base = mean_psnr(measure.read_luma(tmp_path / "sr.mkv", None, cpu), lumas)
+    base = scored(measure.read_luma(tmp_path / "sr.mkv", None, cpu), lumas)
     enlarged = enlarge_bicubic(list(measure.read_rgb(own_clip, None, cpu)))
     luma = [luma_of(tuple(measure.rounded(each)), measure.RGB_8_BIT) for each in enlarged]
-    bicubic = mean_psnr(luma, lumas)
-    assert base >= bicubic + LEAST_GAIN_DB, f"base {base:.2f} dB, bicubic {bicubic:.2f} dB"
+    bicubic = scored(luma, lumas)
+    assert base.psnr_y is not None
+    assert bicubic.psnr_y is not None
+    assert base.ssim_y is not None
+    assert bicubic.ssim_y is not None
+    assert base.psnr_y >= bicubic.psnr_y + LEAST_GAIN_DB, (base, bicubic)
+    assert base.ssim_y >= bicubic.ssim_y + LEAST_SSIM_GAIN, (base, bicubic)
+    assert base.gradient_ratio is not None
+    assert base.gradient_ratio > LEAST_ENERGY, base
