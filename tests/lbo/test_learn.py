@@ -588,7 +588,7 @@ def test_it_is_nearer_to_the_real_lr_than_area_downscaling(tmp_path: Path) -> No
         page = browser.open(result.page, width=1200, height=900)
         assert page.problems == []
         sizes = page.evaluate(
-            "[...document.querySelectorAll('.row img')]"
+            "[...document.querySelectorAll('.pictures img')]"
             ".map(i => [i.complete && i.naturalWidth > 0, i.getBoundingClientRect().width])"
         )
         assert sizes

@@ -234,4 +234,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    import bench_segments  # its functions go to children, which know this file by its name
+
+    bench_segments.main()

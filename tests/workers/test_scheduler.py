@@ -154,7 +154,7 @@ DONE = Done(pickle.dumps("done"))
 
 
 def pids(folder: Path, word: str) -> list[int]:
-    return [int(path.name.split("-")[1]) for path in folder.glob(f"{word}-*")]
+    return sorted(int(path.name.split("-")[1]) for path in folder.glob(f"{word}-*"))
 
 
 # ---- the contract --------------------------------------------------------------------------------
