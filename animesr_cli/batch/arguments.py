@@ -11,7 +11,7 @@ from animesr_cli.api import check_name
 from animesr_cli.batch.resemblance import looks_made
 from animesr_cli.errors import UsageError
 from animesr_cli.reading.y4m import PIPE
-from animesr_cli.settings import UpscaleSettings
+from animesr_cli.settings.upscale import UpscaleSettings
 from animesr_cli.text import shown
 
 

@@ -12,7 +12,7 @@ from animesr_cli.atomic_files import explained
 from animesr_cli.errors import InputError, OutputError, UsageError
 from animesr_cli.reading.image_sequence import natural_key
 from animesr_cli.reading.y4m import PIPE
-from animesr_cli.settings import UpscaleSettings
+from animesr_cli.settings.upscale import UpscaleSettings
 from animesr_cli.text import shown
 from animesr_cli.upscaling.targets import default_output, size_label
 from animesr_cli.video.containers import IMAGE_SUFFIXES, VIDEO_SUFFIXES

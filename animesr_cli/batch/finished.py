@@ -25,8 +25,8 @@ from animesr_cli.bounded import SHA256, AtMost, UnfitError, read_json
 from animesr_cli.errors import AnimesrError, OutputError
 from animesr_cli.model.catalogue import named
 from animesr_cli.model.download import cache_folder, expected_sha256, sha256_of, user_file
-from animesr_cli.settings import UpscaleSettings
 from animesr_cli.settings.option import declared
+from animesr_cli.settings.upscale import UpscaleSettings
 from animesr_cli.text import shown
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from animesr_cli.errors import AnimesrError
 from animesr_cli.model.checkpoint import known_scale
 from animesr_cli.reading.info import VideoInfo
 from animesr_cli.reading.probe import probe
-from animesr_cli.settings import UpscaleSettings
+from animesr_cli.settings.upscale import UpscaleSettings
 
 SAME_LENGTH: Final = 0.02
 """Share by which an output's length may differ from its input's."""

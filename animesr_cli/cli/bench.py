@@ -11,7 +11,7 @@ import typer
 from animesr_cli.cli.app import stoppable, undisturbed
 from animesr_cli.cli.console import show_json, show_table
 from animesr_cli.cli.options import DebugOption, JsonOption, only, verb
-from animesr_cli.settings import UpscaleSettings
+from animesr_cli.settings.upscale import UpscaleSettings
 from animesr_cli.text import format_bytes
 
 if TYPE_CHECKING:

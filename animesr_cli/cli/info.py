@@ -11,7 +11,7 @@ import typer
 from animesr_cli.cli.app import undisturbed
 from animesr_cli.cli.console import show_json, show_table
 from animesr_cli.cli.options import DebugOption, JsonOption, verb
-from animesr_cli.settings import UpscaleSettings
+from animesr_cli.settings.upscale import UpscaleSettings
 from animesr_cli.text import format_bytes
 from animesr_cli.video.timestamps import format_time
 

@@ -18,7 +18,7 @@ from animesr_cli.cli.options import (
     only,
     verb,
 )
-from animesr_cli.settings import UpscaleSettings
+from animesr_cli.settings.upscale import UpscaleSettings
 
 WISHES = only("model", "strength", *(name for name in COMPUTED.fields if name != "fps"))
 

@@ -26,7 +26,7 @@ from animesr_cli.cli.options import (
 )
 from animesr_cli.cli.upscale_display import RunDisplay
 from animesr_cli.errors import ExitCode, UsageError
-from animesr_cli.settings import UpscaleSettings
+from animesr_cli.settings.upscale import UpscaleSettings
 
 if TYPE_CHECKING:
     from animesr_cli.upscaling.events import Observer

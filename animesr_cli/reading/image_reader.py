@@ -23,16 +23,23 @@ from av.video.codeccontext import VideoCodecContext
 from torch import Tensor
 
 from animesr_cli.errors import InputError, UsageError
+from animesr_cli.reading.codecs import DECODING_ERRORS
 from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.image_sequence import LISTED, ImageSequence
 from animesr_cli.reading.info import VideoInfo
-from animesr_cli.reading.probe import DECODING_ERRORS, describe_colour, probe
-from animesr_cli.reading.reader import tensor_of
+from animesr_cli.reading.probe import describe_colour, probe
 from animesr_cli.settings.limits import MAX_PIXELS
 from animesr_cli.text import shown
 from animesr_cli.video.colour import ColourSpec, from_rgb, to_rgb
 from animesr_cli.video.part import WHOLE, Part
-from animesr_cli.video.pixel_formats import Converter, alpha_of, layout_of, native_format, planes_of
+from animesr_cli.video.pixel_formats import (
+    Converter,
+    alpha_of,
+    layout_of,
+    native_format,
+    planes_of,
+    tensor_of,
+)
 from animesr_cli.video.timestamps import format_time
 
 logger = logging.getLogger(__name__)

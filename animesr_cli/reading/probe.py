@@ -16,11 +16,11 @@ from typing import Final
 
 import av
 import numpy as np
-from av.codec.codec import UnknownCodecError
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 
 from animesr_cli.errors import InputError, UsageError
+from animesr_cli.reading.codecs import DECODING_ERRORS, codec_name, decoding_context
 from animesr_cli.reading.ends import stream_duration
 from animesr_cli.reading.info import ColourTags, StreamInfo, VideoInfo
 from animesr_cli.reading.packets import AVFMT_NOTIMESTAMPS, AVFMT_TS_DISCONT, MICROSECOND, demux
@@ -47,11 +47,6 @@ INTERLACED_FIELD_ORDERS: Final = (2, 3, 4, 5)
 CODEC_SITINGS: Final = {"mjpeg": 2, "webp": 2, "mpeg1video": 2, "theora": 2, "vp3": 2, "dvvideo": 3}
 """AVCHROMA_LOC_* of the codecs that have only one, for streams that do not say."""
 
-ALPHA_DECODERS: Final = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
-"""Decoders of WebM's transparency, which FFmpeg's own ones pass over."""
-
-DECODING_ERRORS: Final[tuple[type[Exception], ...]] = (av.FFmpegError, ValueError)
-"""What a decoder raises over damaged data."""
 LEAST_BYTES_PER_SECOND: Final = 1000
 """A broadcast of fewer is not as long as its clock says."""
 
@@ -122,21 +117,6 @@ def choose_stream(
 
 def _is_still(stream: av.stream.Stream) -> bool:
     return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
-
-
-def decoding_context(stream: av.VideoStream) -> VideoCodecContext:
-    """What decodes a stream: its own context, or one that knows transparency."""
-    name = ALPHA_DECODERS.get(codec_name(stream))
-    if name is None or stream.metadata.get("alpha_mode") != "1":
-        return stream.codec_context
-    try:
-        context = av.CodecContext.create(name, "r")
-    except UnknownCodecError:
-        logger.info("there is no decoder %s: the pictures are opaque", name)
-        return stream.codec_context
-    assert isinstance(context, VideoCodecContext)
-    context.options = stream.codec_context.options
-    return context
 
 
 def _first_picture(
@@ -320,14 +300,6 @@ def _announced_duration(
 def _frame_count(stream: av.VideoStream) -> int | None:
     tagged = stream.metadata.get("NUMBER_OF_FRAMES", "")
     return stream.frames or (int(tagged) if tagged.isdecimal() else None) or None
-
-
-def codec_name(stream: av.stream.Stream) -> str:
-    """The codec, not the decoder that was chosen for it: av1, not libdav1d."""
-    context: av.CodecContext | None = stream.codec_context
-    if context is None:
-        return getattr(stream, "name", None) or "unknown"
-    return str(context.codec.canonical_name)
 
 
 def describe_streams(container: av.container.InputContainer) -> Iterator[StreamInfo]:

@@ -13,12 +13,9 @@ from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import av
-import numpy as np
-import torch
-from torch import Tensor
 
 from animesr_cli.errors import InputError, UsageError
 from animesr_cli.reading.changes import Changes
@@ -30,7 +27,14 @@ from animesr_cli.reading.probe import probe
 from animesr_cli.text import shown
 from animesr_cli.video.colour import from_rgb, to_rgb
 from animesr_cli.video.part import WHOLE, Part
-from animesr_cli.video.pixel_formats import Converter, Plane, alpha_of, native_format, planes_of
+from animesr_cli.video.pixel_formats import (
+    Converter,
+    Plane,
+    alpha_of,
+    native_format,
+    planes_of,
+    tensor_of,
+)
 from animesr_cli.video.side_data import CAPTIONED_CODECS, captions_of
 from animesr_cli.video.timestamps import Stamped, TimestampRepair, format_time, ticks
 
@@ -278,14 +282,6 @@ def origin_of(info: VideoInfo, start: Fraction | None, first_pts: int) -> Fracti
     """The clock's zero; or the first frame, where the input is cut or begins before it."""
     first = first_pts * info.time_base
     return first if start is not None else min(first, info.clock_start)
-
-
-def tensor_of(view: np.ndarray[Any, Any]) -> Tensor:
-    """A plane as a tensor of the same memory, where torch can express its strides."""
-    # Pictures stored bottom up have negative strides, which torch does not know.
-    if any(stride < 0 for stride in view.strides):
-        view = np.ascontiguousarray(view)
-    return torch.from_numpy(view)
 
 
 def _frames(count: int) -> str:

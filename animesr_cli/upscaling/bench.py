@@ -31,7 +31,7 @@ from animesr_cli.model.engine import Engine
 from animesr_cli.model.resample import resample
 from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.reader import Reader
-from animesr_cli.settings import UpscaleSettings
+from animesr_cli.settings.upscale import UpscaleSettings
 from animesr_cli.upscaling.events import Observer
 from animesr_cli.upscaling.one_piece import OnePiece
 from animesr_cli.upscaling.open import open_writer

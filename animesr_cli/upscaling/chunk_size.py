@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from animesr_cli.settings import UpscaleSettings
+from animesr_cli.settings.upscale import UpscaleSettings
 
 SEGMENT_SECONDS: Final = 300.0
 """Of work in one segment, about."""

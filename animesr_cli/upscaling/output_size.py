@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Final
 
 from animesr_cli.reading.info import VideoInfo
-from animesr_cli.settings import UpscaleSettings
+from animesr_cli.settings.upscale import UpscaleSettings
 from animesr_cli.writing.encoders import Encoding, size_multiple, stores_aspect
 
 USUAL_SIZES: Final = tuple(

@@ -39,7 +39,7 @@ from animesr_cli.writing.encoding import (
     choose_image_encoding,
     choose_pipe_encoding,
 )
-from animesr_cli.writing.image_writer import ImageNames
+from animesr_cli.writing.image_names import ImageNames
 from animesr_cli.writing.output import OutputFormat
 
 HARDWARE_H264_WIDTH_PX: Final = 4096

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import av
 import numpy as np
+import torch
 from av.video.format import VideoFormat
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
@@ -161,6 +162,14 @@ def _view(
         strides=(line, step * dtype.itemsize),
     )
     return view
+
+
+def tensor_of(view: np.ndarray[Any, Any]) -> Tensor:
+    """A plane as a tensor of the same memory, where torch can express its strides."""
+    # Pictures stored bottom up have negative strides, which torch does not know.
+    if any(stride < 0 for stride in view.strides):
+        view = np.ascontiguousarray(view)
+    return torch.from_numpy(view)
 
 
 def has_alpha(pix_fmt: str) -> bool:

@@ -16,7 +16,7 @@ from av.codec.codec import UnknownCodecError, find_best_pix_fmt_of_list
 
 from animesr_cli.errors import DeviceError, UsageError
 from animesr_cli.reading.info import ColourTags, VideoInfo
-from animesr_cli.settings import UpscaleSettings
+from animesr_cli.settings.upscale import UpscaleSettings
 from animesr_cli.video.colour import (
     MATRIX_TAGS,
     NO_MATRIX_TAGS,

@@ -12,7 +12,7 @@ from typing import Final
 
 from animesr_cli.errors import DeviceError, UsageError
 from animesr_cli.reading.info import VideoInfo
-from animesr_cli.settings import UpscaleSettings
+from animesr_cli.settings.upscale import UpscaleSettings
 
 KINDS: Final = ("nvenc", "videotoolbox", "qsv", "amf")
 """In the order in which they are tried."""

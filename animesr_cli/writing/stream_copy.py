@@ -20,9 +20,9 @@ from av.container import OutputContainer
 from av.stream import AttachmentStream, Discard, Stream
 
 from animesr_cli.errors import OutputError
+from animesr_cli.reading.codecs import codec_name
 from animesr_cli.reading.matroska_facts import matroska_remarks
 from animesr_cli.reading.packets import AVFMT_TS_DISCONT, continuous, demux
-from animesr_cli.reading.probe import codec_name
 from animesr_cli.video.containers import open_input
 from animesr_cli.video.stream_header import read_stream_header
 from animesr_cli.video.timestamps import ContinuousClock, seconds

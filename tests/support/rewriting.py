@@ -17,8 +17,9 @@ import av
 import torch
 from av.stream import Discard
 
+from animesr_cli.reading.codecs import codec_name
 from animesr_cli.reading.info import VideoInfo
-from animesr_cli.reading.probe import codec_name, probe
+from animesr_cli.reading.probe import probe
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.video.colour import ColourSpec, PixelLayout
 from animesr_cli.video.part import Part

@@ -30,7 +30,8 @@ from animesr_cli.writing.encoding import (
     choose_image_encoding,
     choose_pipe_encoding,
 )
-from animesr_cli.writing.image_writer import SequenceWriter, image_names
+from animesr_cli.writing.image_names import image_names
+from animesr_cli.writing.image_writer import SequenceWriter
 from animesr_cli.writing.output import FrameWriter, OutputFormat
 from animesr_cli.writing.writer import Writer
 from command import snapshot
