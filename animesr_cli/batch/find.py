@@ -288,3 +288,10 @@ def _check_apart(batch: Batch) -> None:
                 "rename one of them",
             )
         outputs[place] = item.source
+
+
+def found(inputs: Path | Sequence[Path], output: Path | None, settings: UpscaleSettings) -> Batch:
+    """What ``run_batch`` would work on."""
+    if isinstance(inputs, Path):
+        return find_batch(inputs, output, settings)
+    return find_several(inputs, output, settings)

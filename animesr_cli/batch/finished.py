@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from animesr_cli.atomic_files import write_file
+from animesr_cli.batch.find import Item
 from animesr_cli.batch.resemblance import looks_made
 from animesr_cli.bounded import SHA256, AtMost, UnfitError, read_json
 from animesr_cli.errors import AnimesrError, OutputError
@@ -183,3 +184,17 @@ class Finished:
         else:
             with suppress(OSError):
                 self._path.unlink(missing_ok=True)
+
+
+def is_finished(item: Item, settings: UpscaleSettings, finished: Finished) -> bool:
+    """Whether the output is there already, made from the same; another one is an error."""
+    if settings.overwrite or not os.path.isfile(item.output):
+        return False
+    try:
+        output, source = item.output.stat(), item.source.stat()
+        if not output.st_size or os.path.samestat(output, source):
+            return False  # no output of ours: the usual checks say what is wrong
+        finished.check(item.output, item.source, settings)
+    except OSError:
+        return False  # likewise
+    return True

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from animesr_cli.batch.find import Item
-from animesr_cli.batch.finished import Finished
-from animesr_cli.batch.work import found, is_finished, out_folder
+from animesr_cli.batch.find import Item, found
+from animesr_cli.batch.finished import Finished, is_finished
+from animesr_cli.batch.out_folder import out_folder
 from animesr_cli.errors import AnimesrError, UsageError
 from animesr_cli.reading.y4m import PIPE
 from animesr_cli.settings import UpscaleSettings, check_settings

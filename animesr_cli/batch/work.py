@@ -10,22 +10,18 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 from animesr_cli.api import finished_before, run
-from animesr_cli.atomic_files import explained
-from animesr_cli.batch.find import Batch, Item, find_batch, find_several
-from animesr_cli.batch.finished import Finished, Origin, origin_of
+from animesr_cli.batch.find import Batch, Item, found
+from animesr_cli.batch.finished import Finished, Origin, is_finished, origin_of
+from animesr_cli.batch.out_folder import out_folder
+from animesr_cli.batch.outcome import BatchObserver, BatchResult, Outcome, State
 from animesr_cli.errors import (
     AnimesrError,
     DiskFullError,
-    ExitCode,
     InputError,
     Interrupted,
     OutputError,
@@ -38,118 +34,6 @@ from animesr_cli.upscaling.events import Observer, UpscaleResult
 from animesr_cli.upscaling.plan import LoadedNetwork, Plan, ready_network, with_scale
 
 log = logging.getLogger(__name__)
-
-WORST_FIRST: Final = (
-    ExitCode.TERMINATED,
-    ExitCode.HANGUP,
-    ExitCode.INTERRUPTED,
-    ExitCode.BUG,
-    ExitCode.VERIFICATION,
-    ExitCode.DISK_FULL,
-    ExitCode.DEVICE,
-    ExitCode.WEIGHTS,
-    ExitCode.NETWORK,
-    ExitCode.OUTPUT,
-    ExitCode.INPUT,
-    ExitCode.USAGE,
-    ExitCode.WARNINGS,
-    ExitCode.OK,
-)
-"""Which exit code a batch has: from what concerns every file down to what concerns one."""
-
-
-class State(StrEnum):
-    """How a file came out of a batch."""
-
-    DONE = "done"
-    SKIPPED = "finished before"
-    FAILED = "failed"
-    LEFT = "not done"
-    """The batch ended before its turn, or during it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What became of one item."""
-
-    item: Item
-    state: State
-    result: UpscaleResult | None = None
-    error: AnimesrError | None = None
-    begun: bool = False
-    """Whether it failed after its plan stood: in the middle of the work."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class BatchResult:
-    """What a batch did."""
-
-    batch: Batch
-    outcomes: tuple[Outcome, ...]
-    seconds: float
-    warnings: tuple[str, ...]
-    """Of the batch itself; those of a file are in its result."""
-    stopped: Interrupted | None
-
-    @property
-    def counts(self) -> Mapping[State, int]:
-        counts = Counter(outcome.state for outcome in self.outcomes)
-        return {state: counts[state] for state in State}
-
-    def exit_code(self, *, strict: bool = False) -> ExitCode:
-        """That of the worst file; ``strict`` counts warnings too."""
-        codes = {outcome.error.exit_code for outcome in self.outcomes if outcome.error}
-        if self.stopped:
-            codes.add(self.stopped.exit_code)
-        if strict and (self.warnings or any(o.result and o.result.warnings for o in self.outcomes)):
-            codes.add(ExitCode.WARNINGS)
-        return next(code for code in WORST_FIRST if code in {*codes, ExitCode.OK})
-
-
-@dataclass(frozen=True, kw_only=True)
-class BatchObserver:
-    """Who is told what happens."""
-
-    on_batch: Callable[[Batch], None] = lambda batch: None
-    on_item: Callable[[Item], Observer] = lambda item: Observer()
-    """Before each file that is upscaled; its answer watches that run."""
-    on_outcome: Callable[[Outcome], None] = lambda outcome: None
-    on_warning: Callable[[str], None] = log.warning
-
-
-# ---- the work ------------------------------------------------------------------------------------
-
-
-@contextmanager
-def out_folder(output: Path, *, keep: bool = True) -> Iterator[None]:
-    """Make the folders above an output; they go again where the run fails, or unless ``keep``."""
-    folder = output.parent
-    with explained(output):
-        missing = [each for each in (folder, *folder.parents) if not each.exists()]
-        folder.mkdir(parents=True, exist_ok=True)
-    kept = False
-    try:
-        yield
-        kept = keep
-    finally:
-        if not kept:
-            with suppress(OSError):  # something else is in it by now
-                for each in missing:
-                    each.rmdir()
-
-
-def is_finished(item: Item, settings: UpscaleSettings, finished: Finished) -> bool:
-    """Whether the output is there already, made from the same; another one is an error."""
-    if settings.overwrite or not os.path.isfile(item.output):
-        return False
-    try:
-        output, source = item.output.stat(), item.source.stat()
-        if not output.st_size or os.path.samestat(output, source):
-            return False  # no output of ours: the usual checks say what is wrong
-        finished.check(item.output, item.source, settings)
-    except OSError:
-        return False  # likewise
-    return True
 
 
 def _upscale_item(
@@ -284,13 +168,6 @@ class _Work:
         return [
             Outcome(item=item, state=State.LEFT) for item in self.batch.items if item not in settled
         ]
-
-
-def found(inputs: Path | Sequence[Path], output: Path | None, settings: UpscaleSettings) -> Batch:
-    """What ``run_batch`` would work on."""
-    if isinstance(inputs, Path):
-        return find_batch(inputs, output, settings)
-    return find_several(inputs, output, settings)
 
 
 def run_batch(

@@ -13,7 +13,8 @@ from animesr_cli.text import shown
 from animesr_cli.video.timestamps import format_time
 
 if TYPE_CHECKING:
-    from animesr_cli.batch import Batch, BatchResult, Item, Outcome
+    from animesr_cli.batch.find import Batch, Item
+    from animesr_cli.batch.outcome import BatchResult, Outcome
 
 
 class BatchDisplay:

@@ -127,7 +127,7 @@ def upscale(
 
 def _holds_videos(folder: Path, output: Path | None) -> bool:
     with undisturbed():
-        from animesr_cli.batch import is_batch
+        from animesr_cli.batch.find import is_batch
 
     return is_batch(folder, output)
 
@@ -140,8 +140,8 @@ def _forecast(
     json_events: bool,
     quiet: bool,
 ) -> None:
-    from animesr_cli.batch import WORST_FIRST
     from animesr_cli.batch.forecast import forecast_all, forecast_one
+    from animesr_cli.batch.outcome import WORST_FIRST
 
     def warn(text: str) -> None:
         if not quiet:
@@ -182,7 +182,9 @@ def _upscale_all(
     listen: Callable[[], None],
 ) -> None:
     with undisturbed():
-        from animesr_cli.batch import BatchObserver, Item, run_batch
+        from animesr_cli.batch.find import Item
+        from animesr_cli.batch.outcome import BatchObserver
+        from animesr_cli.batch.work import run_batch
 
     def watch(item: Item) -> Observer:
         return _observer(display.begin(item), listen)

@@ -1,13 +1,10 @@
-"""Chunks of a clip into the executor's queue, less what the journal has.
-
-It does not know who takes them out.
-"""
+"""Chunks of a clip into the executor's queue, less what the journal has."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from animesr_cli.jobs.chunk_worker import task_of
+from animesr_cli.jobs.chunk_task import task_of
 from animesr_cli.jobs.chunks import Chunk, Segment
 from animesr_cli.jobs.folder import JobFolder
 from animesr_cli.jobs.frame_index import FrameIndex, digest

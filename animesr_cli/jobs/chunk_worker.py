@@ -18,14 +18,15 @@ from pathlib import Path
 
 from animesr_cli.atomic_files import explained
 from animesr_cli.errors import DeviceError, InputError
+from animesr_cli.jobs.chunk_task import ChunkTask
 from animesr_cli.jobs.chunks import Chunk, Segment
-from animesr_cli.jobs.frame_index import Rows, digest
+from animesr_cli.jobs.frame_index import digest
 from animesr_cli.jobs.kept_files import (
     StoredFile,
     remove,
     write_file,
 )
-from animesr_cli.jobs.range_reader import RUN_IN_FRAMES, RangeReader
+from animesr_cli.jobs.range_reader import RangeReader
 from animesr_cli.jobs.records import Record, read_record, state_name, write_record
 from animesr_cli.jobs.recurrent_state import read_state, state_bytes
 from animesr_cli.jobs.segment_file import Made, SegmentFile
@@ -37,37 +38,13 @@ from animesr_cli.reading.reader import Reader
 from animesr_cli.text import shown
 from animesr_cli.threads import Pipeline
 from animesr_cli.upscaling.open import open_file
-from animesr_cli.upscaling.pipeline import (
-    Border,
-    FrameUpscaler,
-    Picture,
-    StageClock,
-    upscale_chunk,
-)
+from animesr_cli.upscaling.picture import Border, Picture
+from animesr_cli.upscaling.pipeline import FrameUpscaler, StageClock, upscale_chunk
 from animesr_cli.upscaling.plan import Plan
 from animesr_cli.video.containers import check_readable
 from animesr_cli.workers.protocol import WorkerSlot
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class ChunkTask:
-    """A chunk as it is sent to a worker."""
-
-    chunk: Chunk
-    rows: Rows
-    """Of the scan, up to the chunk's end."""
-    rows_first: int
-    """The frame of the first row: some frames before the chunk, where there are any."""
-
-    def rows_of(self, segment: Segment) -> Rows:
-        return self.rows[segment.first - self.rows_first : segment.end - self.rows_first]
-
-
-def task_of(chunk: Chunk, rows: Callable[[int, int], Rows]) -> ChunkTask:
-    first = max(chunk.first - RUN_IN_FRAMES, 0)
-    return ChunkTask(chunk, rows(first, chunk.end), first)
 
 
 # ---- which frames are computed -------------------------------------------------------------------

@@ -14,7 +14,7 @@ from animesr_cli.jobs.chunks import Segment
 from animesr_cli.jobs.frame_index import Rows, digest
 from animesr_cli.jobs.kept_files import StoredFile, operation, rename, temporary
 from animesr_cli.jobs.records import Record
-from animesr_cli.upscaling.pipeline import Picture
+from animesr_cli.upscaling.picture import Picture
 from animesr_cli.upscaling.plan import Plan
 from animesr_cli.writing.concat import reorder_depth
 from animesr_cli.writing.writer import Writer

@@ -11,7 +11,6 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
@@ -22,6 +21,7 @@ from animesr_cli.model.network import Carried
 from animesr_cli.model.resample import resample
 from animesr_cli.reading.frame import Frame
 from animesr_cli.threads import Pipeline
+from animesr_cli.upscaling.picture import Border, Picture
 from animesr_cli.upscaling.plan import Plan
 from animesr_cli.video.colour import from_rgb, to_rgb
 
@@ -58,26 +58,6 @@ class StageClock:
             if item is None:
                 return
             yield item
-
-
-@dataclass(frozen=True)
-class Picture:
-    """One upscaled frame on its way to the encoder."""
-
-    planes: tuple[Tensor, ...]
-    """In host memory, as the encoder takes them, once ``wait`` has returned."""
-    frame: Frame
-    wait: Callable[[], None]
-
-
-@dataclass(frozen=True)
-class Border:
-    """The end of one of the lengths that a chunk is divided into, behind its last picture."""
-
-    state: Carried
-    """What the network carries into the next frame; nothing changes it afterwards."""
-    tile: int
-    """Tile side in input pixels; smaller than planned where memory ran out."""
 
 
 def to_host(planes: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], Callable[[], None]]:

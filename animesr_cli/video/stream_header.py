@@ -20,6 +20,7 @@ import av
 from av.container import OutputContainer
 
 from animesr_cli.video.containers import open_made, open_output
+from animesr_cli.video.crop import NO_CROP, Crop
 from animesr_cli.video.ebml import Element, element, find, number, whole
 from animesr_cli.video.hdr import HdrMetadata, MasteringDisplay
 
@@ -58,19 +59,6 @@ _CODEC_IDS: Final = {
 
 
 # ---- reading -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Crop:
-    """Pixels at the edges of each picture that are not to be shown."""
-
-    top: int = 0
-    bottom: int = 0
-    left: int = 0
-    right: int = 0
-
-
-NO_CROP: Final = Crop()
 
 
 @dataclass(frozen=True, kw_only=True)

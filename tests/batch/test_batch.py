@@ -16,18 +16,9 @@ import pytest
 
 import media
 from animesr_cli import probe
-from animesr_cli.batch import (
-    WORST_FIRST,
-    Batch,
-    BatchObserver,
-    BatchResult,
-    Item,
-    Outcome,
-    State,
-    find_batch,
-    is_batch,
-    run_batch,
-)
+from animesr_cli.batch.find import Batch, Item, find_batch, is_batch
+from animesr_cli.batch.outcome import WORST_FIRST, BatchObserver, BatchResult, Outcome, State
+from animesr_cli.batch.work import run_batch
 from animesr_cli.errors import (
     AnimesrError,
     DiskFullError,

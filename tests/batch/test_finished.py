@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import media
-from animesr_cli.batch import State, run_batch
 from animesr_cli.batch.finished import shaping
+from animesr_cli.batch.outcome import State
+from animesr_cli.batch.work import run_batch
 from animesr_cli.settings import UpscaleSettings
 from command import snapshot
 

@@ -21,7 +21,8 @@ import zoo
 from animesr_cli import upscale
 from animesr_cli.errors import DeviceError, InputError, Interrupted
 from animesr_cli.jobs import chunk_queue as dealer
-from animesr_cli.jobs.chunk_worker import ChunkTask, ChunkWorker, ResumeRange
+from animesr_cli.jobs.chunk_task import ChunkTask
+from animesr_cli.jobs.chunk_worker import ChunkWorker, ResumeRange
 from animesr_cli.jobs.job import FAILURES_WITHOUT_SUCCESS, Job
 from animesr_cli.upscaling.events import Progress, UpscaleResult
 from animesr_cli.video.scenes import SceneDetector
