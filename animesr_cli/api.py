@@ -1,7 +1,7 @@
 """The workflow of one input: plan it, then run it in one piece or in segments; and ``upscale``.
 
 In segments goes whatever may take long and can be kept: video files of more frames than one segment
-has. Images, pipes and short clips go in one piece. It does not know how either is done.
+has. Images, pipes and short clips go in one piece.
 """
 
 from __future__ import annotations

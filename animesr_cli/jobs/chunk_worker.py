@@ -3,7 +3,7 @@
 What a worker is sent is a ``ChunkTask`` (frame numbers and the scan's rows); what it loads once
 is the plan. It looks into the journal itself for what is finished and goes on behind that, so that
 a first try, a retry and a resumed run are one thing. A segment's file is written under a name of
-its own and renamed; its record comes last. It does not know who called it or what else runs.
+its own and renamed; its record comes last.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Room on the disk for a long run: segments and output are there together in the end.
 
-Estimated from the size of the picture until the first segment is finished, then from real sizes. It
-does not know what to do about a lack.
+Estimated from the size of the picture until the first segment is finished, then from real sizes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What decides which pictures a long run makes: two runs that agree in it may share segments.
 
 It is kept in the journal's manifest. What a run leaves to chance, such as the tile size that goes
-by free memory, is settled as it was when the run was begun. It does not know the journal.
+by free memory, is settled as it was when the run was begun.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the scan of a clip found: for each frame its times, its content's checksum, its cuts.
 
 With this index a later read from the middle of the file can be held to the whole read, frame by
-frame. It does not know how frames are read, or what a row is used for.
+frame.
 """
 
 from __future__ import annotations
@@ -76,10 +76,6 @@ class FrameIndex:
     def rows(self, first: int = 0, end: int | None = None) -> Rows:
         """A copy of the rows of frames ``first`` to ``end``, exclusive."""
         return self._rows[first : self._count if end is None else min(end, self._count)].copy()
-
-    @property
-    def is_damaged(self) -> bool:
-        return bool((self.rows()["flags"] & DAMAGED).any())
 
     def seconds(self, time_base: Fraction) -> Fraction:
         """From the first frame to the end of the last."""

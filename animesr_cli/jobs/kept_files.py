@@ -2,7 +2,7 @@
 
 A file is written under a hidden name of its own, flushed to the disk and renamed; what reads it
 later can tell by its size and hash that it is as it was written. Every change of the disk passes
-``operation``, where tests put their faults. It does not know what is in the files.
+``operation``, where tests put their faults.
 """
 
 from __future__ import annotations

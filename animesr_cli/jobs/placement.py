@@ -1,7 +1,4 @@
-"""Who computes the segments of a run: this process, several of them, or a cluster.
-
-It does not know what is computed.
-"""
+"""Who computes the segments of a run: this process, several of them, or a cluster."""
 
 from __future__ import annotations
 

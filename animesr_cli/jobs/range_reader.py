@@ -3,8 +3,7 @@
 The scan has told each frame's own time and checksum. So it is tried to seek to a key frame
 before the range and to decode from there; every frame is held to what the scan saw. Where
 that fails (times that are missing or go back, references that reach over a key frame, damage), the
-clip is read from its beginning, in the very way of the scan. It does not know what the
-frames are for.
+clip is read from its beginning, in the very way of the scan.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The scan of a clip: decode only, find the cuts, and hand out chunks as they become known.
 
-It runs in a thread of its own beside the first segments. It does not know who computes them.
+It runs in a thread of its own beside the first segments.
 """
 
 from __future__ import annotations

@@ -21,8 +21,6 @@ from torch.nn import functional
 LEVELS = 6
 MULTIPLE = 32
 """Frames are resized to multiples of this: the coarsest level has whole pixels."""
-SMALLEST_PX = 64
-"""Below that the authors' implementation refuses or warns: the coarsest level has two pixels."""
 _WIDTHS = (8, 32, 64, 32, 16, 2)
 _MEAN = (0.485, 0.456, 0.406)
 _DEVIATION = (0.229, 0.224, 0.225)

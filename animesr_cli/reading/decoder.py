@@ -1,8 +1,8 @@
 """Decoding one video stream: its pictures as the file times them, and a stand-in for each lost one.
 
 Damage inside a file costs pictures, never time: errors are noted, and every frame that has no
-picture of its own repeats a neighbour. It does not know whether timestamps are in order
-(timing.py's repair comes next), what was asked for, or what anything is converted to.
+picture of its own repeats a neighbour. Timestamps come as the
+file has them; their repair (``video/timestamps.py``) comes next.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Interlaced pictures: telling them from progressive ones, and making whole pictures of them.
 
 ``look`` goes by what FFmpeg's idet sees in the first pictures, for the many files whose flags say
-nothing or the wrong thing. ``Deinterlacer`` runs bwdif: one picture for each, at its own time. It
-does not know how telecined film is put together again: that would change the number of frames.
+nothing or the wrong thing. ``Deinterlacer`` runs bwdif: one picture for each, at its own time.
+Telecined film is not put together again: that would change the number of frames.
 
 Sources: FFmpeg, libavfilter/vf_idet.c and vf_bwdif.c.
 """

@@ -1,7 +1,6 @@
 """What a video file is: its pictures' size, format, time and colour, and the streams beside them.
 
-``probe`` opens a file, decodes its first picture and tells. It does not know how the other pictures
-are read (reader.py) nor what anything is converted to.
+``probe`` opens a file, decodes its first picture and tells.
 """
 
 from __future__ import annotations

@@ -2,8 +2,7 @@
 
 A reader is an iterator of ``Frame(planes, pts, duration)``. The planes are the decoder's own
 memory; timestamps are strictly increasing and never missing; a frame that a damaged file lost is
-the last good picture again, at its own time. It does not know colour conversion, the network, or
-how anything is written, and it copies no other stream.
+the last good picture again, at its own time.
 """
 
 from __future__ import annotations

@@ -151,15 +151,3 @@ def pairs(option: str, example: str) -> Callable[[Any], dict[str, str]]:
         return dict(pair.split("=", 1) for pair in found)
 
     return reads
-
-
-def one_of(what: str, known: Iterable[str]) -> Callable[[str], str]:
-    """A reader of one of some words."""
-    words = tuple(known)
-
-    def reads(value: str) -> str:
-        if value not in words:
-            raise UsageError(f"there is no {what} {value!r}", f"there is {', '.join(words)}")
-        return value
-
-    return reads

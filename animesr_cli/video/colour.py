@@ -1,8 +1,8 @@
 """YUV <-> RGB in torch, on whatever device the planes are: explicit matrix, range and siting.
 
-It does not know files, frames or FFmpeg: planes are 2-D integer tensors, and of FFmpeg only the
-numbers of its colour tags appear here. Transfer and primaries are left alone: the RGB is R'G'B',
-non-linear as it was coded, and bt2020 is the non-constant-luminance form.
+Planes are 2-D integer tensors; of FFmpeg only the numbers of its colour tags appear here. Transfer
+and primaries are left alone: the RGB is R'G'B', non-linear as it was coded, and bt2020 is the
+non-constant-luminance form.
 
 Nothing is clamped between the two directions, so a flat picture of any code, also one outside the
 nominal range, comes back as the same code. Subsampled chroma is interpolated linearly at its exact

@@ -2,7 +2,7 @@
 
 Input files are untrusted. FFmpeg goes by content, so a playlist or a concat script under a video's
 name would make it read other files or the network: demuxers that follow references are not in
-``INPUT_FORMATS`` and no protocol but ``file`` is allowed. It does not know what is inside a file.
+``INPUT_FORMATS`` and no protocol but ``file`` is allowed.
 """
 
 from __future__ import annotations

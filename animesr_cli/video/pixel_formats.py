@@ -3,7 +3,7 @@
 A picture is one or three 2-D arrays of uint8 or uint16 in the order Y, U, V or Y or R, G, B,
 whatever the order in memory; ``alpha_of`` is apart. Formats whose samples share bytes, are palette
 entries or big-endian have no such view: ``native_format`` names the format they are converted to,
-and ``Converter`` converts. It does not know what the codes mean (matrix, range): colour.py does.
+and ``Converter`` converts. What the codes mean (matrix, range) is told in colour.py.
 
 Source: FFmpeg, libavutil/pixfmt.h and pixdesc.c.
 """

@@ -1,6 +1,6 @@
 """Time as (pts, time base): formatting, rescaling, and repair of broken timestamps.
 
-It does not know files or FFmpeg: a timestamp is an integer number of ticks, a time base is the
+A timestamp is an integer number of ticks, a time base is the
 length of one tick in seconds. Floats appear only in text for people.
 """
 

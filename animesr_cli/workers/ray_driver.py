@@ -2,7 +2,7 @@
 
 Ray prints to standard output, takes over signals, and ends the process in which it loses its
 cluster; so it has a process of its own, which does what ``ray_cluster.py`` asks for, one request
-after another. Knows nothing of video.
+after another.
 
 Ray does what it is good at: it finds the nodes, keeps account of their GPUs and notices their end.
 Nothing that matters is in its keeping: actors are replaced by the dispatcher, and what they send

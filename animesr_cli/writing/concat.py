@@ -4,7 +4,7 @@ A segment's file is a closed piece of the stream: its first picture leans on not
 picture on anything behind. So the packets of all segments, one after another, are the packets of
 the whole. Their times are not taken from the files but from the first pass, so that they are exact
 whatever a container made of them; decoding times are made anew for the whole. All else (the other
-streams, tags, verification, the name) is the writer's. It does not know who made the segments.
+streams, tags, verification, the name) is the writer's.
 """
 
 from __future__ import annotations

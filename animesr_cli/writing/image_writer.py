@@ -1,8 +1,7 @@
 """Writing frames as PNG images: all of them are there, verified, under their names, or none is.
 
 Each image is encoded, written, read back and compared with what was handed in, several at a time,
-in a hidden folder; only when the last one is right do they get their names. It does not know where
-pictures come from.
+in a hidden folder; only when the last one is right do they get their names.
 """
 
 from __future__ import annotations

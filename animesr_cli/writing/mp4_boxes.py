@@ -3,7 +3,7 @@
 FFmpeg's muxer takes the first composition offset that it sees at or below decoding time zero as the
 smallest one, so that a video whose encoder reorders frames (every x265 video) is announced one
 frame too long; and its demuxer tells decoding durations. The numbers have fixed places and sizes in
-the file, so they are corrected in place. It does not know codecs or packets.
+the file, so they are corrected in place.
 
 Source: ISO/IEC 14496-12:2015, 4.2 (boxes), 8.2.2 mvhd, 8.3.2 tkhd, 8.4.2 mdhd, 8.5.2 stsd and
 8.6.6 elst.

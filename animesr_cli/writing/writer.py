@@ -1,8 +1,7 @@
 """Writing the output: it is complete, verified and under its name, or it does not exist.
 
 Pictures are encoded and muxed, the other streams of the input beside them, into a hidden part file.
-That file is closed, read back, compared with what was handed in, and only then given its name. It
-does not know where pictures come from, which thread it runs in, or which encoder is best.
+That file is closed, read back, compared with what was handed in, and only then given its name.
 
 Times are exact: the video keeps the source's time base, which MP4 and MOV store as it is; Matroska
 and WebM round to their millisecond.
