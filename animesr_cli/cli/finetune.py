@@ -52,7 +52,12 @@ def finetune(
         typer.Option("--validation", metavar="DIR", help="Validate with these; repeatable."),
     ] = None,
     preset: Annotated[
-        str, typer.Option(help="quick, for a CPU, or paper, for a GPU.", rich_help_panel="Learning")
+        str,
+        typer.Option(
+            help="quick, for a CPU; paper, for a GPU; realesrgan, bsrgan or realbasicvsr: the "
+            "recipe of that network.",
+            rich_help_panel="Learning",
+        ),
     ] = "quick",
     given: Annotated[dict[str, Any], FinetuneSettings],
     run: FinetuneRun,

@@ -23,7 +23,7 @@ from animesr_cli.cli.options import (
     verb,
 )
 from animesr_cli.errors import UsageError
-from animesr_cli.settings import LBO_PRESETS, LboSettings, TrainingPreset
+from animesr_cli.settings import LBO_PRESETS, LboPreset, LboSettings
 from animesr_cli.settings.option import declared
 from animesr_cli.settings.upscale import MINUTES
 
@@ -68,7 +68,7 @@ def learn_lbo(
         bool, typer.Option("--sweep-only", help="Write the sheet of factors and stop.")
     ] = False,
     preset: Annotated[
-        TrainingPreset,
+        LboPreset,
         typer.Option(help="quick: minutes on a CPU; paper: the paper's figures."),
     ] = "quick",
     given: Annotated[dict[str, Any], LboSettings],

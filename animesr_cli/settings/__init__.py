@@ -1,6 +1,6 @@
 """Frozen settings of the commands: each option is declared once, here. No torch, no Typer."""
 
-from animesr_cli.settings.lbo import LBO_PRESETS, LboSettings
+from animesr_cli.settings.lbo import LBO_PRESETS, LboPreset, LboSettings
 from animesr_cli.settings.limits import (
     MAX_PIXELS,
     NETWORK_SCALE,
@@ -8,25 +8,33 @@ from animesr_cli.settings.limits import (
     Precision,
 )
 from animesr_cli.settings.training import (
+    DISCRIMINATORS,
+    GAN_LOSSES,
     LOSSES,
     LOSSES_OF_GAN,
     PERCEPTUAL,
     SCHEDULES,
     SCRATCH,
     STAGES,
-    TRAINING_PRESETS,
+    Discriminator,
     FinetuneRun,
     FinetuneSettings,
+    GanLoss,
     LossWeights,
     Perceptual,
     Schedule,
     Stage,
+)
+from animesr_cli.settings.training_presets import (
+    TRAINING_PRESETS,
     TrainingPreset,
     finetune_settings,
 )
 from animesr_cli.settings.upscale import CompareSettings, UpscaleSettings, check_settings
 
 __all__ = [
+    "DISCRIMINATORS",
+    "GAN_LOSSES",
     "LBO_PRESETS",
     "LOSSES",
     "LOSSES_OF_GAN",
@@ -39,8 +47,11 @@ __all__ = [
     "STAGES",
     "TRAINING_PRESETS",
     "CompareSettings",
+    "Discriminator",
     "FinetuneRun",
     "FinetuneSettings",
+    "GanLoss",
+    "LboPreset",
     "LboSettings",
     "LossWeights",
     "Perceptual",

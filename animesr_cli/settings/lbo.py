@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from animesr_cli.settings.option import Option
-from animesr_cli.settings.training import Perceptual, Stage, TrainingPreset
+from animesr_cli.settings.training import Perceptual, Stage
 from animesr_cli.settings.upscale import SEED
+
+LboPreset = Literal["quick", "paper"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +43,7 @@ class LboSettings:
     seed: Annotated[int, SEED] = 0
 
 
-LBO_PRESETS: Mapping[TrainingPreset, LboSettings] = {
+LBO_PRESETS: Mapping[LboPreset, LboSettings] = {
     "paper": LboSettings(),
     "quick": LboSettings(
         excerpts=40,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
-from typing import Annotated, Any, Final, Literal, cast, get_args
+from typing import Annotated, Final, Literal, get_args
 
 from animesr_cli.errors import UsageError
 from animesr_cli.settings.limits import Precision
@@ -17,12 +17,14 @@ MOST: Final = 10**9
 
 Stage = Literal["net", "gan"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
-TrainingPreset = Literal["quick", "paper"]
-TRAINING_PRESETS: tuple[TrainingPreset, ...] = get_args(TrainingPreset)
 Schedule = Literal["constant", "cosine"]
 SCHEDULES: tuple[Schedule, ...] = get_args(Schedule)
 Perceptual = Literal["random", "gradient", "frequency", "vgg", "none"]
 PERCEPTUAL: tuple[Perceptual, ...] = get_args(Perceptual)
+Discriminator = Literal["patch", "unet"]
+DISCRIMINATORS: tuple[Discriminator, ...] = get_args(Discriminator)
+GanLoss = Literal["lsgan", "vanilla"]
+GAN_LOSSES: tuple[GanLoss, ...] = get_args(GanLoss)
 
 SCRATCH = "scratch"
 """Instead of a checkpoint's name: random weights."""
@@ -86,9 +88,20 @@ def _loss_weight(text: str) -> tuple[str, float]:
     return name, value
 
 
-def _loss_weights(texts: Iterable[str]) -> LossWeights:
-    """The weights of all losses, of which some are given as ``temporal=0.5``."""
-    return LossWeights(**dict(map(_loss_weight, texts)))
+def _loss_weights(texts: Iterable[str]) -> dict[str, float]:
+    """The weights of the losses that are given, as ``temporal=0.5``; the preset has the others."""
+    return dict(map(_loss_weight, texts))
+
+
+def _iterations(texts: Iterable[str]) -> tuple[int, ...]:
+    """Iterations in rising order."""
+    try:
+        found = sorted(int(text) for text in texts)
+    except ValueError:
+        found = [0]
+    if any(not 1 <= iteration <= MOST for iteration in found):
+        raise UsageError("--halve-at takes iterations from 1 on", "give it once for each")
+    return tuple(found)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +153,20 @@ class FinetuneSettings:
         Schedule,
         Option("constant, or cosine: down to a hundredth at the end.", panel=LEARNING),
     ] = "constant"
+    halve_at: Annotated[
+        tuple[int, ...],
+        Option(
+            "Halve the learning rate at this iteration; repeatable.",
+            panel=LEARNING, metavar="N", repeatable=True, reads=_iterations,
+        ),
+    ] = ()  # fmt: skip
+    discriminator_lr: Annotated[
+        float,
+        Option(
+            "Learning rate of the discriminator; 0: the same.",
+            panel=LEARNING, least=0, most=1e38, by_preset=True,
+        ),
+    ] = 0.0  # fmt: skip
     warmup: Annotated[
         int, Option("Iterations of a rising rate.", panel=LEARNING, least=0, most=MOST)
     ] = 0
@@ -151,14 +178,44 @@ class FinetuneSettings:
         ),
     ] = 0.999  # fmt: skip
     clip: Annotated[
-        float, Option("Largest norm of the gradient.", panel=LEARNING, above=0, most=1e9)
-    ] = 0.5
+        float,
+        Option(
+            "Largest norm of the gradient; mostly 0.5.",
+            panel=LEARNING, above=0, most=1e9, by_preset=True,
+        ),
+    ] = 0.5  # fmt: skip
     usm: Annotated[
-        float, Option("Sharpening of net's ground truth.", panel=LEARNING, least=0, most=100)
-    ] = 0.3
+        float,
+        Option(
+            "Sharpening of net's ground truth; mostly 0.3.",
+            panel=LEARNING, least=0, most=100, by_preset=True,
+        ),
+    ] = 0.3  # fmt: skip
+    gan_usm: Annotated[
+        float,
+        Option(
+            "Sharpening of gan's ground truth, but not of what the discriminator sees; mostly 0.",
+            panel=LEARNING, least=0, most=100, by_preset=True,
+        ),
+    ] = 0.0  # fmt: skip
+    discriminator: Annotated[
+        Discriminator,
+        Option(
+            "patch: of patches, at three sizes; unet: Real-ESRGAN's, of every pixel.",
+            panel=LEARNING, by_preset=True,
+        ),
+    ] = "patch"  # fmt: skip
+    gan_loss: Annotated[
+        GanLoss,
+        Option("lsgan: squares; vanilla: cross entropy.", panel=LEARNING, by_preset=True),
+    ] = "lsgan"
     perceptual: Annotated[
-        Perceptual, Option(f"{', '.join(PERCEPTUAL[:-1])} or {PERCEPTUAL[-1]}.", panel=LEARNING)
-    ] = "random"
+        Perceptual,
+        Option(
+            f"{', '.join(PERCEPTUAL[:-1])} or {PERCEPTUAL[-1]}; mostly random.",
+            panel=LEARNING, by_preset=True,
+        ),
+    ] = "random"  # fmt: skip
     weights: Annotated[
         LossWeights,
         Option(
@@ -246,30 +303,3 @@ class FinetuneRun:
         ),
     ] = 0.0  # fmt: skip
     device: Annotated[str, replace(DEVICE, panel=RUNNING)] = "auto"
-
-
-LEARNING_RATES: Mapping[Stage, float] = {"net": 2e-4, "gan": 1e-4}
-TRAINING: Mapping[TrainingPreset, Mapping[str, int]] = {
-    "quick": {"iterations": 2000, "patch": 40, "frames": 5, "batch": 4, "judged": 2},
-    "paper": {"iterations": 300_000, "patch": 64, "frames": 15, "batch": 4, "judged": 0},
-}
-
-
-def finetune_settings(preset: str, given: Mapping[str, Any]) -> FinetuneSettings:
-    """Settings from what was given; what is left out, or None, is the preset's or the stage's.
-
-    Raises:
-        UsageError: says what there is instead.
-    """
-    for name, value, known in (
-        ("preset", preset, TRAINING_PRESETS),
-        ("stage", given.get("stage", STAGES[0]), STAGES),
-        ("schedule", given.get("schedule", SCHEDULES[0]), SCHEDULES),
-        ("perceptual loss", given.get("perceptual", PERCEPTUAL[0]), PERCEPTUAL),
-    ):
-        if value not in known:
-            raise UsageError(f"there is no {name} {value!r}", f"there is {', '.join(known)}")
-    stage = cast(Stage, given.get("stage", STAGES[0]))
-    usual = {**TRAINING[cast(TrainingPreset, preset)], "lr": LEARNING_RATES[stage]}
-    asked = {name: value for name, value in given.items() if value is not None}
-    return FinetuneSettings(**(usual | asked))

@@ -4,9 +4,12 @@ A PatchGAN judges every patch of 70 x 70 pixels by itself; three of them look at
 half and its quarter (one, where an operator is learned). Convolutions of 4 x 4, 3-64-128-256 with
 stride 2, then 512 and 1 with stride 1, LeakyReLU 0.2, spectral norm, no norm layers.
 
+The losses of a judgement hold for any discriminator that gives one.
+
 Sources: AnimeSR (https://arxiv.org/abs/2206.07038); LSGAN, Mao et al. 2017
-(https://arxiv.org/abs/1611.04076); PatchGAN, Isola et al. 2017; several scales and the matching of
-features, Wang et al. 2018 (https://arxiv.org/abs/1711.11585).
+(https://arxiv.org/abs/1611.04076); the vanilla loss, Goodfellow et al. 2014
+(https://arxiv.org/abs/1406.2661), of logits; PatchGAN, Isola et al. 2017; several scales and the
+matching of features, Wang et al. 2018 (https://arxiv.org/abs/1711.11585).
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
+
+from animesr_cli.settings import GanLoss
 
 WIDTHS: Final = (3, 64, 128, 256, 512, 1)
 STRIDES: Final = (2, 2, 2, 1, 1)
@@ -69,18 +74,30 @@ def smallest_picture_px(scales: int) -> int:
     return int(SMALLEST_SIDE_PX * 2 ** (scales - 1))
 
 
-def discriminator_loss(real: Judgement, fake: Judgement) -> Tensor:
-    """LSGAN: real patches are to score 1 and made ones 0; the mean over the scales."""
+def _distance(score: Tensor, kind: GanLoss, *, real: bool) -> Tensor:
+    """How far scores are from calling everything real, or everything made; a mean.
+
+    LSGAN: the squares of the distances from 1, or 0. Vanilla: scores are logits, and the loss is
+    the cross entropy, softplus(-score) or softplus(score).
+    """
+    score = score.float()
+    if kind == "vanilla":
+        return functional.softplus(-score if real else score).mean()
+    return (score - float(real)).square().mean()
+
+
+def discriminator_loss(real: Judgement, fake: Judgement, kind: GanLoss = "lsgan") -> Tensor:
+    """What is real is to be called so, and what was made likewise; the mean over the scales."""
     losses = [
-        (score_real.float() - 1).square().mean() + score_fake.float().square().mean()
+        _distance(score_real, kind, real=True) + _distance(score_fake, kind, real=False)
         for (*_, score_real), (*_, score_fake) in zip(real, fake, strict=True)
     ]
     return torch.stack(losses).mean()
 
 
-def generator_loss(fake: Judgement) -> Tensor:
-    """LSGAN: what was made is to score 1; the mean over the scales."""
-    return torch.stack([(score.float() - 1).square().mean() for *_, score in fake]).mean()
+def generator_loss(fake: Judgement, kind: GanLoss = "lsgan") -> Tensor:
+    """What was made is to be called real; the mean over the scales."""
+    return torch.stack([_distance(score, kind, real=True) for *_, score in fake]).mean()
 
 
 def feature_matching_loss(real: Judgement, fake: Judgement) -> Tensor:

@@ -32,7 +32,6 @@ from animesr_cli.settings import LOSSES, LOSSES_OF_GAN, FinetuneRun, FinetuneSet
 from animesr_cli.text import shown
 from animesr_cli.training.corpus import Shot, Source, load_sources, shots_of, workers_pool
 from animesr_cli.training.descent import DivergedError
-from animesr_cli.training.discriminator import smallest_picture_px
 from animesr_cli.training.distributed import any_of_us, joined, own_device, rank
 from animesr_cli.training.run import Progress, TrainingRun
 from animesr_cli.training.start import anchor_of, identity_of, material_of, start_of, told_settings
@@ -42,7 +41,7 @@ from animesr_cli.training.state import (
     check_same,
     read_state,
 )
-from animesr_cli.training.trainer import DISCRIMINATORS, Trainer
+from animesr_cli.training.trainer import Trainer, smallest_judged_px
 from animesr_cli.training.validation import fixed_windows, hold_out
 from animesr_cli.training.windows import Batch, Batches, WindowSampler, usable_shots
 
@@ -108,7 +107,7 @@ def check(settings: FinetuneSettings) -> None:
 
 def _check_pictures(settings: FinetuneSettings, scale: int) -> None:
     """Raises UsageError where enlarged windows are too small for the discriminator."""
-    needed = -(-smallest_picture_px(DISCRIMINATORS) // scale)
+    needed = -(-smallest_judged_px(settings) // scale)
     if settings.stage == "gan" and settings.patch < needed:
         raise UsageError(
             f"a patch of {settings.patch}x{settings.patch} pixels is too small for stage gan, "

@@ -30,6 +30,7 @@ from animesr_cli.training.discriminator import (
     discriminator_loss,
     feature_matching_loss,
     generator_loss,
+    smallest_picture_px,
 )
 from animesr_cli.training.losses import (
     anchor_loss,
@@ -42,11 +43,16 @@ from animesr_cli.training.losses import (
     unsharp_mask,
 )
 from animesr_cli.training.state import SavedState, restore, taken, tensors_of
+from animesr_cli.training.unet_discriminator import (
+    FEATURES,
+    UNET_SMALLEST_SIDE_PX,
+    UNetDiscriminatorSN,
+)
 from animesr_cli.training.windows import Batch, downscaled, truth_of
 
 BETAS: Final = (0.9, 0.99)
-DISCRIMINATORS: Final = 3
-"""Sizes of the picture that are judged."""
+JUDGED_SIZES: Final = 3
+"""Of the picture, by the discriminator of patches."""
 JUDGE: Final = "discriminator."
 """What the discriminator's tensors in a state begin with."""
 LAST_SHARE: Final = 0.01
@@ -58,20 +64,46 @@ OF_TRUTH: Final = ("l1", "gradient")
 
 
 def learning_rate(settings: FinetuneSettings, iteration: int) -> float:
-    """Of an iteration, counted from 0."""
+    """Of the network in an iteration, counted from 0."""
+    return settings.lr * _rate_share(settings, iteration)
+
+
+def discriminator_rate(settings: FinetuneSettings, iteration: int) -> float:
+    """Of the discriminator in an iteration, counted from 0."""
+    return (settings.discriminator_lr or settings.lr) * _rate_share(settings, iteration)
+
+
+def _rate_share(settings: FinetuneSettings, iteration: int) -> float:
+    """What warmup, halvings and schedule leave of the rates that the settings name."""
+    halved = float(0.5 ** sum(iteration >= at for at in settings.halve_at))
     if iteration < settings.warmup:
-        return settings.lr * (iteration + 1) / settings.warmup
+        return halved * (iteration + 1) / settings.warmup
     if settings.schedule == "constant":
-        return settings.lr
+        return halved
     rest = max(settings.iterations - settings.warmup, 1)
     done = min((iteration - settings.warmup) / rest, 1.0)
-    share = LAST_SHARE + (1 - LAST_SHARE) * (1 + math.cos(math.pi * done)) / 2
-    return settings.lr * share
+    return halved * (LAST_SHARE + (1 - LAST_SHARE) * (1 + math.cos(math.pi * done)) / 2)
 
 
 def _adam(module: nn.Module, settings: FinetuneSettings, device: torch.device) -> torch.optim.Adam:
     learned = [parameter for parameter in module.parameters() if parameter.requires_grad]
     return torch.optim.Adam(learned, settings.lr, BETAS, fused=device.type == "cuda")
+
+
+def _new_discriminator(settings: FinetuneSettings) -> nn.Module:
+    """The same first weights in every process and every run of these settings."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        if settings.discriminator == "unet":
+            return UNetDiscriminatorSN(FEATURES)
+        return PatchDiscriminator(JUDGED_SIZES)
+
+
+def smallest_judged_px(settings: FinetuneSettings) -> int:
+    """The least height and width of pictures that the discriminator of the settings judges."""
+    if settings.discriminator == "unet":
+        return UNET_SMALLEST_SIDE_PX
+    return smallest_picture_px(JUDGED_SIZES)
 
 
 def freeze(network: nn.Module, words: Iterable[str]) -> None:
@@ -133,12 +165,9 @@ class Trainer:
         self.average = {n: p.detach().clone() for n, p in self.network.named_parameters()}
         self.iteration = 0
         """Batches that were learned from."""
-        self.discriminator: PatchDiscriminator | None = None
+        self.discriminator: nn.Module | None = None
         if settings.stage == "gan":
-            # The same first weights in every process and every run of these settings.
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(settings.seed)
-                discriminator = PatchDiscriminator(DISCRIMINATORS)
+            discriminator = _new_discriminator(settings)
             self.discriminator = discriminator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             self.discriminator_adam = _adam(discriminator, settings, device)
             self.perceptual = perceptual_loss(settings.perceptual).to(device)
@@ -157,8 +186,8 @@ class Trainer:
         rate = learning_rate(settings, self.iteration)
         lr = batch.lr.to(self.device)
         hr = truth_of(batch.hr.to(self.device), self.network.scale)
-        sharpened = settings.stage == "net" and settings.usm
-        wanted = unsharp_mask(hr, settings.usm) if sharpened else hr
+        usm = settings.usm if settings.stage == "net" else settings.gan_usm
+        wanted = unsharp_mask(hr, usm) if usm else hr
         with self._autocast():
             sr, cleaned = _enlarged(self.network, lr)
         losses = self._clip_losses(sr, wanted) | self._anchor_losses(batch, sr, lr, hr)
@@ -169,7 +198,7 @@ class Trainer:
         seen = self._judged_frames(batch.iteration, sr.shape[1])
         pictures, real = sr[:, seen].flatten(0, 1), hr[:, seen].flatten(0, 1)
         if self.discriminator is not None:
-            losses |= self._picture_losses(pictures, real)
+            losses |= self._picture_losses(pictures, real, wanted[:, seen].flatten(0, 1))
         total = torch.stack([self._weight(name) * loss for name, loss in losses.items()]).sum()
         values = descend(
             {LOSS: total, **losses}, self.network, self.adam, rate, largest_norm=settings.clip
@@ -179,7 +208,7 @@ class Trainer:
                 list(self.average.values()), list(self.network.parameters()), 1 - settings.ema
             )
         if self.discriminator is not None:
-            values["discriminator"] = self._learn_to_judge(pictures.detach(), real, rate)
+            values["discriminator"] = self._learn_to_judge(pictures.detach(), real)
         self.iteration += 1
         return {"lr": rate, **values}
 
@@ -241,29 +270,34 @@ class Trainer:
         rng = random.Random(f"{self.settings.seed}/{iteration}/judged")
         return sorted(rng.sample(range(frames), min(wanted, frames)))
 
-    def _picture_losses(self, pictures: Tensor, real: Tensor) -> dict[str, Tensor]:
-        """What the discriminator and the perceptual loss have to say of the network's pictures."""
+    def _picture_losses(self, pictures: Tensor, real: Tensor, wanted: Tensor) -> dict[str, Tensor]:
+        """What the discriminator and the perceptual loss have to say of the network's pictures.
+
+        The latter compares with the truth as the pixel losses want it, which may be sharpened.
+        """
         assert self.discriminator is not None
         weights, losses = self.settings.weights, {}
         self.discriminator.requires_grad_(False)
         with self._autocast():
             if weights.perceptual:
-                losses["perceptual"] = self.perceptual(pictures, real)
+                losses["perceptual"] = self.perceptual(pictures, wanted)
             if weights.gan or weights.matching:
                 fake = self.discriminator(pictures)
             if weights.gan:
-                losses["gan"] = generator_loss(fake)
+                losses["gan"] = generator_loss(fake, self.settings.gan_loss)
             if weights.matching:
                 with torch.no_grad():
                     truth = self.discriminator(real)
                 losses["matching"] = feature_matching_loss(truth, fake)
         return losses
 
-    def _learn_to_judge(self, pictures: Tensor, real: Tensor, rate: float) -> float:
+    def _learn_to_judge(self, pictures: Tensor, real: Tensor) -> float:
         assert self.discriminator is not None
         self.discriminator.requires_grad_(True)
+        rate = discriminator_rate(self.settings, self.iteration)
         with self._autocast():
-            loss = discriminator_loss(self.discriminator(real), self.discriminator(pictures))
+            judged = self.discriminator(real), self.discriminator(pictures)
+            loss = discriminator_loss(*judged, self.settings.gan_loss)
         return descend({LOSS: loss}, self.discriminator, self.discriminator_adam, rate)[LOSS]
 
     # -- keeping it --
@@ -287,9 +321,12 @@ class Trainer:
             WeightsError: it is of another network or stage.
         """
         restore("network", self.network, self.adam, state, path)
-        # A state that was packed to be published has no discriminator: it learns to judge anew.
-        if self.discriminator is not None and any(n.startswith(JUDGE) for n in state.tensors):
-            restore("discriminator", self.discriminator, self.discriminator_adam, state, path)
+        if self.discriminator is not None:
+            # A state that was packed to be published has no discriminator, and that of another run
+            # may have one of the other kind: then it learns to judge anew.
+            first = next(iter(self.discriminator.state_dict()))
+            if JUDGE + first in state.tensors:
+                restore("discriminator", self.discriminator, self.discriminator_adam, state, path)
         for name, tensor in self.average.items():
             tensor.copy_(taken(state, f"average.{name}", path))
         self.iteration = state.iteration

@@ -71,6 +71,17 @@ def test_losses_of_lsgan() -> None:
     assert float(generator_loss(zeros)) == 1
 
 
+def test_vanilla_losses_are_the_cross_entropy() -> None:
+    """Scores are logits, and the losses those of torch's binary cross entropy."""
+    torch.manual_seed(0)
+    real, fake = torch.randn(2, 1, 4, 4), torch.randn(2, 1, 4, 4)
+    entropy = torch.nn.functional.binary_cross_entropy_with_logits
+    ones, zeros = torch.ones_like(real), torch.zeros_like(fake)
+    expected = float(entropy(real, ones) + entropy(fake, zeros))
+    assert float(discriminator_loss([[real]], [[fake]], "vanilla")) == pytest.approx(expected)
+    assert float(generator_loss([[fake]], "vanilla")) == pytest.approx(float(entropy(fake, ones)))
+
+
 def test_scales_weigh_alike() -> None:
     """The loss is the mean over the scales, whatever the number of their patches."""
     judgement = [[torch.zeros(1, 1, 8, 8)], [torch.ones(1, 1, 2, 2)]]

@@ -186,6 +186,7 @@ def settings_of(checkpoint: Path, **changes: Any) -> FinetuneSettings:
         {},
         {"schedule": "cosine", "warmup": 3, "mild": 0.5},
         {"stage": "gan", "patch": 24, "batch": 1},
+        {"stage": "gan", "batch": 1, "discriminator": "unet", "gan_loss": "vanilla"},
         {"anchor": "itself", "anchor_clean": 0.5},
     ],
 )
@@ -195,6 +196,7 @@ def test_an_interrupted_run_goes_on_exactly(
 ) -> None:  # fmt: skip
     """Stopped by a signal and called again, a run logs what an uninterrupted one logs."""
     monkeypatch.setattr("animesr_cli.training.discriminator.WIDTHS", (3, 4, 4, 4, 4, 1))
+    monkeypatch.setattr("animesr_cli.training.trainer.FEATURES", 2)
     write_video(tmp_path / "large.mp4", frames=8, width=128, height=112)
     write_video(tmp_path / "other.mp4", frames=8, width=128, height=112)
     if "anchor" in changes:
@@ -333,6 +335,7 @@ def test_a_loss_that_is_not_finite(tune: Any, tmp_path: Path) -> None:
         (["--preset", "fast"], 2, ["no preset 'fast'", "quick, paper"]),
         (["--stage", "full"], 2, ["no stage 'full'", "net, gan"]),
         (["--schedule", "linear"], 2, ["no schedule", "constant, cosine"]),
+        (["--discriminator", "vgg"], 2, ["no discriminator 'vgg'", "patch, unet"]),
         (["--perceptual", "lpips"], 2, ["no perceptual loss", "random, gradient"]),
         (["--loss", "temporal"], 2, ["'temporal' is no weight", "temporal=0.5"]),
         (["--loss", "sharp=1"], 2, ["the names are l1, perceptual"]),

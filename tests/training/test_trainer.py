@@ -22,23 +22,27 @@ from animesr_cli.model.network import Network
 from animesr_cli.model.realbasicvsr import RealBasicVSR
 from animesr_cli.model.rrdb import RRDBNet
 from animesr_cli.model.srvgg import SRVGGNetCompact
-from animesr_cli.settings import LOSSES, FinetuneSettings, LossWeights
+from animesr_cli.settings import LOSSES, FinetuneSettings, LossWeights, finetune_settings
 from animesr_cli.training import discriminator
+from animesr_cli.training import trainer as trainer_module
 from animesr_cli.training.descent import DivergedError
-from animesr_cli.training.losses import gradient_loss
+from animesr_cli.training.losses import gradient_loss, unsharp_mask
 from animesr_cli.training.state import SavedState, write_tensors
-from animesr_cli.training.trainer import Trainer, learning_rate
+from animesr_cli.training.trainer import Trainer, discriminator_rate, learning_rate
+from animesr_cli.training.unet_discriminator import UNetDiscriminatorSN
 from animesr_cli.training.windows import Batch, Window, downscaled
 
 CPU = torch.device("cpu")
 TINY = FinetuneSettings(patch=8, frames=2, batch=2, lr=1e-3, judged=0)
 GAN = replace(TINY, stage="gan", patch=24, batch=1)
+UNET = replace(TINY, stage="gan", batch=1, discriminator="unet", gan_loss="vanilla")
 
 
 @pytest.fixture(autouse=True)
 def narrow_discriminator(monkeypatch: pytest.MonkeyPatch) -> None:
     """The real one has 8 million parameters, which take seconds to begin with."""
     monkeypatch.setattr(discriminator, "WIDTHS", (3, 4, 4, 4, 4, 1))
+    monkeypatch.setattr(trainer_module, "FEATURES", 2)
 
 
 def trainer_of(settings: FinetuneSettings = TINY, dtype: torch.dtype = torch.float32) -> Trainer:
@@ -86,6 +90,15 @@ def test_cosine_with_warmup() -> None:
     assert rates[60] == pytest.approx(1e-3 * (0.01 + 0.99 / 2))
     assert rates[110] == pytest.approx(1e-5)
     assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+def test_halvings() -> None:
+    """From the iteration that is named on the rate is half, and so is the discriminator's own."""
+    settings = replace(TINY, halve_at=(3, 5), discriminator_lr=4e-3)
+    rates = [learning_rate(settings, iteration) for iteration in range(6)]
+    assert rates == pytest.approx([1e-3] * 3 + [5e-4] * 2 + [2.5e-4])
+    assert discriminator_rate(settings, 4) == pytest.approx(2e-3)
+    assert discriminator_rate(replace(settings, discriminator_lr=0.0), 4) == pytest.approx(5e-4)
 
 
 # ---- one iteration -------------------------------------------------------------------------------
@@ -185,6 +198,57 @@ def test_realbasicvsr_learns_to_clean_and_keeps_its_flow() -> None:
     changed = {n for n, p in network.named_parameters() if not torch.equal(p, before[n])}
     assert any(name.startswith("image_cleaning") for name in changed)
     assert not any("spynet" in name for name in changed)
+
+
+@pytest.mark.parametrize("stage", ["net", "gan"])
+@pytest.mark.parametrize(
+    ("preset", "kind"),
+    [("realesrgan", "RRDBNet"), ("bsrgan", "RRDBNet"), ("realbasicvsr", "RealBasicVSR")],
+)
+def test_recipes_of_other_networks(preset: str, kind: str, stage: str) -> None:
+    """One iteration of each, of tiny size: the rates, and every loss with its weight."""
+    recipe = finetune_settings(preset, {"stage": stage, "perceptual": "random"})
+    settings = replace(recipe, patch=8, batch=1, frames=min(recipe.frames, 2))
+    torch.manual_seed(5)
+    trainer = Trainer(NETWORKS[kind](), settings, device=CPU, dtype=torch.float32)
+    before = [parameter.clone() for parameter in trainer.network.parameters()]
+    batch = batch_of(settings)
+    told = trainer.step(batch)
+    assert told["lr"] == {
+        ("realesrgan", "net"): 2e-4, ("realesrgan", "gan"): 1e-4,
+        ("bsrgan", "net"): 1e-4, ("bsrgan", "gan"): 5e-5,
+        ("realbasicvsr", "net"): 1e-4, ("realbasicvsr", "gan"): 5e-5,
+    }[preset, stage]  # fmt: skip
+    expected = told["l1"] + told.get("cleaning", 0.0)
+    assert ("cleaning" in told) == (kind == "RealBasicVSR")
+    if stage == "gan":
+        weight = {"realesrgan": 0.1, "bsrgan": 1.0, "realbasicvsr": 0.05}[preset]
+        expected += told["perceptual"] + weight * told["gan"]
+        assert isinstance(trainer.discriminator, UNetDiscriminatorSN)
+        rate = 1e-4 if preset != "bsrgan" else 5e-5
+        assert trainer.discriminator_adam.param_groups[0]["lr"] == rate
+    assert told["loss"] == pytest.approx(expected, rel=1e-5)
+    after = trainer.network.parameters()
+    assert any(not torch.equal(one, other) for one, other in zip(before, after, strict=True))
+
+
+def test_the_discriminator_sees_the_truth_as_it_is() -> None:
+    """A sharpened truth is for the pixels and the features; what is judged stays unsharpened."""
+    settings = replace(UNET, gan_usm=0.5, judged=0)
+    plain, sharp = (trainer_of(each) for each in (replace(settings, gan_usm=0.0), settings))
+    batch = batch_of(settings)
+    seen: list[Tensor] = []
+    assert sharp.discriminator is not None
+    sharp.discriminator.register_forward_pre_hook(lambda _, pictures: seen.append(pictures[0]))
+    without, with_usm = plain.step(batch), sharp.step(batch)
+    assert torch.equal(seen[1], batch.hr.flatten(0, 1))  # after what was made: the truth
+    assert with_usm["gan"] == without["gan"]
+    with torch.no_grad():
+        sr = trainer_of(settings).network(batch.lr)
+    wanted = unsharp_mask(batch.hr, 0.5)
+    assert with_usm["l1"] == pytest.approx(float((sr - wanted).abs().mean()), rel=1e-5)
+    assert with_usm["l1"] != without["l1"]
+    assert with_usm["perceptual"] != without["perceptual"]
 
 
 def test_it_learns() -> None:
@@ -309,7 +373,7 @@ def state_of(trainer: Trainer) -> SavedState:
     return SavedState(tensors=tensors, iteration=trainer.iteration, identity={})
 
 
-@pytest.mark.parametrize("settings", [TINY, replace(TINY, freeze=("fusion",)), GAN])
+@pytest.mark.parametrize("settings", [TINY, replace(TINY, freeze=("fusion",)), GAN, UNET])
 def test_going_on_is_as_if_nothing_happened(settings: FinetuneSettings) -> None:
     """After a restart from the state every loss equals the uninterrupted run's, bit for bit."""
     whole = trainer_of(settings)
@@ -334,6 +398,20 @@ def test_a_new_run_takes_over_the_moments(tmp_path: Path) -> None:
     again = trainer_of()
     again.restore(state_of(second), tmp_path)
     assert again.step(batch_of(TINY, 4)) == first.step(batch_of(TINY, 4))
+
+
+def test_a_state_with_another_discriminator(tmp_path: Path) -> None:
+    """The network goes on, and the new discriminator learns to judge from the beginning."""
+    first = trainer_of(GAN)
+    first.step(batch_of(GAN))
+    second = trainer_of(UNET)
+    assert second.discriminator is not None
+    before = {name: tensor.clone() for name, tensor in second.discriminator.state_dict().items()}
+    second.begin_with(state_of(first), tmp_path)
+    assert all(torch.equal(tensor, second.average[n]) for n, tensor in first.average.items())
+    now = second.discriminator.state_dict()
+    assert all(torch.equal(tensor, now[name]) for name, tensor in before.items())
+    second.step(batch_of(UNET))
 
 
 def test_a_state_before_the_first_iteration(tmp_path: Path) -> None:
