@@ -20,7 +20,7 @@ import media
 import zoo
 from animesr_cli import upscale
 from animesr_cli.errors import DeviceError, InputError, Interrupted
-from animesr_cli.jobs import chunk_queue as dealer
+from animesr_cli.jobs import chunk_queue
 from animesr_cli.jobs.chunk_task import ChunkTask
 from animesr_cli.jobs.chunk_worker import ChunkWorker, ResumeRange
 from animesr_cli.jobs.job import FAILURES_WITHOUT_SUCCESS, Job
@@ -222,7 +222,7 @@ def test_a_segment_that_fails_three_times_is_named_and_the_rest_is_finished(
         return compute(self, piece, stretch)
 
     monkeypatch.setattr(ChunkWorker, "_compute", failing)
-    monkeypatch.setattr(dealer, "LARGEST_PIECE_SEGMENTS", 1)
+    monkeypatch.setattr(chunk_queue, "LARGEST_TASK_SEGMENTS", 1)
     output, broken = tmp_path / "out.mkv", True
     command: list[str | Path] = [
         "upscale", own_clip, output, "-n", random_checkpoint, "-c", "ffv1", "--scale", "1",
