@@ -25,7 +25,7 @@ ROOMS: dict[str, set[str]] = {
     "bounded": {"text"},
     "threads": set(),
     "settings": {"errors"},
-    "model": {"places", "bounded", "errors", "settings"},
+    "model": {"atomic_files", "places", "bounded", "errors", "settings"},
     "video": {"errors", "settings", "text"},
     "file_names": {"errors", "text"},
     "open_folder": set(),

@@ -19,14 +19,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from animesr_cli import __version__
-from animesr_cli.atomic_files import PartFile, check_place, explained
+from animesr_cli.atomic_files import PartFile, check_place, explained, sha256_of
 from animesr_cli.errors import Interrupted, UsageError, WeightsError
 from animesr_cli.file_names import check_name
 from animesr_cli.lbo.pairs import collect
 from animesr_cli.lbo.pseudo_hr import open_network
 from animesr_cli.lbo.run import Curve, LboRun, Measured, page_of, state_of
 from animesr_cli.lbo.trainer import LboTrainer
-from animesr_cli.model.download import sha256_of
 from animesr_cli.reading.probe import probe
 from animesr_cli.settings import LBO_PRESETS, LboSettings
 from animesr_cli.text import shown

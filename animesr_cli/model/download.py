@@ -6,7 +6,6 @@ received, nor what somebody did to its cache since.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import logging
 import os
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from animesr_cli import places
+from animesr_cli.atomic_files import sha256_of
 from animesr_cli.errors import (
     AnimesrError,
     DiskFullError,
@@ -120,12 +120,6 @@ def _files(checkpoint: Checkpoint) -> list[Path]:
         put_there = (models_folder() / (checkpoint.name + suffix) for suffix in SUFFIXES)
         places = (_own_path(checkpoint), *put_there, _hub_path(checkpoint))
     return [place for place in places if place is not None and os.path.isfile(place)]
-
-
-def sha256_of(path: Path) -> str:
-    """Of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _pin_path(checkpoint: Checkpoint) -> Path:
