@@ -7,7 +7,6 @@ beside it (see ``claim``); the finished file is renamed, which no reader ever se
 from __future__ import annotations
 
 import errno
-import hashlib
 import io
 import logging
 import os
@@ -278,9 +277,3 @@ def write_file(path: Path, content: bytes) -> None:
     with explained(path, lambda: len(content)), PartFile(path, alone=False) as part:
         part.sink.write(content)
         part.publish(overwrite=True)
-
-
-def sha256_of(path: Path) -> str:
-    """Of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -24,8 +24,9 @@ ROOMS: dict[str, set[str]] = {
     "text": set(),
     "bounded": {"text"},
     "threads": set(),
+    "file_hash": set(),
     "settings": {"errors"},
-    "model": {"atomic_files", "places", "bounded", "errors", "settings"},
+    "model": {"file_hash", "atomic_files", "places", "bounded", "errors", "settings"},
     "video": {"errors", "settings", "text"},
     "file_names": {"errors", "text"},
     "open_folder": set(),
@@ -72,6 +73,7 @@ ROOMS: dict[str, set[str]] = {
         "writing",
     },
     "jobs": {
+        "file_hash",
         "file_names",
         "open_folder",
         "bounded",
@@ -105,6 +107,7 @@ ROOMS: dict[str, set[str]] = {
     },
     "__init__": {"model", "reading", "api"},
     "batch": {
+        "file_hash",
         "bounded",
         "errors",
         "model",
@@ -118,6 +121,7 @@ ROOMS: dict[str, set[str]] = {
         "api",
     },
     "training": {
+        "file_hash",
         "bounded",
         "errors",
         "settings",
@@ -132,6 +136,7 @@ ROOMS: dict[str, set[str]] = {
         "metrics",
     },
     "lbo": {
+        "file_hash",
         "file_names",
         "bounded",
         "errors",

@@ -19,11 +19,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Final
 
-from animesr_cli.atomic_files import sha256_of, write_file
+from animesr_cli.atomic_files import write_file
 from animesr_cli.batch.find import Item
 from animesr_cli.batch.resemblance import looks_made
 from animesr_cli.bounded import SHA256, AtMost, UnfitError, read_json
 from animesr_cli.errors import AnimesrError, OutputError
+from animesr_cli.file_hash import sha256_of
 from animesr_cli.model.catalogue import named
 from animesr_cli.model.download import cache_folder, expected_sha256, user_file
 from animesr_cli.settings.option import declared

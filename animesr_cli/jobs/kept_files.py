@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from animesr_cli.atomic_files import PartFile, explained, sha256_of
+from animesr_cli.atomic_files import PartFile, explained
 from animesr_cli.bounded import BASE_NAME, SHA256, Range, UnfitError, check_regular
+from animesr_cli.file_hash import sha256_of
 from animesr_cli.file_names import hidden_name, new_token
 from animesr_cli.open_folder import OpenFolder
 

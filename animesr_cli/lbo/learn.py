@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from animesr_cli import __version__
-from animesr_cli.atomic_files import PartFile, check_place, explained, sha256_of
+from animesr_cli.atomic_files import PartFile, check_place, explained
 from animesr_cli.errors import Interrupted, UsageError, WeightsError
+from animesr_cli.file_hash import sha256_of
 from animesr_cli.file_names import check_name
 from animesr_cli.lbo.pairs import collect
 from animesr_cli.lbo.pseudo_hr import open_network

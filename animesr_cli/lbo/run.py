@@ -18,9 +18,10 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from animesr_cli.atomic_files import PartFile, explained, sha256_of
+from animesr_cli.atomic_files import PartFile, explained
 from animesr_cli.degradation.lbo import LearnableOperator
 from animesr_cli.errors import OutputError
+from animesr_cli.file_hash import sha256_of
 from animesr_cli.lbo.detail import CODES
 from animesr_cli.lbo.page import as_bytes, lbo_page
 from animesr_cli.lbo.pairs import Pair, Pairs

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from animesr_cli import places
-from animesr_cli.atomic_files import sha256_of
 from animesr_cli.errors import (
     AnimesrError,
     DiskFullError,
     DownloadError,
     WeightsError,
 )
+from animesr_cli.file_hash import sha256_of
 from animesr_cli.model import catalogue
 from animesr_cli.model.catalogue import Checkpoint, find
 from animesr_cli.model.tensor_file import SUFFIXES, why_unreadable

@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 
-from animesr_cli.atomic_files import sha256_of
 from animesr_cli.degradation.lbo import LoadedOperator
 from animesr_cli.errors import UsageError
+from animesr_cli.file_hash import sha256_of
 from animesr_cli.model.checkpoint import load_checkpoint
 from animesr_cli.model.msrb import MSRB
 from animesr_cli.model.network import Network
