@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import logging
 import os
-import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from errno import EACCES, EDQUOT, EEXIST, EFBIG, ENOSPC, ENOTDIR, EPERM, EROFS
@@ -148,9 +147,11 @@ def is_expected(sha256: str, checkpoint: Checkpoint) -> bool:
 def _pin(path: Path, checkpoint: Checkpoint, warn: Warn) -> None:
     """Keep the hash of a first download, as `sha256sum` writes it, and say so."""
     if expected_sha256(checkpoint) is None:
+        from animesr_cli.atomic_files import write_file
+
         digest, pin = sha256_of(path), _pin_path(checkpoint)
         pin.parent.mkdir(parents=True, exist_ok=True)
-        pin.write_text(f"{digest}  {checkpoint.filename}\n", encoding="ascii")
+        write_file(pin, f"{digest}  {checkpoint.filename}\n".encode("ascii"))
         warn(
             f"the sha256 of {checkpoint.name} was not known beforehand; it is {digest}, and from "
             f"now on no other is accepted ({pin})"
@@ -224,31 +225,27 @@ def _from_url(checkpoint: Checkpoint, *, force: bool, progress: bool) -> Path:
     import urllib.error
     import urllib.request
 
+    from animesr_cli.atomic_files import PartFile  # not above: it brings PyAV, which no list needs
+
     assert checkpoint.url is not None
     target = _own_path(checkpoint)
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
     request = urllib.request.Request(checkpoint.url, headers={"User-Agent": "animesr-cli"})
     # Not urlopen: its shared opener keeps the proxies that were set at its first use.
     opener = urllib.request.build_opener()
-    try:
-        with (
-            opener.open(request, timeout=URL_TIMEOUT_SECONDS) as response,
-            part.open("xb") as file,
-        ):
-            _copy_body(response, file, checkpoint.filename, progress)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(_verified(part, checkpoint), target)
-    except urllib.error.HTTPError as error:
-        error.close()  # it is the response, with its connection
-        raise
-    finally:
-        part.unlink(missing_ok=True)
+    with PartFile(target, alone=False) as part:
+        try:
+            with opener.open(request, timeout=URL_TIMEOUT_SECONDS) as response:
+                _copy_body(response, part.sink, checkpoint.filename, progress)
+        except urllib.error.HTTPError as error:
+            error.close()  # it is the response, with its connection
+            raise
+        _verified(part.path, checkpoint)
+        part.publish(overwrite=True)
     return target
 
 
-def _copy_body(response: Any, file: io.BufferedWriter, title: str, progress: bool) -> None:
+def _copy_body(response: Any, file: io.FileIO, title: str, progress: bool) -> None:
     """Copy a response of http.client, which does not notice by itself that the end is missing."""
     length = response.headers.get("Content-Length")
     total = int(length) if length else None

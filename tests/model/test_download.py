@@ -480,6 +480,8 @@ def test_a_killed_download_breaks_nothing(
     assert again.returncode == 0
     assert path.is_relative_to(tmp_path)
     assert hashlib.sha256(path.read_bytes()).hexdigest() == toy.sha256
+    if source == "plain":  # what the killed one left in our own cache is gone
+        assert leftovers(tmp_path / "own") == [path]
 
 
 def test_the_hubs_variables_are_honoured(hub: LoopbackHub, toy: Checkpoint, tmp_path: Path) -> None:
