@@ -21,7 +21,6 @@ import av
 
 from animesr_cli.claim import Claim, Warn
 from animesr_cli.errors import AnimesrError, DiskFullError, OutputError, UsageError
-from animesr_cli.file_names import COMPLETE
 from animesr_cli.open_folder import MOVES_OPEN_FILES, flush_file
 from animesr_cli.text import shown, size_text
 
@@ -191,19 +190,12 @@ class PartFile:
             else:
                 folder.move(self._name, folder, self.output.name)
         except OSError as error:
-            self._keep()
+            self._kept = True
+            self._name = self._claim.keep(self._name)
             what = f"the finished file could not be renamed to {shown(self.output)}"
             raise unnamed(error, what, f"it is complete, as {shown(self.path)}") from error
         folder.flush()
         self._claim.release()
-
-    def _keep(self) -> None:
-        """Under a name that no run removes, where that can be had."""
-        self._kept = True
-        complete = self._claim.hidden(COMPLETE)
-        with suppress(OSError):
-            self._claim.folder.replace(self._name, self._claim.folder, complete)
-            self._name = complete
 
     def _close(self) -> None:
         self.sink.close()

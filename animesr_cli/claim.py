@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from animesr_cli.errors import OutputError
-from animesr_cli.file_names import LOCK, PART, hidden_name, new_token, token_of
+from animesr_cli.file_names import COMPLETE, LOCK, PART, hidden_name, new_token, token_of
 from animesr_cli.open_folder import MOVES_OPEN_FILES, Lock, OpenFolder, lock
 from animesr_cli.text import shown
 
@@ -68,6 +68,15 @@ class Claim:
     def hidden(self, suffix: str = PART) -> str:
         """A hidden name of this run, in the folder."""
         return hidden_name(self._name, self.token, suffix)
+
+    def keep(self, name: str) -> str:
+        """Save what is finished, by its hidden name, from later runs; the name it has then."""
+        complete = self.hidden(COMPLETE)
+        try:
+            self.folder.move(name, self.folder, complete)
+        except OSError:
+            return name
+        return complete
 
     def _contend(self, alone: bool, warn: Warn) -> str:
         """Lock a token of one's own, unless another is locked; who sees another gives way."""

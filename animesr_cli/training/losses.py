@@ -15,7 +15,6 @@ and for VGG19; the rest where it is computed.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
@@ -27,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from animesr_cli.errors import WeightsError
+from animesr_cli.file_hash import sha256_of
 from animesr_cli.settings import Perceptual
 
 # The unsharp mask of the ground truth, stage net.
@@ -257,8 +257,7 @@ def _vgg_weights(path: Path, count: int) -> Mapping[str, Tensor]:
     """The convolutions of the file, numbered from 0."""
     hint = f"fetch {VGG_URL} and put it there, or use the random features"
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = sha256_of(path)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise WeightsError(

@@ -20,7 +20,6 @@ from typing import Final, Self
 from animesr_cli.atomic_files import UNFINISHED, explained, unnamed
 from animesr_cli.claim import Claim, Warn
 from animesr_cli.errors import OutputError
-from animesr_cli.file_names import COMPLETE
 from animesr_cli.open_folder import OpenFolder, flush_file
 from animesr_cli.text import shown
 
@@ -95,17 +94,10 @@ class PartFolder:
                 self._move_in(names, overwrite=overwrite)
             above.flush()
         except OSError as error:
-            self._keep()
+            self._kept = True
+            self._name = self._claim.keep(self._name)
             what = f"the finished images could not be moved to {shown(self.folder)}"
             raise unnamed(error, what, f"they are complete, in {shown(self.path)}") from error
-
-    def _keep(self) -> None:
-        """Under a name that no run removes, where that can be had."""
-        self._kept = True
-        complete = self._claim.hidden(COMPLETE)
-        with suppress(OSError):
-            self._claim.folder.move(self._name, self._claim.folder, complete)
-            self._name = complete
 
     def _move_in(self, names: Iterable[str], *, overwrite: bool) -> None:
         files, folder = self._files, self._claim.folder
