@@ -11,13 +11,12 @@ import typer
 from animesr_cli.cli.app import stoppable, undisturbed
 from animesr_cli.cli.console import show_json, show_table
 from animesr_cli.cli.options import DebugOption, JsonOption, only, verb
-from animesr_cli.settings.upscale import UpscaleSettings
+from animesr_cli.settings import BenchSettings, UpscaleSettings
 from animesr_cli.text import format_bytes
 
 if TYPE_CHECKING:
     from animesr_cli.upscaling.bench import Figures
 
-BENCH_FRAMES = 30
 MEASURED = only("model", "tile", "device", "precision")
 
 
@@ -25,11 +24,7 @@ MEASURED = only("model", "tile", "device", "precision")
 def bench(
     clip: Annotated[Path, typer.Argument(metavar="CLIP", help="A video file.")],
     *,
-    frames: Annotated[
-        int,
-        typer.Option(min=2, help="Frames of each end-to-end run."),
-    ] = BENCH_FRAMES,
-    repeats: Annotated[int, typer.Option(min=1, help="Runs of each kind, side by side.")] = 3,
+    measuring: BenchSettings,
     settings: Annotated[UpscaleSettings, MEASURED],
     json_output: JsonOption = False,
     debug: DebugOption = False,
@@ -46,8 +41,8 @@ def bench(
         with undisturbed():
             from animesr_cli.upscaling.bench import measure
 
-        settings = replace(settings, frames=frames)
-        show_figures(measure(clip, settings, repeats=repeats), as_json=json_output)
+        settings = replace(settings, frames=measuring.frames)
+        show_figures(measure(clip, settings, repeats=measuring.repeats), as_json=json_output)
 
 
 def show_figures(figures: Figures, *, as_json: bool) -> None:

@@ -10,15 +10,8 @@ from rich.text import Text
 
 from animesr_cli.cli.app import stoppable, undisturbed
 from animesr_cli.cli.console import FrameCounter, err, show_warning
-from animesr_cli.cli.options import (
-    DebugOption,
-    DeviceOption,
-    LboOption,
-    OverwriteOption,
-    QuietOption,
-    VerboseOption,
-    verb,
-)
+from animesr_cli.cli.options import DebugOption, QuietOption, VerboseOption, verb
+from animesr_cli.settings import DegradeSettings
 from animesr_cli.text import visible
 
 if TYPE_CHECKING:
@@ -33,17 +26,7 @@ def degrade(
         Path, typer.Argument(metavar="OUT", help="A .mp4, .mov or .mkv file, for its H.264.")
     ],
     *,
-    seed: Annotated[int | None, typer.Option(min=0, help="Draw the plan from this number.")] = None,
-    lbo: LboOption = None,
-    plan: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Follow this plan; draw nothing.")
-    ] = None,
-    plan_out: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Where the plan is written, instead of OUT.plan.json."),
-    ] = None,
-    device: DeviceOption = "auto",
-    overwrite: OverwriteOption = False,
+    settings: DegradeSettings,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
     debug: DebugOption = False,
@@ -67,12 +50,7 @@ def degrade(
         result = degrade_video(
             source,
             output,
-            seed=seed,
-            lbo=lbo or [],
-            plan_path=plan,
-            plan_output=plan_out,
-            device=device,
-            overwrite=overwrite,
+            **vars(settings),
             warn=(lambda _: None) if quiet else show_warning,
             on_plan=show_degradation if verbose else lambda _: None,
             on_progress=counter.show,

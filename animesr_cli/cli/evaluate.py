@@ -13,6 +13,7 @@ from animesr_cli.cli.app import stoppable, undisturbed
 from animesr_cli.cli.console import err, out, show_json, show_table, show_warning
 from animesr_cli.cli.options import DebugOption, JsonOption, verb
 from animesr_cli.metrics.measures import MEASURES, Measure
+from animesr_cli.settings import EvaluateSettings
 from animesr_cli.text import visible
 
 if TYPE_CHECKING:
@@ -26,9 +27,7 @@ def evaluate(
     ],
     hr: Annotated[Path, typer.Argument(metavar="HR", help="What it should be.")],
     *,
-    crop: Annotated[int, typer.Option(min=0, help="Leave out this many pixels at each side.")] = 0,
-    frames: Annotated[int | None, typer.Option(min=1, help="At most this many frames.")] = None,
-    per_frame: Annotated[bool, typer.Option("--per-frame", help="A line for each frame.")] = False,
+    settings: EvaluateSettings,
     json_output: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -48,12 +47,12 @@ def evaluate(
             result = measure(
                 sr,
                 hr,
-                crop=crop,
-                frames=frames,
+                crop=settings.crop,
+                frames=settings.frames,
                 on_frame=lambda each: status.update(f"frame {each.index + 1}"),
                 warn=show_warning,
             )
-        show_evaluation(result, as_json=json_output, per_frame=per_frame)
+        show_evaluation(result, as_json=json_output, per_frame=settings.per_frame)
 
 
 def show_evaluation(evaluation: Evaluation, *, as_json: bool, per_frame: bool) -> None:

@@ -1,5 +1,8 @@
 """Frozen settings of the commands: each option is declared once, here. No torch, no Typer."""
 
+from animesr_cli.settings.bench import BenchSettings
+from animesr_cli.settings.degrade import DegradeSettings
+from animesr_cli.settings.evaluate import EvaluateSettings
 from animesr_cli.settings.lbo import LBO_PRESETS, LboPreset, LboSettings
 from animesr_cli.settings.limits import (
     MAX_PIXELS,
@@ -46,8 +49,11 @@ __all__ = [
     "SCRATCH",
     "STAGES",
     "TRAINING_PRESETS",
+    "BenchSettings",
     "CompareSettings",
+    "DegradeSettings",
     "Discriminator",
+    "EvaluateSettings",
     "FinetuneRun",
     "FinetuneSettings",
     "GanLoss",

@@ -35,6 +35,7 @@ TILE = Option(
     "Tile side in pixels of the input; 0 goes by free memory.",
     "-t", panel=NETWORK, automatic=0, least=16, most=MAX_SIDE, how_only=True,
 )  # fmt: skip
+FRAMES = Option("At most this many frames.", panel=PART, least=1, most=MAX_COUNT, decides=True)
 OVERWRITE = Option("Replace what is there under the output's name.", "-y", how_only=True)
 MINUTES = Option("Stop and save after so long; the same command goes on.", least=0, most=10**7)
 SEED = Option("Of everything that is drawn.", least=0, most=2**63 - 1)
@@ -110,10 +111,7 @@ class UpscaleSettings:
         Fraction | None,
         Option("End before this time.", panel=PART, metavar="TIME", reads=texts.time, decides=True),
     ] = None
-    frames: Annotated[
-        int | None,
-        Option("At most this many frames.", panel=PART, least=1, most=MAX_COUNT, decides=True),
-    ] = None
+    frames: Annotated[int | None, FRAMES] = None
     fps: Annotated[
         Fraction | None,
         Option(

@@ -12,7 +12,17 @@ from typer.main import get_command
 from animesr_cli import upscale
 from animesr_cli.cli.commands import app
 from animesr_cli.cli.options import long_names
-from animesr_cli.settings import CompareSettings, FinetuneRun, FinetuneSettings, UpscaleSettings
+from animesr_cli.degradation.video import degrade_video
+from animesr_cli.metrics.evaluate import evaluate
+from animesr_cli.settings import (
+    BenchSettings,
+    CompareSettings,
+    DegradeSettings,
+    EvaluateSettings,
+    FinetuneRun,
+    FinetuneSettings,
+    UpscaleSettings,
+)
 from animesr_cli.settings.option import declared
 from command import animesr
 from options_table import MANUAL, with_table
@@ -22,6 +32,9 @@ VERBS: list[tuple[str, type[Any]]] = [
     ("compare", CompareSettings),
     ("finetune", FinetuneSettings),
     ("finetune", FinetuneRun),
+    ("bench", BenchSettings),
+    ("degrade", DegradeSettings),
+    ("evaluate", EvaluateSettings),
 ]
 
 
@@ -65,3 +78,25 @@ def test_the_function_shows_its_keywords() -> None:
             assert keywords[each.field].default == each.default
     with pytest.raises(TypeError, match="unexpected keyword argument 'scal'"):
         upscale("in.mkv", scal=2)
+
+
+@pytest.mark.parametrize(
+    ("function", "settings", "shown_only"),
+    [(degrade_video, DegradeSettings, set()), (evaluate, EvaluateSettings, {"per_frame"})],
+)
+def test_functions_have_the_defaults_of_their_commands(
+    function: Any, settings: type[Any], shown_only: set[str]
+) -> None:
+    """A keyword for each field, with its default; what only the display needs is none."""
+    keywords = inspect.signature(function).parameters
+    fields = declared(settings)  # type: ignore[arg-type]  # a class has a hash
+    assert {name: keywords[name].default for name in fields if name in keywords} == {
+        name: each.default for name, each in fields.items() if name not in shown_only
+    }
+
+
+def test_numbers_out_of_range_are_one_line_everywhere() -> None:
+    """No usage box: the option, its range and what was given."""
+    animesr("bench", "a.mkv", "--frames", "1").refused(2, "--frames must be at least 2, not 1")
+    animesr("degrade", "a.mkv", "b.mkv", "--seed", "-1").refused(2, "--seed must be at least 0")
+    animesr("evaluate", "a.mkv", "b.mkv", "--crop", "-1").refused(2, "--crop must be at least 0")
