@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +16,6 @@ from animesr_cli.cli.console import (
     err,
     show_json,
     show_table,
-    show_warning,
 )
 from animesr_cli.cli.options import (
     DebugOption,
@@ -79,25 +79,36 @@ def compare(
 
     animesr compare poor.mp4 -n base -n bicubic --reference clean.mkv --video split.mp4
     """
-    with stoppable():
+
+    def make(counter: FrameCounter) -> CompareResult:
         with undisturbed():
             from animesr_cli.compare.run import compare as put_side_by_side
 
+        return put_side_by_side(
+            clip,
+            settings,
+            wishes,
+            page=page,
+            reference=reference,
+            video=video,
+            warn=counter.warn,
+            on_progress=counter.tell,
+        )
+
+    show_comparison(make, as_json=json_output, quiet=quiet)
+
+
+def show_comparison(
+    make: Callable[[FrameCounter], CompareResult], *, as_json: bool, quiet: bool
+) -> None:
+    """Put side by side what ``make`` does, with its progress, and say what came of it."""
+    with stoppable():
         with FrameCounter(quiet=quiet) as counter:
-            result = put_side_by_side(
-                clip,
-                settings,
-                wishes,
-                page=page,
-                reference=reference,
-                video=video,
-                warn=(lambda _: None) if quiet else show_warning,
-                on_progress=counter.tell,
-            )
-        show_comparison(result, as_json=json_output, quiet=quiet)
+            result = make(counter)
+        _show(result, as_json=as_json, quiet=quiet)
 
 
-def show_comparison(result: CompareResult, *, as_json: bool, quiet: bool) -> None:
+def _show(result: CompareResult, *, as_json: bool, quiet: bool) -> None:
     """What was measured of each candidate, and where page, sheet and clip are."""
     report = result.report
     if as_json:

@@ -116,6 +116,14 @@ class FrameCounter:
         if self._bar is not None:
             self._bar.stop()
 
+    def warn(self, message: str) -> None:
+        if not self._quiet:
+            show_warning(message)
+
+    def note(self, text: str) -> None:
+        if not self._quiet:
+            err.print(Text(visible(text)))
+
     def show(self, frames: int, total: int | None) -> None:
         self.tell(f"frame {frames}" + (f"/{total}" if total else ""), frames, total)
 

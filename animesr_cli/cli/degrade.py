@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from animesr_cli.cli.app import stoppable, undisturbed
-from animesr_cli.cli.console import FrameCounter, err, show_warning
+from animesr_cli.cli.console import FrameCounter, err
 from animesr_cli.cli.options import DebugOption, QuietOption, VerboseOption, verb
 from animesr_cli.settings import DegradeSettings
 from animesr_cli.text import visible
@@ -51,7 +51,7 @@ def degrade(
             source,
             output,
             **vars(settings),
-            warn=(lambda _: None) if quiet else show_warning,
+            warn=counter.warn,
             on_plan=show_degradation if verbose else lambda _: None,
             on_progress=counter.show,
         )

@@ -15,7 +15,6 @@ from animesr_cli.cli.console import (
     err,
     show_json,
     show_table,
-    show_warning,
 )
 from animesr_cli.cli.options import (
     DebugOption,
@@ -89,7 +88,7 @@ def finetune(
                 run=run,
                 lbo=lbo or [],
                 validation=validation or [],
-                warn=(lambda _: None) if quiet else show_warning,
+                warn=counter.warn,
                 listen=listen,
                 on_progress=counter.show_iteration,
                 on_note=counter.note,
@@ -103,10 +102,6 @@ class TrainingCounter(FrameCounter):
     def __init__(self, *, minutes: float | None, quiet: bool) -> None:
         super().__init__(quiet=quiet)
         self._end = None if minutes is None else time.monotonic() + 60 * minutes
-
-    def note(self, text: str) -> None:
-        if not self._quiet:
-            err.print(Text(visible(text)))
 
     def show_iteration(self, progress: TrainingProgress) -> None:
         rate = max(progress.iterations_per_second, 1e-9)

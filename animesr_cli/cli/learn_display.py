@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from animesr_cli.cli import console
 from animesr_cli.lbo.ranking import RANKING_TITLES, ranking_row
-from animesr_cli.text import visible
 from animesr_cli.video.timestamps import format_time
 
 if TYPE_CHECKING:
@@ -62,15 +61,10 @@ class LearnDisplay(console.FrameCounter):
             self._event_due = time.monotonic() + console.LINE_SECONDS
             console.emit("progress", values)
 
-    def on_note(self, text: str) -> None:
-        if not self._quiet:
-            console.err.print(visible(text), markup=False)
-
     def on_warning(self, message: str) -> None:
         if self._json:
             console.emit("warning", {"message": message})
-        if not self._quiet:
-            console.show_warning(message)
+        self.warn(message)
 
     def on_sweep(self, sweep: Sweep, page: Path, picture: Path, *, last: bool) -> None:
         """The ranking, and where the sheet is; as the ``last`` thing of a run it is its result."""
@@ -86,7 +80,14 @@ class LearnDisplay(console.FrameCounter):
             on = console.out if last else console.err
             rows = [ranking_row(rank, each) for rank, each in enumerate(sweep.ranking, 1)]
             console.show_table(RANKING_TITLES, rows, on=on)
-        self.on_note(f"look at {page} in a browser, or at {picture}")
+        self.note(f"look at {page} in a browser, or at {picture}")
+
+    def choose(self, best: float) -> float | None:
+        """Ask for the factor."""
+        factor = ask_factor(best)
+        if factor is None:
+            self.note("nothing was learned")
+        return factor
 
     def on_result(self, result: LboResult) -> None:
         """What was learned, and how good it is."""
@@ -96,7 +97,7 @@ class LearnDisplay(console.FrameCounter):
             console.emit("done", values)
         measured = result.measured
         state = "" if result.finished else f", stopped after {result.iterations} iterations"
-        self.on_note(
+        self.note(
             f"{result.output}: learned from {result.pairs} pictures in "
             f"{format_time(result.seconds)}{state}; on pictures it never saw "
             f"{measured.operator:.2f} dB, area downscaling {measured.area:.2f} dB; "

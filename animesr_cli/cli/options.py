@@ -18,7 +18,7 @@ import typer
 
 from animesr_cli.cli.app import errors_shown, set_up_logging
 from animesr_cli.settings.option import Declared, Option, declared, read
-from animesr_cli.settings.upscale import DEVICE, LBO, OVERWRITE
+from animesr_cli.settings.upscale import LBO
 
 CONFIGURATION = "Configuration"
 
@@ -42,8 +42,6 @@ QuietOption = Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")
 VerboseOption = Annotated[
     bool, typer.Option("-v", "--verbose", help="Say what is decided and why.")
 ]
-DeviceOption = Annotated[str, typed(Option(DEVICE.help, DEVICE.short), "device")]
-OverwriteOption = Annotated[bool, typed(OVERWRITE, "overwrite")]
 LboOption = Annotated[list[str] | None, typed(LBO, "lbo")]
 
 ConfigOption = Annotated[

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from animesr_cli.cli.app import stoppable, undisturbed
+from animesr_cli.cli.app import undisturbed
 from animesr_cli.cli.compare import COMPUTED, show_comparison
-from animesr_cli.cli.console import FrameCounter, show_warning
+from animesr_cli.cli.console import FrameCounter
 from animesr_cli.cli.options import (
     DebugOption,
     JsonOption,
@@ -18,7 +18,10 @@ from animesr_cli.cli.options import (
     only,
     verb,
 )
-from animesr_cli.settings.upscale import UpscaleSettings
+from animesr_cli.settings import PreviewSettings, UpscaleSettings
+
+if TYPE_CHECKING:
+    from animesr_cli.compare.run import CompareResult
 
 WISHES = only("model", "strength", *(name for name in COMPUTED.fields if name != "fps"))
 
@@ -33,15 +36,7 @@ def preview(
             "-o", "--output", metavar="HTML", help="The page; CLIP_preview.html if left out."
         ),
     ] = None,
-    seconds: Annotated[
-        int, typer.Option(min=1, max=60, help="How long the part is that is upscaled.")
-    ] = 3,
-    beside: Annotated[
-        str, typer.Option(metavar="NAME", help="What is shown on the other side.")
-    ] = "bicubic",
-    no_open: Annotated[
-        bool, typer.Option("--no-open", help="Write the page and open no browser.")
-    ] = False,
+    look: PreviewSettings,
     settings: Annotated[UpscaleSettings, WISHES],
     json_output: JsonOption = False,
     quiet: QuietOption = False,
@@ -56,19 +51,18 @@ def preview(
 
     animesr preview episode.mkv -n v2 --start 5:00 --end 8:00 --no-open -o look.html
     """
-    with stoppable():
+
+    def make(counter: FrameCounter) -> CompareResult:
         with undisturbed():
             from animesr_cli.compare.preview import preview as show
 
-        with FrameCounter(quiet=quiet) as counter:
-            result = show(
-                clip,
-                settings,
-                page=page,
-                seconds=seconds,
-                beside=beside,
-                open_page=not no_open,
-                warn=(lambda _: None) if quiet else show_warning,
-                on_progress=counter.tell,
-            )
-        show_comparison(result, as_json=json_output, quiet=quiet)
+        return show(
+            clip,
+            settings,
+            page=page,
+            **vars(look),
+            warn=counter.warn,
+            on_progress=counter.tell,
+        )
+
+    show_comparison(make, as_json=json_output, quiet=quiet)

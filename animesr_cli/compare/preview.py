@@ -18,19 +18,16 @@ from animesr_cli.compare.inputs import open_clip
 from animesr_cli.compare.run import CompareResult, OnProgress, compare, default_page
 from animesr_cli.errors import UsageError
 from animesr_cli.pages.browser import open_in_browser
-from animesr_cli.settings import CompareSettings, UpscaleSettings
+from animesr_cli.settings import CompareSettings, PreviewSettings, UpscaleSettings
 
 log = logging.getLogger(__name__)
 
 Warn = Callable[[str], None]
 
-SECONDS: Final = 3
 PICTURES: Final = 3
 """Evenly spread over these seconds."""
 RUN_UP: Final = 8
 """Frames before each picture; more change it hardly (see pictures.py)."""
-BESIDE: Final = "bicubic"
-"""What everybody has, on the other side of the divider."""
 
 
 def _model(settings: UpscaleSettings) -> str:
@@ -45,8 +42,8 @@ def preview(
     settings: UpscaleSettings,
     *,
     page: Path | None = None,
-    seconds: Fraction | int = SECONDS,
-    beside: str = BESIDE,
+    seconds: Fraction | int = PreviewSettings.seconds,
+    beside: str = PreviewSettings.beside,
     video: bool = True,
     open_page: bool = True,
     warn: Warn = log.warning,

@@ -1,9 +1,10 @@
 """Frozen settings of the commands: each option is declared once, here. No torch, no Typer."""
 
 from animesr_cli.settings.bench import BenchSettings
+from animesr_cli.settings.compare import CompareSettings, PreviewSettings
 from animesr_cli.settings.degrade import DegradeSettings
 from animesr_cli.settings.evaluate import EvaluateSettings
-from animesr_cli.settings.lbo import LBO_PRESETS, LboPreset, LboSettings
+from animesr_cli.settings.lbo import LBO_PRESETS, LboPreset, LboSettings, LearnSettings
 from animesr_cli.settings.limits import (
     MAX_PIXELS,
     NETWORK_SCALE,
@@ -33,7 +34,7 @@ from animesr_cli.settings.training_presets import (
     TrainingPreset,
     finetune_settings,
 )
-from animesr_cli.settings.upscale import CompareSettings, UpscaleSettings, check_settings
+from animesr_cli.settings.upscale import UpscaleSettings, check_settings
 
 __all__ = [
     "DISCRIMINATORS",
@@ -59,9 +60,11 @@ __all__ = [
     "GanLoss",
     "LboPreset",
     "LboSettings",
+    "LearnSettings",
     "LossWeights",
     "Perceptual",
     "Precision",
+    "PreviewSettings",
     "Schedule",
     "Stage",
     "TrainingPreset",

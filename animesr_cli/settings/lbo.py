@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated, Literal
 
+from animesr_cli.errors import UsageError
 from animesr_cli.settings.option import Option
 from animesr_cli.settings.training import Perceptual, Stage
-from animesr_cli.settings.upscale import SEED
+from animesr_cli.settings.upscale import DEVICE, MINUTES, OVERWRITE, SEED
 
 LboPreset = Literal["quick", "paper"]
 
@@ -41,6 +43,41 @@ class LboSettings:
     """Begin as area downscaling, which saves most of the iterations; else with random weights."""
     perceptual: Annotated[Perceptual, Option("Perceptual loss of stage gan.")] = "random"
     seed: Annotated[int, SEED] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnSettings:
+    """How ``learn-lbo`` comes by its factor, and how a run is carried out."""
+
+    factor: Annotated[
+        float | None, Option("Above 0, at most 1. Left out: compare and ask.", "-f", metavar="F")
+    ] = None
+    output: Annotated[
+        Path | None, Option("CLIP_lbo.safetensors if left out.", "-o", metavar="FILE", reads=Path)
+    ] = None
+    auto: Annotated[bool, Option("Take the best-ranked factor.")] = False
+    sweep_only: Annotated[bool, Option("Write the sheet of factors and stop.")] = False
+    minutes: Annotated[float | None, MINUTES] = None
+    device: Annotated[str, replace(DEVICE, panel="")] = "auto"
+    restart: Annotated[bool, Option("Begin anew where a stopped run could go on.")] = False
+    overwrite: Annotated[bool, OVERWRITE] = False
+
+    def check(self, *, can_ask: bool) -> None:
+        """Refuse two ways to a factor, and none.
+
+        Args:
+            can_ask: whether there is somebody to choose one.
+        """
+        if self.factor is not None and (self.auto or self.sweep_only):
+            raise UsageError(
+                f"--factor and {'--auto' if self.auto else '--sweep-only'} cannot go together",
+                "leave one of them out",
+            )
+        if self.factor is None and not (self.auto or self.sweep_only or can_ask):
+            raise UsageError(
+                "there is no terminal to ask for the factor on",
+                "name it with --factor, or use --auto or --sweep-only",
+            )
 
 
 LBO_PRESETS: Mapping[LboPreset, LboSettings] = {

@@ -269,37 +269,3 @@ def check_settings(settings: UpscaleSettings) -> None:
 
 def _size_options(settings: UpscaleSettings) -> str:
     return next(f"--{name}" for name in ("fit", "height", "width") if getattr(settings, name))
-
-
-@dataclass(frozen=True, kw_only=True)
-class CompareSettings:
-    """What is put side by side; how it is computed is in ``UpscaleSettings``."""
-
-    models: Annotated[
-        tuple[str, ...],
-        Option(
-            "A name of `animesr models` (base@0.5: at that strength), a checkpoint file, or "
-            "nearest, bilinear, bicubic, lanczos; repeatable.",
-            "-n", "model", metavar="NAME", repeatable=True, default_title="base and bicubic",
-            reads=tuple,
-        ),
-    ] = ("base", "bicubic")  # fmt: skip
-    times: Annotated[
-        tuple[Fraction, ...],
-        Option(
-            "Show this moment: seconds or HH:MM:SS.mmm; repeatable.",
-            name="at", panel="Moments", metavar="TIME", repeatable=True,
-            reads=texts.times,
-        ),
-    ] = ()  # fmt: skip
-    pictures: Annotated[
-        int,
-        Option("How many moments to choose, without --at.", panel="Moments", least=1, most=10**4),
-    ] = 4
-    run_up: Annotated[
-        int,
-        Option(
-            "Frames that are computed before each shown one, as far as its shot has them.",
-            panel="Moments", least=0, most=MAX_COUNT,
-        ),
-    ] = 15  # fmt: skip

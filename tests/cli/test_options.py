@@ -21,6 +21,9 @@ from animesr_cli.settings import (
     EvaluateSettings,
     FinetuneRun,
     FinetuneSettings,
+    LboSettings,
+    LearnSettings,
+    PreviewSettings,
     UpscaleSettings,
 )
 from animesr_cli.settings.option import declared
@@ -30,6 +33,9 @@ from options_table import MANUAL, with_table
 VERBS: list[tuple[str, type[Any]]] = [
     ("upscale", UpscaleSettings),
     ("compare", CompareSettings),
+    ("preview", PreviewSettings),
+    ("learn-lbo", LboSettings),
+    ("learn-lbo", LearnSettings),
     ("finetune", FinetuneSettings),
     ("finetune", FinetuneRun),
     ("bench", BenchSettings),
@@ -100,3 +106,4 @@ def test_numbers_out_of_range_are_one_line_everywhere() -> None:
     animesr("bench", "a.mkv", "--frames", "1").refused(2, "--frames must be at least 2, not 1")
     animesr("degrade", "a.mkv", "b.mkv", "--seed", "-1").refused(2, "--seed must be at least 0")
     animesr("evaluate", "a.mkv", "b.mkv", "--crop", "-1").refused(2, "--crop must be at least 0")
+    animesr("preview", "a.mkv", "--seconds", "61").refused(2, "--seconds must be at most 60")
