@@ -25,7 +25,7 @@ import re
 import stat
 import tomllib
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -203,9 +203,6 @@ class AtMost:
     def __call__(self, value: Any) -> str | None:
         return None if len(value) <= self.length else f"is longer than {self.length:,}"
 
-
-Check = Callable[[Any], str | None]
-"""What is wrong with a value, or None; stands in ``Annotated``."""
 
 BASE_NAME: Final = Matching(r'(?!\.{1,2}$)[^/\\:*?"<>|\x00-\x1f\x7f]{1,255}', "a plain file name")
 """A file's name that leads nowhere else, on any system."""

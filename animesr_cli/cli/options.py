@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
@@ -208,24 +208,3 @@ def option_kinds(command: Any) -> dict[str, type]:
         for name, parameter in long_names(command).items()
         if parameter in hints
     }
-
-
-# The manual --------------------------------------------------------------------------------------
-
-
-def options_table(settings: Iterable[Declared]) -> str:
-    """The options as a table in Markdown, as cli/README.md has it."""
-    rows = ["| option | default | |", "|---|---|---|"]
-    for each in settings:
-        option = each.option
-        flags = ", ".join(f"`{flag}`" for flag in (option.short, f"--{each.name}") if flag)
-        default = option.default_title or _shown_default(each)
-        rows.append(f"| {flags} | {default} | {option.help} |")
-    return "\n".join(rows)
-
-
-def _shown_default(each: Declared) -> str:
-    value = each.default
-    if value is None or isinstance(value, bool) or value == () or value == {}:
-        return ""
-    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"

@@ -110,11 +110,6 @@ class Reader:
         self._decoder.close()
 
     @property
-    def corrupt_frames(self) -> int:
-        """Frames that are not what the file once held: lost ones and damaged ones."""
-        return self.lost_frames + self.damaged_frames
-
-    @property
     def repaired(self) -> Mapping[str, int]:
         """Timestamps that were repaired, by kind."""
         return dict(self._repair.repairs)

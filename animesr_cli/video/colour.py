@@ -139,11 +139,6 @@ def _named_matrix(name: str) -> Matrix:
     raise UsageError(f"no colour matrix is named {name!r}", hint=f"one of {', '.join(MATRICES)}")
 
 
-def tags_of(matrix: Matrix) -> int:
-    """The AVCOL_SPC number to write on a picture of this matrix (BT.601 as SMPTE 170M)."""
-    return MATRIX_TAGS[matrix]
-
-
 def full_range_of(tag: int, pix_fmt: str) -> bool:
     """Whether codes span 0..2^depth-1, from the AVCOL_RANGE tag and FFmpeg's format name.
 

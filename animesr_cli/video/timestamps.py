@@ -65,11 +65,6 @@ def ticks(time: Fraction, time_base: Fraction) -> int:
     return nearest if exact >= 0 else -nearest
 
 
-def rescale(pts: int, from_base: Fraction, to_base: Fraction) -> int:
-    """``pts`` in another time base, to the nearest tick."""
-    return ticks(pts * from_base, to_base)
-
-
 # Even rates --------------------------------------------------------------------------------------
 
 

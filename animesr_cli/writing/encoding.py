@@ -118,7 +118,6 @@ _USUAL_TAGS: Final[Mapping[Matrix, tuple[int, int]]] = {
 _BT470BG: Final = 5  # primaries and matrix of 625-line (576 visible) material
 _LINES_625: Final = (288, 576)
 _SRGB_TRANSFER: Final = 13
-_UNSPECIFIED: Final = 2
 _RGB_MATRIX: Final = 0
 _LIMITED, _FULL = 1, 2
 

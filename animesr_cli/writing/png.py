@@ -1,4 +1,4 @@
-"""One picture as the bytes of a PNG file, and back. Knows no files, pages or colours' meaning.
+"""One picture as the bytes of a PNG file. Knows no files, pages or colours' meaning.
 
 The encoder is FFmpeg's. Samples that are sRGB, or a standard video's, carry no colour tag, as
 everybody takes them for sRGB; others (HDR) are named by code points in a cICP chunk.
@@ -13,8 +13,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from animesr_cli.reading.image_reader import decode_image
-from animesr_cli.video.pixel_formats import filled_frame, planes_of
+from animesr_cli.video.pixel_formats import filled_frame
 from animesr_cli.writing.encoders import Encoding, new_context, open_encoder
 
 PIXEL_FORMATS: Final = {torch.uint8: "rgb24", torch.uint16: "rgb48be"}
@@ -42,11 +41,3 @@ def encode_png(rgb: Tensor, *, primaries: int = 2, transfer: int = 2) -> bytes:
     frame = filled_frame(rgb.cpu().unbind(), encoding.frame_format)
     frame.color_primaries, frame.color_trc = primaries, transfer
     return b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)])
-
-
-def decode_png(content: bytes) -> Tensor:
-    """The (3, H, W) samples of what ``encode_png`` made."""
-    _, picture = decode_image(content)
-    depth_16 = picture.format.name == "rgb48be"
-    picture = picture.reformat(format="rgb48le") if depth_16 else picture
-    return torch.stack([torch.from_numpy(plane.copy()) for plane in planes_of(picture)])

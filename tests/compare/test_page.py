@@ -12,9 +12,10 @@ import torch
 from animesr_cli.compare.page import compare_page
 from animesr_cli.compare.report import REFERENCE, Layout, MomentScores, Report, ResultRow
 from animesr_cli.metrics.measures import Scores
-from animesr_cli.writing.png import decode_png, encode_png
+from animesr_cli.writing.png import encode_png
 from browser import Browser, Page, chromium
 from looks import contrast, set_theme
+from pictures import decode_png
 
 NAMES = ("base", "<i>bicubic</i>", REFERENCE)
 COLOURS = ((200, 60, 60), (60, 200, 60), (60, 60, 200))  # one for each result

@@ -25,9 +25,9 @@ from animesr_cli.model.srvgg import SRVGGNetCompact
 from animesr_cli.reading.reader import Reader
 from animesr_cli.settings import CompareSettings, UpscaleSettings
 from animesr_cli.video.colour import ColourSpec, PixelLayout, to_rgb
-from animesr_cli.writing.png import decode_png
 from command import animesr, finished, snapshot, start
 from media import Audio, plane_samples, write_video
+from pictures import decode_png
 from shots_of import gray_frame, shot, write_shots
 
 QUICK = ("--device", "cpu", "--precision", "fp32")

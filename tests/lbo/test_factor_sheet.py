@@ -25,10 +25,10 @@ from animesr_cli.lbo.factor_sheet import (
 from animesr_cli.lbo.factor_sweep import FactorStatistics, Sweep, TriedPatch
 from animesr_cli.lbo.ranking import factor_text
 from animesr_cli.model.tiles import Region
-from animesr_cli.writing.png import decode_png
 from browser import Browser, Page, chromium
 from command import snapshot
 from looks import assert_looks_well
+from pictures import decode_png
 
 FACTORS = (0.3, 0.5, 1.0)
 SIDE = 24

@@ -232,7 +232,7 @@ def test_every_picture_comes_in_order(tmp_path: Path, suffix: str) -> None:
     assert all(drawn(frame, index) for index, frame in enumerate(clip.frames))
     steps = {round(float(b - a), 2) for a, b in zip(clip.seconds, clip.seconds[1:], strict=False)}
     assert steps == {0.04}
-    assert (clip.warnings, clip.reader.corrupt_frames) == ([], 0)
+    assert (clip.warnings, clip.reader.lost_frames, clip.reader.damaged_frames) == ([], 0, 0)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
@@ -564,7 +564,7 @@ def test_a_lost_picture_repeats_the_last_good_one(tmp_path: Path) -> None:
     clip = Clip(media.corrupt_blocks(path, [10, 30]))
     shown = {10: 9, 30: 29}
     assert all(drawn(frame, shown.get(i, i)) for i, frame in enumerate(clip.frames))
-    assert (clip.reader.lost_frames, clip.reader.corrupt_frames) == (2, 2)
+    assert (clip.reader.lost_frames, clip.reader.damaged_frames) == (2, 0)
     assert clip.warnings == ["2 frames of 48 could not be decoded and repeat the one before"]
 
 
@@ -783,7 +783,8 @@ def test_real_clips_begin_and_end_well(clips: Path, name: str) -> None:
     last = Clip(clips / name, info=info, start=info.duration_seconds - 1)
     for clip in (first, last):
         assert abs(len(clip.frames) - info.frame_rate) <= 1
-        assert (clip.warnings, clip.reader.repaired, clip.reader.corrupt_frames) == ([], {}, 0)
+        assert (clip.warnings, clip.reader.repaired) == ([], {})
+        assert (clip.reader.lost_frames, clip.reader.damaged_frames) == (0, 0)
 
 
 @pytest.mark.slow
@@ -793,4 +794,5 @@ def test_real_clips_are_read_whole(clips: Path, name: str, count: int) -> None:
     warnings: list[str] = []
     with Reader(clips / name, warn=warnings.append) as reader:
         assert sum(1 for _ in reader) == count
-    assert (warnings, reader.repaired, reader.corrupt_frames) == ([], {}, 0)
+    assert (warnings, reader.repaired) == ([], {})
+    assert (reader.lost_frames, reader.damaged_frames) == (0, 0)

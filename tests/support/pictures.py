@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from animesr_cli.reading.image_reader import decode_image
 from animesr_cli.reading.reader import Reader
 from animesr_cli.video.colour import to_rgb
+from animesr_cli.video.pixel_formats import planes_of
 from media import frame_planes, write_video
 
 
@@ -51,3 +53,11 @@ def decoded(path: Path, pix_fmt: str | None = None) -> list[list[np.ndarray[Any,
         frames = list(container.decode(video=0))
     assert pix_fmt is None or {frame.format.name for frame in frames} == {pix_fmt}
     return [frame_planes(frame) for frame in frames]
+
+
+def decode_png(content: bytes) -> Tensor:
+    """The (3, H, W) samples of a PNG file of 8 or 16 bits."""
+    _, picture = decode_image(content)
+    depth_16 = picture.format.name == "rgb48be"
+    picture = picture.reformat(format="rgb48le") if depth_16 else picture
+    return torch.stack([torch.from_numpy(plane.copy()) for plane in planes_of(picture)])

@@ -12,9 +12,9 @@ import torch
 
 from animesr_cli.training.report import Examination, Report, write_report
 from animesr_cli.training.validation import HeldOut
-from animesr_cli.writing.png import decode_png
 from browser import chromium
 from looks import assert_looks_well
+from pictures import decode_png
 
 
 def examination(psnr: float, shade: int) -> Examination:

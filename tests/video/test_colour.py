@@ -11,6 +11,7 @@ from torch import Tensor
 from animesr_cli.errors import InputError, UsageError
 from animesr_cli.video.colour import (
     MATRICES,
+    MATRIX_TAGS,
     SITING_TAGS,
     ColourSpec,
     Matrix,
@@ -20,7 +21,6 @@ from animesr_cli.video.colour import (
     from_rgb,
     full_range_of,
     siting_of,
-    tags_of,
     to_rgb,
 )
 
@@ -409,7 +409,7 @@ def test_matrices_that_cannot_be_read_are_refused() -> None:
 def test_tags_written_are_read_back_as_the_same() -> None:
     """Matrix and siting survive being written as FFmpeg's numbers."""
     for matrix in MATRICES:
-        assert choose_matrix(tags_of(matrix), 64, 64, None)[0] == matrix
+        assert choose_matrix(MATRIX_TAGS[matrix], 64, 64, None)[0] == matrix
     for siting in SITINGS:
         assert siting_of(SITING_TAGS[siting]) == siting
     assert siting_of(0) == "left"

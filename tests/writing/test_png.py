@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from animesr_cli.writing.png import decode_png, encode_png
+from animesr_cli.writing.png import encode_png
+from pictures import decode_png
 
 
 @settings(deadline=None)
