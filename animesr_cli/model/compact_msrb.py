@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from animesr_cli.errors import WeightsError
+from animesr_cli.model.layout import joined, with_residual
 from animesr_cli.model.network import (
     MAX_FEATURES,
     Carried,
@@ -170,12 +171,10 @@ class CompactMSRB(Network):
         """
         dtype, cur = self.dtype, window[1]
         sr, state = carried
-        previous = functional.pixel_unshuffle(sr.to(dtype), self.scale)  # (N, 3ss, H, W)
         rgb = torch.cat(window, dim=1).to(dtype)  # (N, 9, H, W)
-        found = self.recurrent_cell(torch.cat((rgb, previous, state.to(dtype)), dim=1))
-        residual = functional.pixel_shuffle(found[:, : self.image_channels], self.scale)
+        found = self.recurrent_cell(joined(rgb, sr.to(dtype), state.to(dtype), self.scale))
         below = cur.to(torch.promote_types(cur.dtype, torch.float32))
-        sr = functional.interpolate(below, scale_factor=self.scale, mode="nearest") + residual
+        sr = with_residual(below, found[:, : self.image_channels], self.scale)
         return sr, (sr, functional.leaky_relu(found[:, self.image_channels :], SLOPE))
 
     def bytes_per_pixel(self, dtype: torch.dtype) -> int:

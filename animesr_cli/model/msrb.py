@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from animesr_cli.errors import WeightsError
+from animesr_cli.model.layout import joined
 from animesr_cli.model.network import (
     MAX_FEATURES,
     Carried,
@@ -153,9 +154,8 @@ class MSRB(Network):
         """
         dtype, cur = self.dtype, window[1]
         sr, state = carried
-        previous = functional.pixel_unshuffle(sr.to(dtype), SCALE)  # (N, 48, H, W)
         rgb = torch.cat(window, dim=1).to(dtype)  # (N, 9, H, W)
-        fused = self.recurrent_cell(torch.cat((rgb, previous, state.to(dtype)), dim=1))
+        fused = self.recurrent_cell(joined(rgb, sr.to(dtype), state.to(dtype), SCALE))
         residual = functional.pixel_shuffle(fused[:, :IMAGE_CHANNELS], SCALE)
         base = upsample(cur.to(torch.promote_types(cur.dtype, torch.float32)), SCALE)
         sr = base.add_(residual)

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from animesr_cli.errors import WeightsError
 from animesr_cli.model.image_network import ImageNetwork, check_scale
+from animesr_cli.model.layout import with_residual
 from animesr_cli.model.network import MAX_FEATURES, Tensors
 
 
@@ -53,8 +53,7 @@ class SRVGGNetCompact(ImageNetwork):
         """(N, 3, H, W) -> (N, 3, scale H, scale W), fp32 in half precision too."""
         wide = torch.promote_types(picture.dtype, torch.float32)
         residual = self.body(picture.to(self.dtype))  # (N, 3 scale^2, H, W)
-        base = functional.interpolate(picture.to(wide), scale_factor=self.scale, mode="nearest")
-        return base + functional.pixel_shuffle(residual, self.scale)
+        return with_residual(picture.to(wide), residual, self.scale)
 
     def bytes_per_pixel(self, dtype: torch.dtype) -> int:
         """Measured as the growth of peak memory over frames of 320x180 to 960x540."""
