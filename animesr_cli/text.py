@@ -20,6 +20,11 @@ def shown(path: Path | str) -> str:
     return visible(os.fsencode(path).decode("utf-8", "backslashreplace"))
 
 
+def counted(count: int, noun: str) -> str:
+    """``1 frame``, ``2 frames``: a number with a noun whose plural ends in s."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def size_text(count: float) -> str:
     """A number of bytes for people, in decimal units."""
     for unit in ("B", "kB", "MB"):

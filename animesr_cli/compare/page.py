@@ -6,6 +6,7 @@ the stage. ``page.html`` is the template; this file works out what stands in it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -13,7 +14,7 @@ from typing import Final
 from animesr_cli.compare.report import Report, ResultRow
 from animesr_cli.metrics.measures import MEASURES, Measure, Scores
 from animesr_cli.pages.html import render
-from animesr_cli.text import visible
+from animesr_cli.text import counted, visible
 from animesr_cli.video.timestamps import format_clock, format_speed, format_time
 
 DASH: Final = "\u2013"
@@ -37,17 +38,24 @@ def _cells(rows: Sequence[Scores | None]) -> list[list[Cell]]:
 
 def _column(measure: Measure, rows: Sequence[Scores | None]) -> list[Cell]:
     """One measure of all results, the best marked where several are compared."""
-    values = [None if row is None else getattr(row, measure.name) for row in rows]
-    several = sum(value is not None for value in values) > 1
-    best = measure.nearest(values) if several else None
-    cells = []
-    for row, value in zip(rows, values, strict=True):
-        if value is not None:
-            cells.append(Cell(measure.text(value), "best" if value == best else ""))
-        else:
-            word = DASH if row is None else measure.text(None).replace("-", DASH)
-            cells.append(Cell(word, "none"))
-    return cells
+    values = [_value(measure, row) for row in rows]
+    return [
+        Cell(DASH if value is None else measure.text(value), style)
+        for value, style in zip(values, _styles(measure, values), strict=True)
+    ]
+
+
+def _value(measure: Measure, row: Scores | None) -> float | None:
+    value: float | None = None if row is None else getattr(row, measure.name)
+    identical = row is not None and value is None and measure.name == "psnr_y"
+    return math.inf if identical else value
+
+
+def _styles(measure: Measure, values: Sequence[float | None]) -> list[str]:
+    marks = measure.marks(values)
+    return [
+        "none" if v is None else "best" if m else "" for v, m in zip(values, marks, strict=True)
+    ]
 
 
 def _speeds(entry: ResultRow) -> tuple[str, str]:
@@ -58,14 +66,18 @@ def _speeds(entry: ResultRow) -> tuple[str, str]:
 
 
 def _run_ups(report: Report) -> str:
-    counts = sorted({moment.run_up for moment in report.moments})
-    return str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    """Behind ``each picture was computed``."""
+    fewest, most = (side(moment.run_up for moment in report.moments) for side in (min, max))
+    if most == 0:
+        return "by itself, without frames before it"
+    count = counted(most, "frame") if fewest == most else f"{fewest} to {counted(most, 'frame')}"
+    return f"after the {count} before it in its shot"
 
 
 def facts(report: Report) -> str:
     """Sizes, number of pictures and device, in a line."""
     layout, count = report.layout, len(report.moments)
-    pictures = "1 picture" if count == 1 else f"{count} pictures"
+    pictures = counted(count, "picture")
     aspect = layout.sample_aspect_ratio
     shape = f", pixel aspect {aspect}" if aspect != 1 else ""
     sizes = f"{report.width}\u00d7{report.height} to {layout.width}\u00d7{layout.height}{shape}"

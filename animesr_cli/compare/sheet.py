@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from animesr_cli.compare.report import Layout, Moment, Report, ResultRow
+from animesr_cli.metrics.measures import MEASURES
 from animesr_cli.model.resample import resample
 from animesr_cli.model.tiles import Region
 from animesr_cli.pages.lettering import draw, fitted
@@ -25,7 +26,7 @@ from animesr_cli.video.timestamps import format_clock, format_speed
 WINDOW: Final = (480, 360)
 """Width and height of what is shown of each picture."""
 OVERVIEW_WIDTH: Final = 260
-LEAST_COLUMN: Final = 150
+LEAST_COLUMN: Final = 250
 """For the words about pictures that are smaller."""
 MARGIN: Final = 28
 GUTTER: Final = 10
@@ -33,6 +34,8 @@ TITLE, TEXT, SMALL = 17, 12, 10  # height of capitals
 LINE: Final = 26
 SEARCH_STEP: Final = 8
 """Between the places at which a window is tried."""
+CAPTION: Final = ("psnr_y", "ssim_y")
+"""The measures that stand below each picture."""
 
 Ink = tuple[int, int, int]
 GROUND: Final = 22
@@ -159,8 +162,7 @@ def draw_sheet(report: Report, rows: Sequence[Row], subtitle: str) -> Tensor:
             _place(sheet, cell, x, top)
             scores = report.moments[number].scores[column]
             if scores is not None:
-                psnr = "identical" if scores.psnr_y is None else f"{scores.psnr_y:.2f} dB"
-                caption = f"{psnr}, SSIM {scores.ssim_y:.4f}"
+                caption = ", ".join(MEASURES[name].told(getattr(scores, name)) for name in CAPTION)
                 _write(sheet, caption, x, top + cell.shape[1] + 3, SMALL, QUIET, cell_width)
         top += row_height + GUTTER + captions
     return sheet
@@ -169,7 +171,7 @@ def draw_sheet(report: Report, rows: Sequence[Row], subtitle: str) -> Tensor:
 def _measured(entry: ResultRow) -> str:
     if entry.frames_per_second is None:
         return entry.how
-    return f"{entry.how}, {format_speed(entry.frames_per_second)} fps"
+    return f"{entry.how}, {format_speed(entry.frames_per_second)} frames/s"
 
 
 def _place(sheet: Tensor, picture: Tensor, x: int, y: int) -> None:

@@ -20,7 +20,11 @@ copy.addEventListener("click", async () => {
   }
 });
 const order = document.getElementById("order");
+/* The elements themselves move, so that the keyboard goes the way that the eye does. */
 order.addEventListener("click", () => {
-  const ranked = document.getElementById("grid").classList.toggle("ranked");
+  const ranked = order.getAttribute("aria-pressed") !== "true";
+  const number = (cell) => Number(cell.style.getPropertyValue(ranked ? "--rank" : "--place"));
+  for (const row of document.querySelectorAll(".pictures"))
+    row.append(...[...row.children].sort((one, other) => number(one) - number(other)));
   order.setAttribute("aria-pressed", String(ranked));
 });

@@ -23,7 +23,7 @@ from animesr_cli.lbo.pseudo_hr import HR_SCALE, resized
 from animesr_cli.lbo.ranking import RANKING_TITLES, factor_text, ranking_row
 from animesr_cli.pages.html import render
 from animesr_cli.pages.lettering import draw, lettering
-from animesr_cli.video.timestamps import format_time
+from animesr_cli.video.timestamps import format_clock
 from animesr_cli.writing.png import encode_png
 
 log = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ def _patch(patch: TriedPatch) -> dict[str, object]:
     """What the template shows of one patch."""
     seen = enlarged(patch.lr)
     return {
-        "where": f"at {format_time(patch.seconds)}",
+        "where": f"at {format_clock(patch.seconds)}",
         "width": seen.shape[2],
         "input": encode_png(seen),
         "results": [encode_png(result) for result in patch.results],

@@ -18,11 +18,12 @@ from animesr_cli.lbo.ranking import factor_text
 from animesr_cli.model.tiles import Region
 from animesr_cli.pages.chart import Chart, chart
 from animesr_cli.pages.html import render
-from animesr_cli.video.timestamps import format_time
+from animesr_cli.video.timestamps import format_clock
 from animesr_cli.writing.png import encode_png
 
 SHOWN_PX: Final = 128
 """Side of what is shown of a picture, in LR pixels."""
+BEST_RANKED: Final = "the best ranked"
 LOSSES: Final[Mapping[str, str]] = {
     "l1": "L1",
     "l2": "L2",
@@ -51,7 +52,7 @@ def _row(pair: Pair, made: Tensor, plain: Tensor) -> dict[str, Any]:
         ("real LR", pair.lr[part.index]),
     ]
     return {
-        "where": f"at {format_time(pair.seconds)}",
+        "where": f"at {format_clock(pair.seconds)}",
         "pictures": [
             {"title": title, "png": encode_png(view), "width": twice.width} for title, view in views
         ],
@@ -71,16 +72,18 @@ def _choice(history: Mapping[str, Any]) -> str:
     ranking = choice.get("ranking")
     if not ranking:
         return f"{factor_text(factor)}, {choice['by']}"
-    first = ranking[0]["factor"]
-    beside = "ranked first" if first == factor else f"ranked first was {factor_text(first)}"
-    return f"{factor_text(factor)}, {choice['by']}; {beside} of {len(ranking)}"
+    first, chosen = ranking[0]["factor"], f"{factor_text(factor)}, {choice['by']}"
+    if first != factor:
+        return f"{chosen}; {BEST_RANKED} of {len(ranking)} was {factor_text(first)}"
+    rank = "" if choice["by"] == BEST_RANKED else f"; {BEST_RANKED}"
+    return f"{chosen}{rank} of {len(ranking)}"
 
 
 def _verdict(gain: float) -> str:
-    """Between the gain in dB and ``area downscaling``."""
+    """Behind the gain in dB."""
     if round(gain, 2) == 0:
-        return "beside"
-    return f"{'nearer to' if gain > 0 else 'farther from'} the real frames than"
+        return "of difference: as near to the real frames as area downscaling"
+    return f"{'nearer to' if gain > 0 else 'farther from'} the real frames than area downscaling"
 
 
 def _facts(history: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -91,7 +94,7 @@ def _facts(history: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("pictures", f"{history['pairs']} to learn from, {history['held_out']} held out"),
         ("iterations", f"{history['iterations']} of {history['of']}"),
         ("settings", ", ".join(f"{name} {value}" for name, value in settings.items()
-                               if name not in ("clip", "factor", "model"))),
+                               if name not in ("clip", "factor", "model")).replace("_", " ")),
         ("animesr", history["version"]),
     ]  # fmt: skip
 

@@ -7,7 +7,7 @@ has one name, one unit and one number of digits wherever it stands. Nothing here
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -61,13 +61,27 @@ class Measure:
         return f"{self.title}, {self.unit}" if self.unit else self.title
 
     def text(self, value: float | None) -> str:
-        """A value as it is shown everywhere."""
-        return self.undefined if value is None else f"{value:.{self.digits}f}"
+        """A value as it is shown everywhere; infinite dB are of what is identical."""
+        if value is None or math.isinf(value):
+            return self.undefined
+        return f"{value:.{self.digits}f}"
+
+    def told(self, value: float | None) -> str:
+        """``PSNR-Y 31.20 dB``: all in a few words."""
+        unit = f" {self.unit}" if self.unit and self.text(value) != self.undefined else ""
+        return f"{self.title} {self.text(value)}{unit}"
 
     def nearest(self, values: Iterable[float | None]) -> float | None:
         """The value that comes nearest to the best; None: there is none at all."""
         known = [value for value in values if value is not None]
         return min(known, key=self._distance, default=None)
+
+    def marks(self, values: Sequence[float | None]) -> list[bool]:
+        """Which values read like the best one; none does where all that are known read alike."""
+        best = self.text(self.nearest(values))
+        texts = [None if value is None else self.text(value) for value in values]
+        several = len({text for text in texts if text is not None}) > 1
+        return [several and text == best for text in texts]
 
     def _distance(self, value: float) -> float:
         """How far a value is from the best; a ratio of 1/2 is as far from 1 as one of 2."""

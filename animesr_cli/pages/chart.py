@@ -82,11 +82,16 @@ def labels(values: Sequence[float]) -> list[str]:
     """Even numbers with as many digits as tell them apart."""
     step = min((b - a for a, b in pairwise(values)), default=1.0)
     largest = max((abs(value) for value in values), default=0.0)
-    if largest >= 1e6 or 0 < largest < 1e-3:
+    if _needs_power(largest):
         digits = max(math.ceil(math.log10(largest / step)), 0)
         return ["0" if abs(value) < step / 2 else _power(value, digits) for value in values]
     digits = max(-math.floor(math.log10(step) + 1e-9), 0)
     return [f"{value + 0.0:.{digits}f}" for value in values]
+
+
+def _needs_power(size: float) -> bool:
+    """Whether a number would have too many digits without a power of ten."""
+    return size >= 1e6 or 0 < size < 1e-3
 
 
 def _power(value: float, digits: int) -> str:
@@ -116,11 +121,18 @@ def chart(
     values = [y for _, y in line]
     near = {name: y for name, y in (levels or {}).items() if _is_near(y, values)}
     low, high = min(*values, *near.values(), values[0]), max(*values, *near.values(), values[0])
+    is_flat = low == high
     pad = (high - low) * 0.06 or abs(high) * 0.05 or 1.0
     low, high = low - pad, high + pad
     first, last = points[0][0], max(points[-1][0], points[0][0] + 1)
-    y_values = ticks(low, high)
-    y_labels = labels(y_values)
+
+    def text(value: float) -> str:
+        if digits is not None:
+            return f"{value:.{digits}f}"
+        return _power(value, 3) if _needs_power(abs(value)) else f"{value:.4g}"
+
+    y_values = [values[0]] if is_flat else ticks(low, high)
+    y_labels = [text(values[0])] if is_flat else labels(y_values)
     left = 8 + CHARACTER * max(map(len, y_labels))
     right = WIDTH - RIGHT
 
@@ -129,9 +141,6 @@ def chart(
 
     def down(y: float) -> float:
         return round(TOP + (HEIGHT - TOP - BOTTOM) * (high - y) / (high - low), 1)
-
-    def text(value: float) -> str:
-        return f"{value:.4g}" if digits is None else f"{value:.{digits}f}"
 
     x_values = ticks(first, last, whole=True)
     return Chart(

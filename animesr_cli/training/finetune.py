@@ -26,10 +26,11 @@ from animesr_cli.atomic_files import PartFile, explained
 from animesr_cli.degradation.lbo import load_operator
 from animesr_cli.degradation.operators import SCALE, DegradationSettings
 from animesr_cli.errors import InputError, Interrupted, OutputError, UsageError, WeightsError
+from animesr_cli.metrics.measures import MEASURES
 from animesr_cli.model.devices import choose_compute
 from animesr_cli.model.memory import free_memory
 from animesr_cli.settings import LOSSES, LOSSES_OF_GAN, FinetuneRun, FinetuneSettings
-from animesr_cli.text import shown
+from animesr_cli.text import counted, shown
 from animesr_cli.training.corpus import Shot, Source, load_sources, shots_of, workers_pool
 from animesr_cli.training.descent import DivergedError
 from animesr_cli.training.distributed import any_of_us, joined, own_device, rank
@@ -138,10 +139,6 @@ def _folder(output: Path) -> Iterator[None]:
                 output.rmdir()
 
 
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
 def _memory_bytes(run: FinetuneRun) -> int:
     if run.memory_gb:
         return int(run.memory_gb * 1e9)
@@ -235,7 +232,7 @@ def _diverged(one: TrainingRun, batch: Batch) -> WeightsError:
 def _validation_line(one: TrainingRun) -> str:
     shown_scores = ("psnr_y", "ssim_y", "gradient_ratio", "flicker")
     found = one.after.scores
-    told = ", ".join(f"{name} {found[name]:.4g}" for name in shown_scores if name in found)
+    told = ", ".join(MEASURES[name].told(found[name]) for name in shown_scores if name in found)
     return f"iteration {one.trainer.iteration}, held-out part: {told}"
 
 
@@ -315,7 +312,7 @@ def finetune(
             check_same(saved.identity, identity, output, usual)
         learned, held = _split(shots_of(sources), shots_of(others), settings, warn)
         on_note(
-            f"{_counted(len(sources), 'source')}: {_counted(len(learned), 'shot')} of "
+            f"{counted(len(sources), 'source')}: {counted(len(learned), 'shot')} of "
             f"{sum(shot.count for shot in learned)} frames to learn from, {len(held)} held out"
         )
         sampler = WindowSampler(

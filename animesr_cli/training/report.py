@@ -79,12 +79,9 @@ def _score_rows(columns: Sequence[Examination]) -> Iterator[tuple[str, list[tupl
     """Each measure's heading and cells: its text, and whether it is the best of the row."""
     for name, measure in SCORES.items():
         values = [column.scores.get(name) for column in columns]
-        best = measure.nearest(values)
-        if best is not None:
-            yield (
-                measure.heading,
-                [("" if v is None else measure.text(v), v == best) for v in values],
-            )
+        texts = ["" if value is None else measure.text(value) for value in values]
+        if any(texts):
+            yield measure.heading, list(zip(texts, measure.marks(values), strict=True))
 
 
 # ---- pictures ------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from animesr_cli.atomic_files import explained, write_file
 from animesr_cli.bounded import MEBIBYTE, Range, UnfitError, fitted, parse_json, read_bytes
 from animesr_cli.errors import OutputError
 from animesr_cli.settings import FinetuneRun, FinetuneSettings
-from animesr_cli.text import shown
+from animesr_cli.text import counted, shown
 from animesr_cli.training.distributed import rank, world_size
 from animesr_cli.training.report import Examination, Report, write_report
 from animesr_cli.training.state import (
@@ -40,6 +40,7 @@ from animesr_cli.training.state import (
 from animesr_cli.training.trainer import Trainer
 from animesr_cli.training.validation import HeldOut, bicubic, measure
 from animesr_cli.training.windows import Batch
+from animesr_cli.video.timestamps import format_time
 
 BATCH_FILE: Final = "diverged.safetensors"
 """The batch at which a loss was not finite."""
@@ -224,14 +225,15 @@ class TrainingRun:
         return {
             "command": _command(),
             "started from": str(self.identity["start"]["name"]),
-            "material": f"{len(self.identity['data'])} sources",
-            "operators": str(len(self.identity["operators"])),
-            "windows": f"{settings.batch * world_size()} of {settings.frames} frames, "
-            f"{settings.patch}x{settings.patch} LR pixels",
+            "material": counted(len(self.identity["data"]), "source"),
+            "operators": str(len(self.identity["operators"]) or "none"),
+            "batch": f"{counted(settings.batch * world_size(), 'window')} of "
+            f"{counted(settings.frames, 'frame')}, "
+            f"{settings.patch}\u00d7{settings.patch} LR pixels",
             "device": f"{_device_name(self.trainer.device)}, {_dtype_name(self.trainer.dtype)}",
             "speed": f"{self.speed.rate(self.trainer.iteration):.2f} iterations/s, "
-            f"{self.speed.waiting:.1%} of it waiting for data",
-            "training time": f"{(self.earlier_seconds + self.speed.seconds) / 3600:.2f} h",
+            f"{self.speed.waiting:.1%} of the time waiting for data",
+            "training time": format_time(self.earlier_seconds + self.speed.seconds),
         }
 
     def save(self) -> None:
@@ -275,7 +277,7 @@ def _command() -> str:
 def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{device.type} ({platform.machine()}, {torch.get_num_threads()} threads)"
+    return f"{device.type} ({platform.machine()}, {counted(torch.get_num_threads(), 'thread')})"
 
 
 def _dtype_name(dtype: torch.dtype) -> str:

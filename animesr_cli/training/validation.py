@@ -86,7 +86,9 @@ def fixed_windows(
             clip = hr.to(device).to(torch.float32).div_(255)
             lr = degraded(clip, plan, operators).cpu()
             hr = truth_of(clip, scale).mul(255).round_().byte().cpu()
-        windows.append(HeldOut(name=f"{shot.source.name} {shot.first + first}", lr=lr, hr=hr))
+        windows.append(
+            HeldOut(name=f"{shot.source.name}, frame {shot.first + first}", lr=lr, hr=hr)
+        )
     return windows
 
 

@@ -41,6 +41,7 @@ from animesr_cli.degradation.operators import (
     sample_plan,
 )
 from animesr_cli.errors import InputError
+from animesr_cli.text import counted
 from animesr_cli.training.corpus import LISTED, Shot, Warn
 
 MAX_INTERVAL: Final = 3
@@ -109,8 +110,7 @@ def usable_shots(shots: Sequence[Shot], *, frames: int, side_px: int, warn: Warn
 def _listed(shots: Sequence[Shot]) -> str:
     names = list(dict.fromkeys(shot.source.name for shot in shots))
     more = " and others" if len(names) > LISTED else ""
-    noun = "shot" if len(shots) == 1 else "shots"
-    return f"{len(shots)} {noun} ({', '.join(names[:LISTED])}{more})"
+    return f"{counted(len(shots), 'shot')} ({', '.join(names[:LISTED])}{more})"
 
 
 def _nothing(small: Sequence[Shot], short: Sequence[Shot], frames: int, side_px: int) -> InputError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from animesr_cli.compare.report import REFERENCE, Layout, MomentScores, Report, 
 from animesr_cli.metrics.measures import Scores
 from animesr_cli.writing.png import encode_png
 from browser import Browser, Page, chromium
-from looks import contrast, set_theme
+from looks import CUT_TABLES, UNNAMED, contrast, set_theme
 from pictures import decode_png
 
 NAMES = ("base", "<i>bicubic</i>", REFERENCE)
@@ -62,9 +63,9 @@ def report(aspect: Fraction = Fraction(1)) -> Report:
     )  # fmt: skip
 
 
-def write_page(path: Path, aspect: Fraction = Fraction(1)) -> Path:
+def write_page(path: Path, shown: Report) -> Path:
     pictures = [[picture(m, c) for c in range(len(NAMES))] for m in range(MOMENTS)]
-    path.write_text(compare_page(report(aspect), pictures, [row[0] for row in pictures]))
+    path.write_text(compare_page(shown, pictures, [row[0] for row in pictures]))
     return path
 
 
@@ -81,7 +82,7 @@ def browser() -> Iterator[Browser]:
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """In a folder whose name a URL must escape."""
     folder = tmp_path_factory.mktemp("a page #1 %20")
-    return write_page(folder / "a page & more.html")
+    return write_page(folder / "a page & more.html", report())
 
 
 @pytest.fixture
@@ -327,7 +328,9 @@ def test_zoom_by_keys_and_wheel_has_ends(page: Page) -> None:
 
 def test_pixels_that_are_not_square_are_stretched(browser: Browser, tmp_path: Path) -> None:
     """A pixel aspect of 2 makes the picture twice as wide on the screen."""
-    page = browser.open(write_page(tmp_path / "wide.html", Fraction(2)), width=1200, height=760)
+    page = browser.open(
+        write_page(tmp_path / "wide.html", report(Fraction(2))), width=1200, height=760
+    )
     page.click("[data-zoom='1']")
     assert left_picture(page)[2:] == [2 * WIDTH, HEIGHT]
     assert page.problems == []
@@ -370,6 +373,45 @@ def test_nothing_runs_over(browser: Browser, written: Path, theme: str, width: i
     for selector in ("h1", "header p", ".note", "thead th", "tbody th", "td.best", "select"):
         assert contrast(page, selector) >= 4.5, (selector, theme)
     assert page.problems == []
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_table_is_seen_whole_or_scrolled(
+    browser: Browser, written: Path, width: int, tmp_path: Path
+) -> None:
+    """At a desk every measure is seen; on a phone keys scroll the table, and a shadow says so."""
+    page = browser.open(written, width=width, height=700)
+    assert page.evaluate(UNNAMED) == []
+    if width == 1280:
+        assert page.evaluate(CUT_TABLES) == []
+        return
+    assert page.evaluate(CUT_TABLES) != []
+    x, y, box_width, _ = page.box(".scroll")
+
+    def at_the_edge() -> list[int]:
+        seen = decode_png(page.screenshot(tmp_path / "edge.png").read_bytes())
+        return seen[:3, int(y) + 4, int(x + box_width) - 2].tolist()
+
+    shadow = at_the_edge()
+    page.evaluate("document.querySelector('.scroll').focus()")
+    assert page.evaluate("document.activeElement.className") == "scroll"
+    page.evaluate("document.activeElement.scrollLeft = 10000")
+    page.wait_until("document.activeElement.scrollLeft > 0")
+    assert min(at_the_edge()) > max(shadow)
+
+
+def test_values_that_read_alike_are_all_the_best(browser: Browser, tmp_path: Path) -> None:
+    """A reader could not tell why only one of them is marked."""
+    one, other, low = (replace(scores(0), psnr_y=value) for value in (30.001, 30.004, 29.0))
+    given = report()
+    entries = [replace(e, mean=m) for e, m in zip(given.entries, (one, other, low), strict=True)]
+    path = write_page(tmp_path / "alike.html", replace(given, entries=tuple(entries)))
+    page = browser.open(path, width=1280, height=700)
+    best = page.evaluate(
+        "[...document.querySelectorAll('tbody:not([hidden]) td:nth-child(4)')]"
+        ".map((cell) => [cell.textContent, cell.className])"
+    )
+    assert best == [["30.00", "best"], ["30.00", "best"], ["29.00", ""]]
 
 
 def test_hostile_names_are_words(page: Page) -> None:

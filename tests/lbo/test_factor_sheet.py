@@ -205,6 +205,9 @@ def test_columns_can_be_ordered_by_rank(page: Page) -> None:
     assert page.evaluate(places) == ["input", "0.3", "0.5", "1.0"]
     page.click("#order")
     assert page.evaluate(places) == ["input", "0.5", "1.0", "0.3"]
+    page.evaluate("document.querySelector('.cell.best').focus()")
+    page.key("Tab")
+    assert page.evaluate("document.activeElement.dataset.factor") == "1.0"
     page.click("#order")
     assert page.evaluate(places) == ["input", "0.3", "0.5", "1.0"]
 

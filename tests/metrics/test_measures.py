@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields
 
 import pytest
@@ -28,6 +29,23 @@ def test_the_table_has_every_score_in_order() -> None:
 def test_the_best_value(name: str, values: tuple[float | None, ...], best: float | None) -> None:
     """High, zero or one, each by its own rule; what is not defined is never the best."""
     assert MEASURES[name].nearest(values) == best
+
+
+def test_what_reads_like_the_best_is_marked() -> None:
+    """Two that read alike are both the best, and where all read alike none is."""
+    psnr = MEASURES["psnr_y"]
+    assert psnr.marks([24.971, 24.974, 23.0, None]) == [True, True, False, False]
+    assert psnr.marks([24.971, 24.974]) == [False, False]
+    assert psnr.marks([24.971, None]) == [False, False]
+    assert psnr.marks([40.0, math.inf]) == [False, True]
+    assert psnr.marks([None]) == [False]
+
+
+def test_values_are_told_in_a_few_words() -> None:
+    """With the measure's name and unit; a word needs no unit."""
+    assert MEASURES["psnr_y"].told(31.2) == "PSNR-Y 31.20 dB"
+    assert MEASURES["psnr_y"].told(None) == "PSNR-Y identical"
+    assert MEASURES["ssim_y"].told(0.5) == "SSIM-Y 0.5000"
 
 
 def test_values_are_shown_alike() -> None:

@@ -47,6 +47,13 @@ def test_ticks_lie_where_their_numbers_are() -> None:
     assert places(found.line)[-1][1] == heights["4"]
 
 
+def test_an_even_curve_has_one_number() -> None:
+    """The value itself, written as above the curve: numbers around it would mean nothing."""
+    found = drawn((1, 2e-4), (100, 2e-4))
+    assert [tick.label for tick in found.y_ticks] == ["2e-4"] == [found.latest]
+    assert {y for _, y in places(found.line)} == {found.y_ticks[0].at}
+
+
 def test_long_curves_are_thinned() -> None:
     """A hundred thousand points become a few hundred means."""
     points = places(drawn(*((number, number % 2) for number in range(100_000))).line)
@@ -102,7 +109,10 @@ def test_labels_differ_and_lie_inside(
     found = drawn(*sorted(points), **levels)
     for axis in (found.x_ticks, found.y_ticks):
         assert len({tick.label for tick in axis}) == len(axis) <= MOST_TICKS
-    assert len(found.y_ticks) >= 2
+    if len({*values, *(levels[level.name] for level in found.levels)}) == 1:
+        assert [tick.label for tick in found.y_ticks] == [found.latest]
+    else:
+        assert len(found.y_ticks) >= 2
     for tick in found.y_ticks:
         assert found.left - 6 - CHARACTER * len(tick.label) >= 0
         assert 0 <= tick.at <= HEIGHT

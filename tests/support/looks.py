@@ -6,7 +6,9 @@ from pathlib import Path
 
 from browser import Browser, Page
 
-WIDTHS = (390, 1280)
+WIDTHS = (390, 1280, 1920)
+DESK = 1280
+"""From here on no table is wider than the page."""
 READABLE = 4.5
 """Contrast that WCAG 2.2 asks for, 1.4.3."""
 
@@ -51,6 +53,25 @@ CUT_LABELS = (
 )
 
 
+MEETING_LABELS = (
+    "[...document.querySelectorAll('svg.chart')].flatMap((svg) => {"
+    " const boxes = [...svg.querySelectorAll('text')].map((t) => t.getBoundingClientRect());"
+    " return boxes.flatMap((a, i) => boxes.slice(i + 1).filter((b) => a.left < b.right"
+    "  && b.left < a.right && a.top + 3 < b.bottom && b.top + 3 < a.bottom)"
+    "  .map((b) => [a.x, b.x]));"
+    "})"
+)
+UNNAMED = (
+    "[...document.querySelectorAll('img:not([alt]), svg[role=img]:not([aria-label]),"
+    " .scroll:not([tabindex]), .scroll:not([aria-label])')].map((each) => each.outerHTML)"
+)
+"""Pictures without words for those who cannot see them, and tables that no key scrolls."""
+CUT_TABLES = (
+    "[...document.querySelectorAll('.scroll')].filter((e) => e.scrollWidth > e.clientWidth)"
+    ".map((e) => [e.scrollWidth, e.clientWidth])"
+)
+
+
 def assert_looks_well(browser: Browser, path: Path, words: tuple[str, ...]) -> None:
     """On a phone and a desk, light and dark.
 
@@ -61,6 +82,9 @@ def assert_looks_well(browser: Browser, path: Path, words: tuple[str, ...]) -> N
         page = browser.open(path, width=width, height=800)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, width
         assert page.evaluate(CUT_LABELS) == []
+        assert page.evaluate(MEETING_LABELS) == []
+        assert page.evaluate(UNNAMED) == []
+        assert width < DESK or page.evaluate(CUT_TABLES) == [], width
         for theme in ("light", "dark"):
             set_theme(page, theme)
             for selector in words:

@@ -62,14 +62,15 @@ def test_names_cannot_steer_the_page(tmp_path: Path) -> None:
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "a&lt;b&gt;&#34;c.mp4 7" in page
     assert "<b>" not in page
-    assert "&#39;a &amp; b&#39;" in page
+    assert "&#39;a</span> <span>&amp;</span> <span>b&#39;" in page
 
 
 def test_the_best_of_a_row_is_marked(tmp_path: Path) -> None:
-    """The highest PSNR is; where all are alike, the first."""
+    """The highest PSNR is; where all read alike, none."""
     write_report(tmp_path, report())
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert '<td>23.00</td><td>24.00</td><td class="best">25.00</td>' in page
+    assert "<td>1.200</td><td>1.200</td><td>1.200</td>" in page
     assert "20 of 50" in page
 
 
@@ -113,6 +114,7 @@ def test_it_looks_well(tmp_path: Path) -> None:
         before = page.evaluate(width)
         page.click(".versions img")
         assert page.evaluate(width) > before
-        page.evaluate("document.querySelector('.versions').focus()")
+        assert page.evaluate("document.getElementById('larger').ariaPressed") == "true"
+        page.evaluate("document.getElementById('larger').focus()")
         page.key("Enter")
         assert page.evaluate(width) == before
