@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from animesr_cli import crash_watch
 from animesr_cli.errors import ExitCode
 
 
@@ -19,7 +20,7 @@ def main() -> None:
         results = guard()
         from animesr_cli.cli.commands import app
 
-        app(prog_name="animesr")
+        app(prog_name="animesr", obj=crash_watch.begin)
     except KeyboardInterrupt:  # before a command has begun to listen
         raise SystemExit(ExitCode.INTERRUPTED) from None
     except BrokenPipeError:
@@ -33,6 +34,8 @@ def main() -> None:
             if results.failure is not None and leaving.code in (None, ExitCode.OK):
                 raise SystemExit(results.failure) from None
         raise
+    finally:
+        crash_watch.end()
 
 
 if __name__ == "__main__":

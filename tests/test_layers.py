@@ -27,16 +27,17 @@ ROOMS: dict[str, set[str]] = {
     "file_hash": set(),
     "settings": {"errors"},
     "model": {"file_hash", "atomic_files", "places", "bounded", "errors", "settings"},
-    "video": {"errors", "settings", "text"},
+    "video": {"crash_watch", "errors", "settings", "text"},
     "file_names": {"errors", "text"},
     "open_folder": set(),
     "signals": set(),
+    "crash_watch": set(),
     "places": set(),
     "claim": {"errors", "text", "file_names", "open_folder"},
     "atomic_files": {"errors", "text", "file_names", "open_folder", "claim"},
     "pages": {"text"},
     "workers": {"signals", "bounded", "errors", "model"},
-    "reading": {"errors", "settings", "text", "video", "atomic_files"},
+    "reading": {"crash_watch", "errors", "settings", "text", "video", "atomic_files"},
     "writing": {
         "claim",
         "file_names",
@@ -153,6 +154,7 @@ ROOMS: dict[str, set[str]] = {
         "training",
     },
     "cli": {
+        "crash_watch",
         "places",
         "atomic_files",
         "signals",
@@ -173,7 +175,7 @@ ROOMS: dict[str, set[str]] = {
         "training",
         "lbo",
     },
-    "__main__": {"errors", "cli"},
+    "__main__": {"crash_watch", "errors", "cli"},
 }
 
 # Package -> the only rooms that may import it. Nothing else but the standard library is imported.

@@ -17,7 +17,7 @@ from typing import Annotated, Final
 
 import typer
 
-from animesr_cli import __version__
+from animesr_cli import __version__, crash_watch
 from animesr_cli.cli import console
 from animesr_cli.errors import AnimesrError, ExitCode, Interrupted, as_bug, as_expected
 from animesr_cli.signals import STOPPING, signals_blocked
@@ -155,6 +155,7 @@ def _handled_by(handler: Handler) -> Iterator[None]:
 
 def _leave_at_once(why: Interrupted) -> None:
     """Without waiting for anything; hidden files go, and the terminal gets its cursor back."""
+    crash_watch.end()
     console.show_cursor()
     # Where nothing was written, its room is not loaded: it brings PyAV, which no help needs.
     if files := sys.modules.get("animesr_cli.atomic_files"):
@@ -164,6 +165,7 @@ def _leave_at_once(why: Interrupted) -> None:
 
 def _quit(signum: int, frame: FrameType | None) -> None:
     """Ctrl-\\ ends the process as it always does, with the cursor back."""
+    crash_watch.end()
     console.show_cursor()
     signal.signal(signum, signal.SIG_DFL)
     os.kill(os.getpid(), signum)

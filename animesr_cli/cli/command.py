@@ -31,6 +31,12 @@ class Command(TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
         return _without_types(super().get_params(ctx))
 
+    def invoke(self, ctx: Any) -> Any:
+        """Where this process is the command's own, it is watched from now on: not for its help."""
+        if ctx.obj is not None:
+            ctx.obj(debug=bool(ctx.params.get("debug")))
+        return super().invoke(ctx)
+
 
 class Group(TyperGroup):
     """The program itself, which knows what is meant by a file in the place of a command."""

@@ -22,6 +22,7 @@ import torch
 from av.video.codeccontext import VideoCodecContext
 from torch import Tensor
 
+from animesr_cli import crash_watch
 from animesr_cli.errors import InputError, UsageError
 from animesr_cli.reading.codecs import DECODING_ERRORS
 from animesr_cli.reading.frame import Frame
@@ -242,6 +243,7 @@ class SequenceReader:
 
     def _frame(self, path: Path, index: int) -> Frame | None:
         """None: the image is damaged."""
+        crash_watch.opened(shown(path))
         try:
             content = path.read_bytes()
         except OSError as error:

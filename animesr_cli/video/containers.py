@@ -19,6 +19,7 @@ from typing import Final
 import av
 import av.container
 
+from animesr_cli import crash_watch
 from animesr_cli.errors import InputError, UsageError
 from animesr_cli.settings.limits import MAX_PIXELS
 from animesr_cli.text import shown
@@ -130,6 +131,7 @@ def open_input(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> av.containe
         InputError: there is no such file, it cannot be read, or it holds no known format.
     """
     path = check_readable(path)
+    crash_watch.opened(shown(path))
     limit = {"max_pixels": str(max_pixels)}
     try:
         container = av.open(
