@@ -9,7 +9,7 @@ from rich.text import Text
 from animesr_cli.cli.console import emit, err, error_event, show_error, show_note, show_table
 from animesr_cli.cli.upscale_display import RunDisplay
 from animesr_cli.errors import AnimesrError
-from animesr_cli.text import shown
+from animesr_cli.text import counted, shown
 from animesr_cli.video.timestamps import format_time
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class BatchDisplay:
             emit("batch", {**places, "files": len(batch.items), **passed_over})
         if self._quiet:
             return
-        count = f"{len(batch.items)} video{'' if len(batch.items) == 1 else 's'}"
+        count = counted(len(batch.items), "video")
         where = "" if batch.folder is None else f" in {shown(batch.folder)}"
         if batch.output is None:
             place = "beside them"

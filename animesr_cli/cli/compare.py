@@ -27,7 +27,7 @@ from animesr_cli.cli.options import (
 )
 from animesr_cli.metrics.measures import MEASURES
 from animesr_cli.settings import CompareSettings, UpscaleSettings
-from animesr_cli.text import format_bytes, visible
+from animesr_cli.text import counted, format_bytes, visible
 from animesr_cli.video.timestamps import format_speed, format_time
 
 if TYPE_CHECKING:
@@ -117,17 +117,22 @@ def _show(result: CompareResult, *, as_json: bool, quiet: bool) -> None:
         return show_json(asdict(report) | written | video)
     if quiet:
         return None
-    columns = ["", "how", "frames/s", "whole clip"]
-    if report.reference:
-        columns += [measure.heading for measure in MEASURES.values()]
-    count = len(report.moments)
     show_table(
-        columns,
-        [_compared(entry, measured=report.reference is not None) for entry in report.entries],
-        title=f"{visible(report.clip.name)}: {count} picture{'' if count == 1 else 's'}, "
+        ("", "how", "frames/s", "whole clip"),
+        [_compared(entry) for entry in report.entries],
+        title=f"{visible(report.clip.name)}: {counted(len(report.moments), 'picture')}, "
         f"{report.width}x{report.height} -> {report.layout.width}x{report.layout.height}, "
         f"{report.device}",
     )
+    if report.reference:
+        measured = [(entry.name, entry.mean) for entry in report.entries if entry.mean]
+        show_table(
+            (f"beside {report.reference.name}", *(name for name, _ in measured)),
+            [
+                (measure.heading, *(measure.text(getattr(mean, name)) for _, mean in measured))
+                for name, measure in MEASURES.items()
+            ],
+        )
     for path, what in (
         (result.page, f"page, {format_bytes(result.page_bytes)}"),
         (result.sheet, "sheet"),
@@ -138,12 +143,8 @@ def _show(result: CompareResult, *, as_json: bool, quiet: bool) -> None:
     return None
 
 
-def _compared(entry: ResultRow, *, measured: bool) -> tuple[str, ...]:
+def _compared(entry: ResultRow) -> tuple[str, ...]:
     fps, whole = entry.frames_per_second, entry.clip_seconds
     speed = "" if fps is None else format_speed(fps)
     time = "" if fps is None else "unknown" if whole is None else format_time(whole)
-    cells = [
-        measure.text(getattr(entry.mean, measure.name)) if entry.mean else ""
-        for measure in MEASURES.values()
-    ]
-    return (entry.name, entry.how, speed, time, *(cells if measured else ()))
+    return (entry.name, entry.how, speed, time)

@@ -73,7 +73,9 @@ def show_table(
     columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "", on: Console = out
 ) -> None:
     shown_title = Text(visible(title)) if title else None  # it may hold a file's name
-    table = Table(title=shown_title, box=None, title_justify="left", pad_edge=False)
+    table = Table(
+        title=shown_title, box=None, title_justify="left", pad_edge=False, show_header=any(columns)
+    )
     for column in columns:
         table.add_column(column, overflow="fold")  # a path that is cut short is of no use
     for row in rows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -18,6 +18,11 @@ from animesr_cli.text import visible
 
 if TYPE_CHECKING:
     from animesr_cli.metrics.evaluate import Evaluation
+
+
+PER_FRAME_WIDTH: Final = 110
+"""Columns that all measures of a frame take beside each other; a narrower terminal shows two
+tables, for words broken in the middle cannot be read."""
 
 
 @verb
@@ -62,17 +67,19 @@ def show_evaluation(evaluation: Evaluation, *, as_json: bool, per_frame: bool) -
         frames = [{"index": each.index, "seconds": each.seconds} | row for each, row in pairs]
         return show_json(asdict(evaluation) | {"frames": frames})
     if per_frame:
-        rows = [
-            (
-                str(each.index),
-                f"{each.seconds:.3f}",
-                *(MEASURES[name].text(value) for name, value in row.items()),
-            )
-            for each, row in pairs
-        ]
-        headings = [measure.heading for measure in MEASURES.values()]
-        show_table(("frame", "seconds", *headings), rows)
-        out.print()
+        names = list(MEASURES)
+        is_narrow = out.is_terminal and out.width < PER_FRAME_WIDTH
+        for part in (names[:5], names[5:]) if is_narrow else (names,):
+            rows = [
+                (
+                    str(each.index),
+                    f"{each.seconds:.3f}",
+                    *(MEASURES[name].text(row[name]) for name in part),
+                )
+                for each, row in pairs
+            ]
+            show_table(("frame", "seconds", *(MEASURES[name].heading for name in part)), rows)
+            out.print()
     border = f" without a border of {evaluation.crop}" if evaluation.crop else ""
     return show_table(
         ("", "clip", "lowest", "frame", "highest", "frame", "best"),

@@ -30,7 +30,14 @@ def show_forecast(forecasts: Sequence[Forecast], *, json_events: bool) -> None:
     show_table(COLUMNS, [_row(each) for each in forecasts])
     room = "" if free is None else f", {format_bytes(free)} free"
     count = f"{len(planned)} to do" if len(forecasts) != 1 else "in all"
-    out.print(f"{count}: about {format_time(seconds)}, about {format_bytes(size)}{room}")
+    # Of a stream whose length is not told nothing can be known beforehand.
+    unknown = sum(each.seconds is None for each in planned)
+    if unknown == len(planned) > 0:
+        known = "time and size unknown"
+    else:
+        known = f"about {format_time(seconds)}, about {format_bytes(size)}"
+        known += f" without the {unknown} of unknown length" if unknown else ""
+    out.print(f"{count}: {known}{room}")
     return None
 
 

@@ -52,13 +52,18 @@ def show_info(info: VideoInfo, *, as_json: bool) -> None:
     length = format_time(info.duration_seconds) if info.duration_seconds else "unknown length"
     tags = info.tags
     rows = [
-        ("file", f"{info.path}, {info.container}, {format_bytes(info.size_bytes)}"),
+        ("file", f"{info.path}, {format_bytes(info.size_bytes)}"),
+        ("container", info.container),
         ("video", f"stream {info.stream_index}, {info.codec}, {info.pix_fmt}"),
         ("picture", f"{info.width}x{info.height}{ratio}{turned}"),
         ("time", f"{length}, {rate}, {info.frame_count or 'unknown number of'} frames"),
         ("clock", f"ticks of {info.time_base} s"),
         ("colour", f"{info.colour_note}, {'full' if info.colour.full_range else 'limited'} range"),
-        ("tags", f"primaries {tags.primaries}, transfer {tags.transfer}, matrix {tags.matrix}"),
+        (
+            "tags",
+            f"primaries {tags.primaries}, transfer {tags.transfer}, matrix {tags.matrix} "
+            "(numbers of H.273; 2: not stated)",
+        ),
         *([("dynamic range", str(info.hdr))] if info.hdr else []),
         ("interlaced", "yes" if info.interlaced else "no"),
         ("chapters", str(info.chapters)),
@@ -68,5 +73,6 @@ def show_info(info: VideoInfo, *, as_json: bool) -> None:
 
 
 def _describe_stream(stream: StreamInfo) -> str:
-    parts = [stream.kind, stream.codec, stream.detail, stream.language, stream.title]
+    codec = "" if stream.detail.split(" ")[0] == stream.codec else stream.codec
+    parts = [stream.kind, codec, stream.detail, stream.language, stream.title]
     return ", ".join(part for part in parts if part) + (" (default)" if stream.default else "")

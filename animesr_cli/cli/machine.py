@@ -26,6 +26,7 @@ from animesr_cli.model.devices import (
 )
 from animesr_cli.model.download import cache_folder, status
 from animesr_cli.model.memory import free_memory
+from animesr_cli.text import counted
 from animesr_cli.writing.encoders import probe_encoders
 
 PACKAGES = ("torch", "av", "typer", "rich", "numpy", "huggingface_hub", "safetensors", "tqdm")
@@ -50,7 +51,9 @@ def _describe(name: str) -> str:
     if compute.device.type == "cuda":
         title = torch.cuda.get_device_name(compute.device)
     elif compute.device.type == "cpu":
-        title = f"{os.cpu_count()} cores, {torch.get_num_threads()} threads"
+        title = (
+            f"{counted(os.cpu_count() or 1, 'core')}, {counted(torch.get_num_threads(), 'thread')}"
+        )
     else:
         title = platform.processor()
     free = free_memory(compute.device)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -89,8 +91,16 @@ def show_models(rows: Sequence[Status]) -> None:
         out.print(title, markup=False)
         for row in group:
             out.print(_facts(row.checkpoint, row.size_bytes), markup=False, soft_wrap=True)
-            told = f"      {row.checkpoint.good_for}; {row.where}"
-            out.print(visible(told), markup=False, soft_wrap=True)
+            _say(f"{row.checkpoint.good_for}; licence: {row.checkpoint.licence}; {row.where}")
+
+
+def _say(text: str) -> None:
+    """Indented; on a terminal between its edges, for a program on one line."""
+    width = out.width if out.is_terminal else sys.maxsize
+    for line in textwrap.wrap(
+        visible(text), max(width - 6, 20), break_long_words=False, break_on_hyphens=False
+    ):
+        out.print(f"      {line}", markup=False, soft_wrap=True)
 
 
 def _facts(row: Checkpoint, size_bytes: int | None) -> str:
@@ -99,7 +109,7 @@ def _facts(row: Checkpoint, size_bytes: int | None) -> str:
     mark = "*" if row.name == DEFAULT else " "
     size = format_bytes(size_bytes) if size_bytes else "size unknown"
     cost = f"x{row.scale}  {row.architecture:<15}  {row.mmac:>6.3f}" if row.mmac else "LBO"
-    return f"  {mark} {row.name:<23}  {cost:<28}  {size:>12}  {row.licence}"
+    return f"  {mark} {row.name:<23}  {cost:<28}  {size:>12}"
 
 
 def show_own(folder: Path, files: Sequence[Path]) -> None:

@@ -8,15 +8,20 @@ import os
 import re
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 import media
-from animesr_cli.cli import console, upscale_display
+from animesr_cli.cli import console, evaluate, models, upscale_display
 from animesr_cli.cli.upscale_display import RunDisplay, Speed, plan_lines, progress_line
 from animesr_cli.errors import UsageError
+from animesr_cli.metrics.evaluate import Evaluation, FrameScores
+from animesr_cli.metrics.measures import MEASURES, Scores
+from animesr_cli.model.catalogue import CATALOGUE
+from animesr_cli.model.download import status
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.text import format_bytes
 from animesr_cli.upscaling.events import Progress, UpscaleResult
@@ -252,6 +257,45 @@ def test_a_table_on_a_narrow_terminal_loses_nothing(monkeypatch: pytest.MonkeyPa
     text = narrow.export_text()
     assert path in "".join(line.removeprefix("base").strip() for line in text.splitlines()[1:])
     assert max(len(line) for line in text.splitlines()) <= 40
+
+
+def test_models_on_a_terminal_of_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No line is longer than the terminal is wide, and no word is cut; paths stay whole."""
+    text = io.StringIO()
+    narrow = Console(width=80, force_terminal=True, file=text, soft_wrap=True, highlight=False)
+    monkeypatch.setattr(models, "out", narrow)
+    models.show_models([status(row) for row in CATALOGUE])
+    lines = text.getvalue().splitlines()
+    assert all(len(line) <= 80 or "safetensors" in line.split()[-1] for line in lines)
+    words = text.getvalue().split()
+    for row in CATALOGUE:
+        assert row.name in words
+        assert set(row.good_for.split()[:-1]) <= set(words)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_scores_of_frames_fit_a_terminal(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    """All measures beside each other, or in two tables: no heading is broken in a word."""
+    text = io.StringIO()
+    narrow = Console(width=width, force_terminal=True, color_system=None, file=text)
+    monkeypatch.setattr(evaluate, "out", narrow)
+    monkeypatch.setattr(evaluate, "show_table", partial(console.show_table, on=narrow))
+    same = Scores(
+        psnr_y=None, ssim_y=1, ms_ssim=1, gmsd=0, gradient_ratio=1, flicker=0, edge_f1=1,
+        overshoot=0, flat_noise=12.345,
+    )  # fmt: skip
+    frame = FrameScores(index=0, seconds=0, scores=same)
+    evaluate.show_evaluation(
+        Evaluation(sr=Path("a"), hr=Path("b"), width=1, height=1, crop=0, clip=same,
+                   frames=(frame,)),
+        as_json=False, per_frame=True,
+    )  # fmt: skip
+    per_frame = text.getvalue().split("a beside b")[0]
+    assert all(len(line) <= width for line in per_frame.splitlines())
+    for measure in MEASURES.values():
+        for word in measure.heading.split():
+            assert word in per_frame.split(), word
+    assert "12.345" in per_frame
 
 
 # A real terminal ---------------------------------------------------------------------------------

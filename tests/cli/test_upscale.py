@@ -11,6 +11,7 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -434,6 +435,31 @@ def test_a_dry_run_of_one_input_does_nothing(source: Path, model: Model) -> None
     animesr("upscale", "-", "out.mkv", *model, "--dry-run").refused(2, "can be read only once")
 
 
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [
+        (["unknown.mkv"], "in all: time and size unknown"),
+        (["unknown.mkv", "in.mkv"], "2 to do: about 00:00:00, about "),
+    ],
+)
+def test_a_dry_run_says_what_it_cannot_know(
+    inputs: list[str], said: str, source: Path, model: Model
+) -> None:
+    """A stream that does not tell its length is not said to take no time."""
+    raw = source.with_name("raw.h264")
+    with av.open(str(source)) as there, av.open(str(raw), "w") as container:
+        stream = container.add_stream_from_template(there.streams.video[0])
+        for packet in there.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                container.mux(packet)
+    raw.rename(source.with_name("unknown.mkv"))
+    names = [source.with_name(name) for name in inputs]
+    total = animesr("upscale", *names, *model, "--dry-run").stdout.splitlines()[-1]
+    assert total.startswith(said)
+    assert ("without the 1 of unknown length" in total) == (len(inputs) == 2)
+
+
 def test_a_dry_run_of_a_season_adds_up(source: Path, model: Model) -> None:
     """Each file with its output; what is finished and what fails is told; no folder is made."""
     season = source.parent / "season"
@@ -472,6 +498,8 @@ def test_info_tells_what_the_reader_sees(own_clip: Path) -> None:
     assert outcome.exit_code == 0
     for words in ("160x96", "h264, yuv420p", "24 fps, 72 frames", "BT.", "aac 48000 Hz", "eng"):
         assert words in outcome.stdout
+    assert outcome.stdout.startswith("file ")
+    assert "video, h264 160x96 yuv420p" in outcome.stdout  # the codec once
     facts = json.loads(animesr("info", own_clip, "--json").stdout)
     assert (facts["width"], facts["height"], facts["frame_count"]) == (160, 96, 72)
     assert facts["frame_rate"] == "24"
@@ -485,10 +513,11 @@ def test_models_lists_the_catalogue() -> None:
     outcome = animesr("models")
     assert outcome.exit_code == 0
     lines = outcome.stdout.splitlines()
-    assert re.search(r"^  \* base +x4 +CompactMSRB +0\.742 +2\.0 MB +Apache-2\.0", lines[1])
+    assert re.search(r"^  \* base +x4 +CompactMSRB +0\.742 +2\.0 MB$", lines[1])
     assert "sharp lines" in lines[2]
+    assert "; licence: Apache-2.0 AND BSD-3-Clause; " in lines[2]
     assert lines[2].endswith("base.safetensors")
-    assert any(re.match(r"    lbo-dvd +LBO +127 kB +Apache-2\.0", line) for line in lines)
+    assert any(re.match(r"    lbo-dvd +LBO +127 kB$", line) for line in lines)
     assert sum(line.startswith("  * ") for line in lines) == 1
     titles = [line.split(",")[0] for line in lines if not line.startswith(" ")]
     assert titles[:2] == ["Networks", "Learned operators"]
