@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email
 import importlib.metadata
 import re
 import subprocess
@@ -135,6 +136,22 @@ def test_the_wheel_holds_the_package_and_its_checkpoints(tmp_path: Path) -> None
     assert set(found) == expected
     for name in shipped:
         assert found[f"animesr_cli/weights/{name}"] == (ROOT / "weights" / name).stat().st_size
+
+
+def test_the_description_of_the_wheel_stands_alone(tmp_path: Path) -> None:
+    """An index shows it without the files beside the README: words stay, relative links go."""
+    with zipfile.ZipFile(build(tmp_path, ROOT, "wheel")) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        description = email.message_from_bytes(archive.read(name)).get_payload()
+    assert isinstance(description, str)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    targets = re.findall(r"\]\(([^)]*)\)", description)
+    assert targets
+    assert [target for target in targets if not target.startswith("https://")] == []
+    assert "![" not in description
+    blocks = r"^```.*?^```$"
+    assert re.findall(blocks, description, re.M | re.S) == re.findall(blocks, readme, re.M | re.S)
+    assert "| `video/` | what a picture, a colour and a time are |" in description
 
 
 def test_the_wheel_can_be_built_from_the_sdist(tmp_path: Path) -> None:
