@@ -9,17 +9,20 @@ its own and renamed; its record comes last.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 from animesr_cli.atomic_files import explained
 from animesr_cli.errors import DeviceError, InputError
 from animesr_cli.jobs.chunk_task import ChunkTask
 from animesr_cli.jobs.chunks import Chunk, Segment
+from animesr_cli.jobs.folder import JobFolder
 from animesr_cli.jobs.frame_index import digest
 from animesr_cli.jobs.kept_files import (
     StoredFile,
@@ -43,6 +46,7 @@ from animesr_cli.upscaling.pipeline import FrameUpscaler, StageClock, upscale_ch
 from animesr_cli.upscaling.plan import Plan
 from animesr_cli.video.containers import check_readable
 from animesr_cli.workers.protocol import WorkerSlot
+from animesr_cli.writing.concat import segment_format
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +107,25 @@ class Prepare:
     identity: str
     modified_ns: int
     """When the input was written."""
+
+    @classmethod
+    def of(cls, plan: Plan, job: JobFolder) -> Self:
+        """For a plan whose journal is open; weights stay behind, each worker loads its own."""
+        name = segment_format(plan.format.encoding)
+        assert name is not None  # ``is_long`` made sure
+        encoding = replace(plan.format.encoding, format_name=name)
+        source = replace(plan.source, path=Path(os.path.abspath(plan.source.path)))
+        return cls(
+            plan=replace(
+                plan,
+                source=source,
+                format=replace(plan.format, encoding=encoding),
+                checkpoint=replace(plan.checkpoint, state_dict={}),
+            ),
+            folder=Path(os.path.abspath(job.path)),
+            identity=job.identity,
+            modified_ns=int(str(job.manifest.identity["input"]["modification time"])),
+        )
 
     def __call__(self, slot: WorkerSlot) -> ChunkWorker:
         return ChunkWorker(replace(self, plan=self._on_device(slot)), slot)

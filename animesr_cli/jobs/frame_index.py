@@ -77,6 +77,11 @@ class FrameIndex:
         """A copy of the rows of frames ``first`` to ``end``, exclusive."""
         return self._rows[first : self._count if end is None else min(end, self._count)].copy()
 
+    @property
+    def cuts(self) -> int:
+        """How many shots begin behind a cut."""
+        return int((self.rows()["flags"] & CUT != 0).sum())
+
     def seconds(self, time_base: Fraction) -> Fraction:
         """From the first frame to the end of the last."""
         if not self._count:

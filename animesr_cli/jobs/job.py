@@ -3,22 +3,18 @@
 Whatever ends the run early, the same command goes on from what the journal holds: what is finished
 is never computed again, and what is not is computed from its last border. The result is the one of
 an uninterrupted run. A job decides what is to be done and tells of it; other files know who
-computes a chunk, how a segment is made and how the folder is kept. The file is long because its
-methods share what one run knows: they stand in the order in which they come.
+computes a chunk, how a segment is made and how the folder is kept.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from animesr_cli.atomic_files import PartFile, explained
@@ -34,13 +30,13 @@ from animesr_cli.jobs.chunk_queue import ChunkQueue
 from animesr_cli.jobs.chunk_worker import Prepare
 from animesr_cli.jobs.chunks import Segment
 from animesr_cli.jobs.disk_space import missing_bytes
-from animesr_cli.jobs.fingerprint import adopt_choices, identity_of
 from animesr_cli.jobs.folder import JobFolder, journal_folder
-from animesr_cli.jobs.frame_index import CUT, FrameIndex
-from animesr_cli.jobs.manifest import Identity, Manifest, differences, digest_of
-from animesr_cli.jobs.placement import Placement, choose_placement, own_threads, threads_of
+from animesr_cli.jobs.frame_index import FrameIndex
+from animesr_cli.jobs.placement import Placement, choose_placement, own_threads
 from animesr_cli.jobs.records import Record
+from animesr_cli.jobs.resume import begin_or_go_on
 from animesr_cli.jobs.scan import Scan, chunks_of
+from animesr_cli.jobs.tally import Tally
 from animesr_cli.reading.reader import origin_of
 from animesr_cli.text import shown, size_text
 from animesr_cli.upscaling.events import Observer, Progress, SegmentEvent, UpscaleResult
@@ -56,7 +52,7 @@ from animesr_cli.workers.scheduler import (
     Started,
     TaskQueue,
 )
-from animesr_cli.writing.concat import Joiner, segment_format
+from animesr_cli.writing.concat import Joiner
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +73,6 @@ class Job:
         self.plan = plan
         self.observer = observer
         self.warnings = warnings
-        self._started = time.perf_counter()
         self._folder: JobFolder
         self._placement: Placement
         self._executor: Executor
@@ -86,9 +81,7 @@ class Job:
         self._scan: Scan | None = None
         self._scanned = threading.Event()
         self._chunks: ChunkQueue
-        self._done_before = 0
-        self._done = 0
-        self._active: dict[int, int] = {}
+        self._tally = Tally()
         self._failures: list[tuple[tuple[Segment, ...], AnimesrError]] = []
         self._room_told = False
         self._worker: str | None = None
@@ -116,36 +109,7 @@ class Job:
 
     def _open(self) -> list[str]:
         """Begin or go on; what is to be told of it."""
-        folder, settings = self._folder, self.plan.settings
-        now = identity_of(self.plan, threads_of(self._placement, self.plan))
-        information = {
-            "input": os.path.abspath(self.plan.source.path),
-            "output": os.path.abspath(self.plan.output),
-            "model": self.plan.checkpoint.name,
-            "device": str(self.plan.compute.device),
-            "segments": segment_format(self.plan.format.encoding),
-        }
-        manifest = None if settings.restart else self._found(now)
-        if manifest is not None and manifest.output and manifest.output.is_at(self.plan.output):
-            manifest = None  # it is finished, and is to be overwritten
-        if manifest is None:
-            folder.begin(now, information)
-        else:
-            adopt_choices(
-                manifest.identity,
-                now,
-                tile=not settings.tile,
-                threads=self._placement.cluster is None,  # whose workers have one each
-                segment_frames=settings.segment_frames is None,
-            )
-            if found := differences(manifest.identity, now):
-                raise UsageError(
-                    f"{shown(folder.path)} holds a run with other settings: {'; '.join(found)}",
-                    "run it with those, begin anew with --restart, or name another output",
-                )
-            for sentence in folder.go_on(manifest):
-                self.warn(sentence)
-        identity = now  # equal to what was found, where anything was
+        identity = begin_or_go_on(self._folder, self.plan, self._placement, self.warn)
         self._threads = identity["computing"]["threads"]
         self._executor = self._placement.executor(self._threads, self.warn)
         self.plan = replace(
@@ -154,34 +118,6 @@ class Job:
             segment_frames=identity["option"]["--segment-frames"],
         )
         return self._resumed()
-
-    def _found(self, now: Identity) -> Manifest | None:
-        """What there is to continue."""
-        folder = self._folder
-        try:
-            manifest = folder.load()
-            damage = None
-        except ValueError:
-            manifest, damage = None, "damaged"
-        if manifest is not None:
-            return manifest
-        records = list(folder.found_records())
-        if damage is None and records:
-            damage = "missing"
-        if damage is None:
-            return None
-        ours = [record for record in records if record.identity == digest_of(now)]
-        if records and not ours:
-            raise UsageError(
-                f"the manifest in {shown(folder.path)} is {damage}, and the segments there are "
-                "of other settings",
-                "run with those, begin anew with --restart, or name another output",
-            )
-        self.warn(
-            f"the manifest in {shown(folder.path)} is {damage}; "
-            f"{len(ours)} finished segments are taken up"
-        )
-        return Manifest(identity=now, warnings=[])
 
     def _resumed(self) -> list[str]:
         manifest = self._folder.manifest
@@ -196,14 +132,14 @@ class Job:
         for record in records:
             for message in record.warnings:
                 self.warn(message)
-        self._done = self._done_before = sum(record.frames for record in records)
+        self._tally.done = self._tally.before = sum(record.frames for record in records)
         if not records:
             return []
         if self.plan.estimated_seconds is not None and self._total:
-            left = self.plan.estimated_seconds * (1 - self._done / self._total)
+            left = self.plan.estimated_seconds * (1 - self._tally.done / self._total)
             self.plan = replace(self.plan, estimated_seconds=max(left, 0.0))
         return [
-            f"going on where it stopped: {len(records)} segments, {self._done} frames, "
+            f"going on where it stopped: {len(records)} segments, {self._tally.done} frames, "
             f"are finished in {shown(self._folder.path)}"
         ]
 
@@ -227,23 +163,7 @@ class Job:
             raise
 
     def _hint(self) -> str:
-        frames = sum(record.frames for record in self._folder.records.values())
-        if not frames:
-            return "nothing is finished yet"
-        of = f" of {self._total}" if self._total else ""
-        return (
-            f"{frames}{of} frames are finished and kept in {shown(self._folder.path)}: "
-            f"the same command goes on from there{self._lost(frames)}"
-        )
-
-    def _lost(self, kept: int) -> str:
-        """What was computed and is not part of a finished segment, in words."""
-        computed = self._done + sum(self._active.values())
-        lost, new = computed - kept, computed - self._done_before
-        if lost <= 0:
-            return ""
-        seconds = (time.perf_counter() - self._started) * lost / max(new, 1)
-        return f", and computes {lost} frames again (about {format_time(round(seconds))} of work)"
+        return self._tally.hint(self._folder, self._total)
 
     @property
     def _total(self) -> int | None:
@@ -273,12 +193,12 @@ class Job:
         result = UpscaleResult(
             output=self.plan.output,
             frames=len(self._index),
-            seconds=time.perf_counter() - self._started,
+            seconds=self._tally.seconds,
             warnings=tuple(self.warnings),
-            cuts=self._cuts,
+            cuts=self._index.cuts,
             stage_seconds={},
             segments=len(records),
-            frames_before=self._done_before,
+            frames_before=self._tally.before,
             pictures=pictures.hexdigest(),
         )
         self._folder.remove()
@@ -294,7 +214,7 @@ class Job:
                 break
             for sentence in self._folder.forget(damaged):
                 self.warn(sentence)
-            self._done -= sum(record.frames for record in damaged)
+            self._tally.done -= sum(record.frames for record in damaged)
         records = self._folder.records
         wanted = [segment for chunk in self._chunks.chunks for segment in chunk.segments]
         return [records[segment.first] for segment in wanted]
@@ -305,7 +225,9 @@ class Job:
             if self._placement.is_single:
                 stack.enter_context(own_threads(self._threads))
             self._feed(queue, stack)
-            events = stack.enter_context(closing(self._executor.run(queue, self._prepare())))
+            events = stack.enter_context(
+                closing(self._executor.run(queue, Prepare.of(self.plan, self._folder)))
+            )
             for event in events:
                 self._hear(event)
                 self._take_index()
@@ -335,34 +257,11 @@ class Job:
         self._chunks = ChunkQueue(queue, self._scan.index, self._folder, alone=alone)
         stack.enter_context(self._scan)
 
-    @property
-    def _cuts(self) -> int:
-        assert self._index is not None
-        return int((self._index.rows()["flags"] & CUT != 0).sum())
-
     def _take_index(self) -> None:
         """The scan is over: the index is kept, so that no later run makes it again."""
         if self._index is None and self._scan is not None and self._scanned.is_set():
             self._index = self._scan.index
             self._folder.save_index(self._index.to_bytes(), self.warnings)
-
-    def _prepare(self) -> Prepare:
-        plan = self.plan
-        name = segment_format(plan.format.encoding)
-        assert name is not None  # ``is_long`` made sure
-        return Prepare(
-            plan=replace(
-                plan,
-                source=replace(plan.source, path=Path(os.path.abspath(plan.source.path))),
-                format=replace(
-                    plan.format, encoding=replace(plan.format.encoding, format_name=name)
-                ),
-                checkpoint=replace(plan.checkpoint, state_dict={}),
-            ),
-            folder=Path(os.path.abspath(self._folder.path)),
-            identity=self._folder.identity,
-            modified_ns=int(str(self._folder.manifest.identity["input"]["modification time"])),
-        )
 
     # -- what happens meanwhile
 
@@ -370,10 +269,10 @@ class Job:
         self._worker = event.worker
         match event:
             case Started():
-                self._active[event.key] = 0
+                self._tally.in_hand[event.key] = 0
                 self._tell(event, "started")
             case Advanced():
-                self._active[event.key] = event.frames
+                self._tally.in_hand[event.key] = event.frames
                 if self._is_border_passed(event):
                     self._adopt(event.key)
             case Finished():
@@ -406,10 +305,10 @@ class Job:
     def _settle(self, key: int) -> None:
         """A try is over: what counts is what lies in the journal."""
         self._adopt(key)
-        self._active.pop(key, None)
+        self._tally.in_hand.pop(key, None)
         known = self._folder.records
         missing = self._chunks.missing[key]
-        self._done += sum(segment.frames for segment in missing if segment.first in known)
+        self._tally.done += sum(segment.frames for segment in missing if segment.first in known)
         self._chunks.missing[key] = tuple(s for s in missing if s.first not in known)
 
     def _failed(self, event: Failed) -> None:
@@ -419,7 +318,10 @@ class Job:
             log.info("a segment is tried again: %s", event.error.message)
             return
         self._failures.append((self._chunks.missing[event.key], event.error))
-        if self._done == self._done_before and len(self._failures) >= FAILURES_WITHOUT_SUCCESS:
+        if (
+            self._tally.done == self._tally.before
+            and len(self._failures) >= FAILURES_WITHOUT_SUCCESS
+        ):
             raise event.error
 
     def _tell(self, event: Event, state: str, error: AnimesrError | None = None) -> None:
@@ -436,7 +338,7 @@ class Job:
 
     def _report(self) -> None:
         index = self._index or (self._scan.index if self._scan else FrameIndex())
-        frames = self._done + sum(self._active.values())
+        frames = self._tally.computed
         seconds = float(index.seconds(self.plan.source.time_base))
         records = self._folder.records.values()
         self.observer.on_progress(
@@ -445,8 +347,8 @@ class Job:
                 total_frames=self._total,
                 media_seconds=seconds * frames / max(len(index), 1),
                 bytes_written=sum(record.file.bytes for record in records),
-                elapsed_seconds=time.perf_counter() - self._started,
-                frames_before=self._done_before,
+                elapsed_seconds=self._tally.seconds,
+                frames_before=self._tally.before,
                 worker=self._worker,
             )
         )
@@ -493,4 +395,4 @@ class Job:
                 for _ in joiner.append(folder / record.file.name):
                     pass
                 self._report()
-            joiner.finish(partial(self._folder.finished_file, cuts=self._cuts))
+            joiner.finish(partial(self._folder.finished_file, cuts=self._index.cuts))
