@@ -49,7 +49,8 @@ def show_info(info: VideoInfo, *, as_json: bool) -> None:
     ratio = f", sample aspect {info.sample_aspect_ratio}" if info.sample_aspect_ratio != 1 else ""
     turned = f", rotated by {info.rotation} degrees" if info.rotation else ""
     rate = f"{float(info.frame_rate):.6g} fps" if info.frame_rate else "unknown rate"
-    length = format_time(info.duration_seconds) if info.duration_seconds else "unknown length"
+    seconds = info.duration_seconds and info.duration_seconds - info.late_seconds
+    length = format_time(seconds) if seconds else "unknown length"
     tags = info.tags
     rows = [
         ("file", f"{info.path}, {format_bytes(info.size_bytes)}"),

@@ -70,7 +70,8 @@ def frame_total(info: VideoInfo) -> int:
     if info.frame_count:
         return info.frame_count
     if info.duration_seconds:
-        return max(int(info.duration_seconds * (info.frame_rate or FALLBACK_RATE)), 1)
+        seconds = info.duration_seconds - info.late_seconds
+        return max(int(seconds * (info.frame_rate or FALLBACK_RATE)), 1)
     with Reader(info.path, info=info, warn=log.info) as reader:
         return sum(1 for _ in reader)
 

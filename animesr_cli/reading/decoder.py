@@ -23,6 +23,7 @@ from animesr_cli.reading.codecs import DECODING_ERRORS, decoding_context
 from animesr_cli.reading.ends import Ends
 from animesr_cli.reading.info import VideoInfo
 from animesr_cli.reading.packets import AVFMT_NOTIMESTAMPS, AVFMT_TS_DISCONT, continuous, demux
+from animesr_cli.reading.ts_joins import is_join
 from animesr_cli.text import shown
 from animesr_cli.video import containers
 from animesr_cli.video.timestamps import ContinuousClock, LossTracker, ticks
@@ -181,13 +182,20 @@ class Decoder:
             ends.add(packet)
             if packet.stream_index != stream.index:
                 continue
-            if packet.is_corrupt and packet.pts is not None:
+            if packet.is_corrupt and packet.pts is not None and not self._at_join(packet):
                 incomplete.add(packet.pts)
             if not packet.is_discard:
                 losses.submit(packet.pts)
             yield from _decode_packet(self._context, packet, losses.error)
         yield from _decode_packet(self._context, None, losses.error_at_end)
         ends.reached = True
+
+    def _at_join(self, packet: av.Packet[Any]) -> bool:
+        """Whether it is called incomplete only because another file was put behind it."""
+        container, stream = self._container()
+        if container.format.name != "mpegts" or packet.pos is None:
+            return False
+        return is_join(self._path, packet.pos, stream.id)
 
     def _packets(
         self, container: av.container.InputContainer, streams: tuple[av.stream.Stream, ...]

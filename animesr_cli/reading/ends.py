@@ -60,6 +60,13 @@ def is_fragmented(path: Path) -> bool:
     return False
 
 
+def is_told_as_end(container: av.container.InputContainer, path: Path) -> bool:
+    """Whether what the file tells of a stream's length is the time of its end."""
+    return container.format.name.startswith("matroska") or (
+        "mp4" in container.format.name and is_fragmented(path)
+    )
+
+
 class Ends:
     """Compares where a file ends with where it says that it ends.
 
@@ -86,9 +93,7 @@ class Ends:
         if container.format.flags & (AVFMT_NOTIMESTAMPS | AVFMT_TS_DISCONT):
             self.video_alone = True
         elif own is not None:
-            # What Matroska and fragmented MP4 tell of a length is the time of the end.
-            told_as_end = container.format.name.startswith("matroska") or is_fragmented(path)
-            begin = None if told_as_end else stream.start_time
+            begin = None if is_told_as_end(container, path) else stream.start_time
             self._announced = own + (begin or 0) * Fraction(stream.time_base or 0)
         elif container.duration:
             self._announced = (container.duration + (container.start_time or 0)) * MICROSECOND

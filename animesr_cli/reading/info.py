@@ -62,6 +62,9 @@ class VideoInfo:
     frame_rate: Fraction | None
     """Average frames per second; None: not known."""
     duration_seconds: Fraction | None
+    late_seconds: Fraction = Fraction(0)
+    """How much of ``duration_seconds`` is over when the first frame comes: Matroska and fragmented
+    MP4 tell of an end."""
     frame_count: int | None
     """As the container has it; None: it does not say."""
     clock_start: Fraction

@@ -20,7 +20,7 @@ from av.video.codeccontext import VideoCodecContext
 
 from animesr_cli.errors import InputError, UsageError
 from animesr_cli.reading.codecs import DECODING_ERRORS, codec_name, decoding_context
-from animesr_cli.reading.ends import stream_duration
+from animesr_cli.reading.ends import is_told_as_end, stream_duration
 from animesr_cli.reading.info import ColourTags, StreamInfo, VideoInfo
 from animesr_cli.reading.packets import AVFMT_NOTIMESTAMPS, AVFMT_TS_DISCONT, MICROSECOND, demux
 from animesr_cli.settings.limits import MAX_PIXELS
@@ -75,10 +75,10 @@ def probe(
         stream = choose_stream(container, path, stream_index)
         _check_size(stream, path, max_pixels)
         try:
-            frame = _first_picture(container, stream, path, max_pixels)
+            frame, begin = _first_picture(container, stream, path, max_pixels)
         except OSError as error:
             raise InputError(f"{shown(path)} cannot be read: {error.strerror or error}") from error
-        info = _describe(container, stream, frame, path, matrix)
+        info = _describe(container, stream, frame, begin, path, matrix)
     return replace(info, max_pixels=max_pixels)
 
 
@@ -121,15 +121,16 @@ def _is_still(stream: av.stream.Stream) -> bool:
 
 def _first_picture(
     container: av.container.InputContainer, stream: av.VideoStream, path: Path, max_pixels: int
-) -> av.VideoFrame:
-    """The first picture that decodes; packets before it may be damaged."""
-    count = 0
+) -> tuple[av.VideoFrame, int | None]:
+    """The first picture that decodes; packets before it may be damaged. When decoding begins."""
+    count, begin = 0, None
     context = decoding_context(stream)
     for packet in itertools.chain(demux(container, stream), [None]):
         count += packet is not None
+        begin = packet.dts if packet is not None and begin is None else begin
         try:
             for frame in context.decode(packet):
-                return frame
+                return frame, begin
         except DECODING_ERRORS as error:
             logger.info("a packet cannot be decoded: %s", error)
     if codec_name(stream) == "webp" and containers.is_animated_webp(path):
@@ -155,6 +156,7 @@ def _describe(
     container: av.container.InputContainer,
     stream: av.VideoStream,
     frame: av.VideoFrame,
+    begin: int | None,
     path: Path,
     matrix: str | None,
 ) -> VideoInfo:
@@ -184,6 +186,7 @@ def _describe(
         time_base=Fraction(stream.time_base),
         frame_rate=_frame_rate(stream, flags),
         duration_seconds=_announced_duration(container, stream),
+        late_seconds=_late(container, stream, begin, path),
         frame_count=_frame_count(stream),
         clock_start=_clock_start(container) if flags & AVFMT_TS_DISCONT else Fraction(0),
         tags=tags,
@@ -283,6 +286,14 @@ def _frame_rate(stream: av.VideoStream, format_flags: int) -> Fraction | None:
 
 def _clock_start(container: av.container.InputContainer) -> Fraction:
     return (container.start_time or 0) * MICROSECOND
+
+
+def _late(
+    container: av.container.InputContainer, stream: av.VideoStream, begin: int | None, path: Path
+) -> Fraction:
+    if begin is None or not is_told_as_end(container, path):
+        return Fraction(0)
+    return max(begin * Fraction(stream.time_base or 0), Fraction(0))
 
 
 def _announced_duration(

@@ -171,7 +171,7 @@ def expected_frames(source: VideoInfo, settings: UpscaleSettings) -> int | None:
     duration = source.duration_seconds
     if duration and source.frame_rate and (count is None or settings.start or settings.end):
         end = min(settings.end or duration, duration)
-        seconds = max(end - (settings.start or 0), Fraction(0))
+        seconds = max(end - max(settings.start or 0, source.late_seconds), Fraction(0))
         count = round(seconds * source.frame_rate)
     return min(count, settings.frames) if count and settings.frames else count or settings.frames
 

@@ -104,7 +104,7 @@ def _seconds(settings: UpscaleSettings, source: VideoInfo) -> Fraction | None:
     if not source.duration_seconds:
         return None
     end = min(settings.end or source.duration_seconds, source.duration_seconds)
-    seconds = Fraction(end) - (settings.start or 0)
+    seconds = Fraction(end) - max(settings.start or 0, source.late_seconds)
     if settings.frames and source.frame_rate:
         seconds = min(seconds, settings.frames / source.frame_rate)
     return seconds if seconds > 0 else None

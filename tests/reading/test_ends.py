@@ -10,7 +10,10 @@ import av
 import pytest
 
 from animesr_cli.reading.ends import is_fragmented
+from animesr_cli.reading.probe import probe
 from animesr_cli.reading.reader import Reader
+from animesr_cli.settings.upscale import UpscaleSettings
+from animesr_cli.upscaling.plan import expected_frames
 from command import animesr
 from media import write_video
 
@@ -33,12 +36,25 @@ def test_a_file_that_begins_late_is_whole(fragmented: bool, tmp_path: Path) -> N
     )  # fmt: skip
     assert is_fragmented(path) == fragmented
     assert warnings_from(path) == []
+    assert expected_frames(probe(path), UpscaleSettings()) == 48
+
+
+def test_a_late_matroska_announces_what_comes(tmp_path: Path) -> None:
+    """Its length is told as the time of its end, from which parts are counted as well."""
+    path = write_video(
+        tmp_path / "in.mkv", pts=range(8000, 10000, 40), time_base=Fraction(1, 1000), rate=25
+    )
+    info = probe(path)
+    assert expected_frames(info, UpscaleSettings()) == 50
+    assert expected_frames(info, UpscaleSettings(start=Fraction(9))) == 25
+    assert expected_frames(info, UpscaleSettings(end=Fraction(9))) == 25
 
 
 def test_the_real_segment_is_whole(faults: Path) -> None:
     path = faults / "fmp4_late_segment.mp4"
     assert is_fragmented(path)
     assert warnings_from(path) == []
+    assert expected_frames(probe(path), UpscaleSettings()) == 48
 
 
 def test_a_late_file_that_is_cut_off_is_noticed(tmp_path: Path) -> None:
