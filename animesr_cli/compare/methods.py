@@ -22,6 +22,7 @@ from animesr_cli.model.catalogue import named
 from animesr_cli.model.clip_engine import WINDOWS, lookahead_of, open_engine, run_frames
 from animesr_cli.model.devices import choose_compute
 from animesr_cli.model.resample import RESAMPLERS, enlarge, resample
+from animesr_cli.model.transfer import to_device
 from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.info import VideoInfo
 from animesr_cli.settings import NETWORK_SCALE, UpscaleSettings
@@ -102,8 +103,7 @@ class Candidate:
             yield frame, resample(picture, *size)
 
     def _rgb(self, frame: Frame, source: VideoInfo) -> Tensor:
-        planes = [plane.to(self.device, non_blocking=True) for plane in frame.planes]
-        return to_rgb(planes, source.colour)
+        return to_rgb(to_device(frame.planes, self.device), source.colour)
 
 
 def load_candidates(

@@ -245,8 +245,14 @@ def load_network(
         A module in evaluation mode: ``net(clip)`` maps (N, T, 3, H, W) RGB in [0, 1] to
         (N, T, 3, sH, sW), not clamped; s is ``net.scale``.
     """
+    import torch
+
+    from animesr_cli.model.devices import Compute
+
     network = load_checkpoint(name_or_path, strength=strength).build()
     try:
-        return network.to(device=device, dtype=dtype).eval()
+        network = network.to(device=device, dtype=dtype).eval()
     except (RuntimeError, AssertionError) as error:  # AssertionError: torch without CUDA
         raise DeviceError(f"the device {device} cannot be used: {cause(error)}") from error
+    layout = Compute(torch.device(device), network.dtype, "asked for").memory_format
+    return network.to(memory_format=layout)  # type: ignore[call-overload,no-any-return]

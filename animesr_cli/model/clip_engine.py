@@ -19,18 +19,26 @@ from __future__ import annotations
 import copy
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from animesr_cli.errors import DeviceError
 from animesr_cli.model.devices import Compute
-from animesr_cli.model.engine import FREE_MEMORY_SHARE, Engine, upscale_frames
+from animesr_cli.model.engine import (
+    FREE_MEMORY_SHARE,
+    Engine,
+    all_finite,
+    frames_ahead,
+    upscale_frames,
+)
 from animesr_cli.model.memory import free_memory, is_out_of_memory
 from animesr_cli.model.network import Carried, Network
 from animesr_cli.model.realbasicvsr import Passed, RealBasicVSR
+from animesr_cli.model.transfer import to_host
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +82,19 @@ def choose_window(height: int, width: int, net: RealBasicVSR, compute: Compute, 
     )
 
 
+class _Launched(NamedTuple):
+    """A frame that is being computed, and whether all of it is finite, once ``wait`` returned."""
+
+    sr: Tensor
+    passed: Passed
+    finite: Tensor
+    wait: Callable[[], None]
+
+    def is_finite(self) -> bool:
+        self.wait()
+        return bool(self.finite)
+
+
 class ClipEngine:
     """One clip's frames through RealBasicVSR; the same from outside as ``Engine``.
 
@@ -100,6 +121,7 @@ class ClipEngine:
         self.tile = max(height, width)
         """The whole frame: flows reach as far as things move."""
         self.busy_seconds = 0.0
+        self._ahead = frames_ahead(compute.device)
         self._master = net
         self._net = self._converted(compute.dtype)
         self._frame = torch.zeros(1, 3, height, width)
@@ -156,22 +178,30 @@ class ClipEngine:
         clip = torch.stack([frame for _, frame in shot])[None]
         results = self._results(self._net, clip, wanted)
         begun = self._carried
-        for index in range(wanted):
+        launched: deque[_Launched] = deque()
+        for index in range(wanted + self._ahead):
             start = time.perf_counter()
-            sr, passed = self._next(results)
-            if not bool(torch.isfinite(sr.sum() + passed.feature.sum(dtype=torch.float32))):
-                self._check_precision()
-                results = self._results(self._converted(torch.float32), clip, wanted, begun)
-                for _ in range(index + 1):
-                    sr, passed = self._next(results)
-                if not bool(torch.isfinite(sr.sum())):
-                    raise DeviceError(
-                        "the network gave NaN or infinity, in fp32 too",
-                        "the checkpoint may be damaged: `animesr models` shows where it is",
-                    )
-            self._carried = Passed(passed.feature.to(self._net.dtype), passed.cleaned)
+            if index < wanted:
+                launched.append(self._next(results))
+            if index >= self._ahead:
+                oldest = launched.popleft()
+                if not oldest.is_finite():
+                    # In fp32 from the window's first frame on, and those that are behind it too.
+                    self._check_precision()
+                    results = self._results(self._converted(torch.float32), clip, wanted, begun)
+                    for _ in range(index - self._ahead + 1):
+                        oldest = self._next(results)
+                    if not oldest.is_finite():
+                        raise DeviceError(
+                            "the network gave NaN or infinity, in fp32 too",
+                            "the checkpoint may be damaged: `animesr models` shows where it is",
+                        )
+                    launched = deque(self._next(results) for _ in launched)
+                passed = oldest.passed
+                self._carried = Passed(passed.feature.to(self._net.dtype), passed.cleaned)
             self.busy_seconds += time.perf_counter() - start
-            yield shot[index][0], sr[0]
+            if index >= self._ahead:
+                yield shot[index - self._ahead][0], oldest.sr[0]
 
     def _results(
         self, net: RealBasicVSR, clip: Tensor, wanted: int, before: Passed | None = None
@@ -181,9 +211,11 @@ class ClipEngine:
         yield from net.steps(net.clean(clip), before, wanted)
 
     @torch.inference_mode()  # for the body of the generator, which runs here
-    def _next(self, results: Iterator[tuple[Tensor, Passed]]) -> tuple[Tensor, Passed]:
+    def _next(self, results: Iterator[tuple[Tensor, Passed]]) -> _Launched:
         try:
-            return next(results)
+            sr, passed = next(results)
+            (finite,), wait = to_host((all_finite(sr, passed.feature),))
+            return _Launched(sr, passed, finite, wait)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise

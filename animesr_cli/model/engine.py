@@ -4,6 +4,9 @@ What a network carries from frame to frame is kept for the whole frame. A tile i
 crops of it that are larger by the network's receptive field (``Network.halo``), so that any tiling
 gives the result of the whole frame, and a frame can be computed again (with smaller tiles, or in
 fp32) until it succeeds: nothing is overwritten before then.
+
+Where a device computes beside the host (CUDA, XPU), the host launches a frame before it looks at
+the one before: whether that one is finite comes with a copy, and is read while the next one runs.
 """
 
 from __future__ import annotations
@@ -11,34 +14,51 @@ from __future__ import annotations
 import copy
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
 
 import torch
 from torch import Tensor
 
 from animesr_cli.errors import DeviceError
 from animesr_cli.model.devices import Compute
+from animesr_cli.model.graphs import GraphedStep
 from animesr_cli.model.memory import free_memory, is_out_of_memory
 from animesr_cli.model.network import Carried, Network, Window
 from animesr_cli.model.tiles import MIN_TILE, Region, grid
+from animesr_cli.model.transfer import runtime_of, to_host
+from animesr_cli.model.windows import windows
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+Step = Callable[[Window, Carried], tuple[Tensor, Carried]]
+"""``Network.step`` of some network."""
+
 # What is left to the decoder, the encoder and everybody else.
 FREE_MEMORY_SHARE = 0.6
 
-
-def frame_bytes_per_pixel(net: Network) -> int:
-    """What no tiling makes smaller: what is carried in and out of a frame, and the result."""
-    return 2 * net.carried_bytes_per_pixel + 4 * 3 * net.scale**2
+AHEAD: Final = 1
+"""Frames that are launched, on a device that computes beside the host, before one is looked at."""
 
 
-def _what_fits(height: int, width: int, net: Network, free: int) -> str:
+def frames_ahead(device: torch.device) -> int:
+    """``AHEAD`` where that helps."""
+    return 0 if runtime_of(device) is None else AHEAD
+
+
+def frame_bytes_per_pixel(net: Network, device: torch.device) -> int:
+    """What no tiling makes smaller: what is carried in and out of frames, and their results."""
+    ahead = frames_ahead(device)
+    return (2 + ahead) * net.carried_bytes_per_pixel + (1 + ahead) * 4 * 3 * net.scale**2
+
+
+def _what_fits(height: int, width: int, net: Network, device: torch.device, free: int) -> str:
     """The largest frame of the same shape, as advice."""
-    pixels = free * FREE_MEMORY_SHARE / frame_bytes_per_pixel(net)
+    pixels = free * FREE_MEMORY_SHARE / frame_bytes_per_pixel(net, device)
     share = min((pixels / (height * width)) ** 0.5, 1)
     size = f"{int(width * share)}x{int(height * share)}"
     return f"the network works at {net.scale} times the size; a frame of about {size} would fit"
@@ -54,12 +74,12 @@ def choose_tile(height: int, width: int, net: Network, compute: Compute) -> int:
     whole = max(-(-max(height, width) // net.multiple) * net.multiple, MIN_TILE)
     if free is None:
         return min(whole, 1024)
-    needed = height * width * frame_bytes_per_pixel(net)
+    needed = height * width * frame_bytes_per_pixel(net, compute.device)
     if needed > free:
         raise DeviceError(
             f"a frame of {width}x{height} needs about {needed / 1e9:.0f} GB on {compute.device}, "
             f"and {free / 1e9:.0f} GB are free",
-            _what_fits(height, width, net, free),
+            _what_fits(height, width, net, compute.device, free),
         )
     budget = free * FREE_MEMORY_SHARE - needed
     pixels = budget / net.bytes_per_pixel(compute.dtype)
@@ -75,12 +95,32 @@ def seconds_per_pixel(net: Network, compute: Compute, side: int) -> float:
     window = [torch.zeros(3, side, side, device=compute.device)] * (2 * net.radius + 1)
     for _ in range(2):
         start = time.perf_counter()
-        engine.step(*window)  # ends with a check of the values: no work is pending
+        engine.step(*window)  # waits for a check of the values: no work is pending
     return (time.perf_counter() - start) / side**2
+
+
+@dataclass(frozen=True)
+class _Launched:
+    """A frame that is being computed."""
+
+    window: Window
+    before: Carried
+    sr: Tensor
+    carried: Carried
+    finite: Tensor
+    """Whether all of it is, in host memory once ``wait`` has returned."""
+    wait: Callable[[], None]
+
+    def is_finite(self) -> bool:
+        self.wait()
+        return bool(self.finite)
 
 
 class Engine:
     """One clip's frames: hand it windows in order, ``reset`` it at cuts.
+
+    ``step`` takes a window and gives its result. ``launch`` takes one and returns before it is
+    computed; ``finish`` gives the result of the oldest that was launched.
 
     Args:
         net: the network with fp32 weights; it is copied, converted and moved, never changed.
@@ -105,6 +145,10 @@ class Engine:
         self.recurrent = net.recurrent
         self._master = net
         self._net = self._converted(compute.dtype)
+        self._step = GraphedStep(self._net, compute.device)
+        self.ahead = frames_ahead(compute.device)
+        """Frames to launch before the first is finished."""
+        self._launched: deque[_Launched] = deque()
         self._warn = warn
         self._size = (height, width)
         self._frame = Region(0, 0, height + -height % net.multiple, width + -width % net.multiple)
@@ -122,6 +166,7 @@ class Engine:
 
     def reset(self) -> None:
         """Forget the shot: the next frame begins with what the network begins with."""
+        self._launched.clear()
         frame = torch.zeros(1, 3, self._frame.height, self._frame.width)
         initial = self._net.initial(frame.to(self.compute.device))
         layout = self.compute.memory_format
@@ -137,7 +182,7 @@ class Engine:
 
     @property
     def carried(self) -> Carried:
-        """What the next frame will be given; nothing changes it afterwards."""
+        """What the frame behind the last finished one is given; nothing changes it afterwards."""
         return self._carried
 
     def carry(self, carried: Carried) -> None:
@@ -151,24 +196,52 @@ class Engine:
         # Strides stay: convolutions may round otherwise where channels are not last any more.
         self._carried = tuple(each.to(self.compute.device) for each in carried)
 
-    @torch.inference_mode()
     def step(self, *window: Tensor) -> Tensor:
         """Frames t - radius ... t + radius, each (3, H, W) on the device -> (3, sH, sW) fp32.
 
         Raises DeviceError when memory does not suffice for the smallest tile, or when even fp32
         gives NaN or Inf. The result is not clamped and must not be written to.
         """
+        self.launch(*window)
+        return self.finish()
+
+    @torch.inference_mode()
+    def launch(self, *window: Tensor) -> None:
+        """Begin with the frame behind the last launched one; arguments and errors as of ``step``.
+
+        Each frame that is launched is finished, in order, before ``reset`` and ``carry``.
+        """
         start = time.perf_counter()
         batch: Window = tuple(self._net.padded(frame)[None] for frame in window)
-        sr, carried = self._compute(self._net, batch)
-        if not _all_finite(sr, *carried):
-            sr, carried = self._again_in_fp32(batch)
-        self._carried = carried
+        before = self._launched[-1].carried if self._launched else self._carried
+        self._launched.append(self._begun(batch, before))
+        self.busy_seconds += time.perf_counter() - start
+
+    @torch.inference_mode()
+    def finish(self) -> Tensor:
+        """The result of the oldest launched frame, and errors, as of ``step``."""
+        start = time.perf_counter()
+        oldest = self._launched.popleft()
+        sr, self._carried = oldest.sr, oldest.carried
+        if not oldest.is_finite():
+            sr, self._carried = self._again_in_fp32(oldest)
+            # Those behind it were given what was not finite.
+            windows = [each.window for each in self._launched]
+            self._launched.clear()
+            before = self._carried
+            for window in windows:
+                self._launched.append(self._begun(window, before))
+                before = self._launched[-1].carried
         self.busy_seconds += time.perf_counter() - start
         height, width = (size * self._net.scale for size in self._size)
         return sr[0, :, :height, :width]
 
-    def _again_in_fp32(self, window: Window) -> tuple[Tensor, Carried]:
+    def _begun(self, window: Window, before: Carried) -> _Launched:
+        sr, carried = self._compute(self._step, window, before)
+        (finite,), wait = to_host((all_finite(sr, *carried),))
+        return _Launched(window, before, sr, carried, finite, wait)
+
+    def _again_in_fp32(self, frame: _Launched) -> tuple[Tensor, Carried]:
         if self.compute.dtype == torch.float32:
             raise DeviceError(
                 "the network gave NaN or infinity",
@@ -178,19 +251,20 @@ class Engine:
             f"a frame came out as NaN or infinity in {self.compute.precision} and was computed "
             "again in fp32"
         )
-        sr, carried = self._compute(self._converted(torch.float32), window)
-        if not _all_finite(sr, *carried):
+        step = self._converted(torch.float32).step
+        sr, carried = self._compute(step, frame.window, frame.before)
+        if not all_finite(sr, *carried):
             raise DeviceError(
                 "the network gave NaN or infinity, in fp32 too",
                 "the checkpoint may be damaged: `animesr models` shows where it is",
             )
         return sr, carried
 
-    def _compute(self, net: Network, window: Window) -> tuple[Tensor, Carried]:
+    def _compute(self, step: Step, window: Window, before: Carried) -> tuple[Tensor, Carried]:
         """The whole frame, by tiles; smaller ones for as long as memory runs out."""
         while True:
             try:
-                return self._by_tiles(net, window)
+                return self._by_tiles(step, window, before)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -203,13 +277,13 @@ class Engine:
         multiple = self._net.multiple
         self.tile = max(largest // 2 // multiple * multiple, MIN_TILE)
         self._warn(f"out of memory on {self.compute.device}: going on with --tile {self.tile}")
-        if self.compute.device.type == "cuda":
-            torch.cuda.empty_cache()
+        if runtime := runtime_of(self.compute.device):
+            runtime.empty_cache()
 
     def _too_large(self) -> DeviceError:
         height, width = self._size
         free = free_memory(self.compute.device) or 0
-        fits = _what_fits(height, width, self._net, free)
+        fits = _what_fits(height, width, self._net, self.compute.device, free)
         return DeviceError(
             f"out of memory on {self.compute.device}, even with tiles of {MIN_TILE} pixels; "
             f"{free / 1e9:.1f} GB are free",
@@ -219,25 +293,25 @@ class Engine:
     def _tiles(self) -> list[Region]:
         return grid(self._frame.height, self._frame.width, self.tile, self._net.multiple)
 
-    def _by_tiles(self, net: Network, window: Window) -> tuple[Tensor, Carried]:
-        tiles = self._tiles()
+    def _by_tiles(self, step: Step, window: Window, before: Carried) -> tuple[Tensor, Carried]:
+        tiles, net = self._tiles(), self._net
         if len(tiles) == 1:
-            return net.step(window, self._carried)
+            return step(window, before)
         height, width = self._frame.height * net.scale, self._frame.width * net.scale
         sr = window[0].new_empty(1, 3, height, width, dtype=torch.float32)
         carried: Carried | None = None
         for tile in tiles:
             outer = tile.grown(net.halo, self._frame)
             inner = tile.within(outer)
-            tile_sr, tile_carried = net.step(
+            tile_sr, tile_carried = step(
                 tuple(frame[outer.index] for frame in window),
-                tuple(t[outer.scaled(self._factor(t)).index] for t in self._carried),
+                tuple(t[outer.scaled(self._factor(t)).index] for t in before),
             )
             sr[tile.scaled(net.scale).index] = tile_sr[inner.scaled(net.scale).index]
             if carried is None:  # the frame itself may be part of it: then it is kept once
                 carried = tuple(
-                    sr if part is tile_sr else torch.empty_like(before)
-                    for before, part in zip(self._carried, tile_carried, strict=True)
+                    sr if part is tile_sr else torch.empty_like(whole)
+                    for whole, part in zip(before, tile_carried, strict=True)
                 )
             for whole, part in zip(carried, tile_carried, strict=True):
                 if whole is not sr:
@@ -246,11 +320,15 @@ class Engine:
         return sr, carried or ()
 
 
-def _all_finite(*tensors: Tensor) -> bool:
+def all_finite(*tensors: Tensor) -> Tensor:
+    """A single truth value, on the device."""
     # A sum is not finite if any term is not, and is one pass without a mask; it is taken in fp32,
     # where finite pictures and half-precision states cannot overflow it.
-    total = sum(tensor.sum(dtype=torch.float32) for tensor in tensors)
-    return bool(torch.isfinite(torch.as_tensor(total)))
+    total = torch.stack([tensor.sum(dtype=torch.float32) for tensor in tensors]).sum()
+    return torch.isfinite(total)
+
+
+# ---- a clip --------------------------------------------------------------------------------------
 
 
 def upscale_frames(
@@ -263,27 +341,39 @@ def upscale_frames(
     for their missing neighbours. To go on inside a shot, ``before`` is the frame before the first,
     and the engine carries what that one left.
     """
-    if not engine.radius:
-        last: tuple[Tensor, Tensor] | None = None
-        for item, frame, cut in frames:
-            if cut:
-                engine.reset()
-            # The very tensor once more: a still picture, whose result is known.
-            if last is None or engine.recurrent or frame is not last[0]:
-                last = frame, engine.step(frame)
-            yield item, last[1]
-        return
-    prev: Tensor | None = before
-    held: tuple[T, Tensor] | None = None  # a frame waits for the one behind it
-    for item, nxt, cut in frames:
-        if held is not None:
-            waiting, cur = held
-            yield waiting, engine.step(cur if prev is None else prev, cur, cur if cut else nxt)
-            prev = cur
-        if cut:
+    results = _Results[T](engine)
+    stateless = not engine.radius and not engine.recurrent
+    last: Tensor | None = None
+    for item, window, begins in windows(frames, engine.radius, before):
+        if begins:
+            yield from results.taken(0)
             engine.reset()
-            prev = None
-        held = item, nxt
-    if held is not None:
-        waiting, cur = held
-        yield waiting, engine.step(cur if prev is None else prev, cur, cur)
+        # The very tensor once more: a still picture, whose result is known.
+        is_repeated = stateless and window[0] is last
+        if not is_repeated:
+            engine.launch(*window)
+            last = window[0]
+        results.await_(item, is_repeated)
+        yield from results.taken(engine.ahead)
+    yield from results.taken(0)
+
+
+class _Results(Generic[T]):
+    """What was launched and not taken yet, each beside what it belongs to."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._items: deque[tuple[T, bool]] = deque()
+        self._last: Tensor
+
+    def await_(self, item: T, is_repeated: bool) -> None:
+        """Expect a result for ``item``: of a frame just launched, or the one before once more."""
+        self._items.append((item, is_repeated))
+
+    def taken(self, left: int) -> Iterator[tuple[T, Tensor]]:
+        """Results in order, until only so many are awaited."""
+        while len(self._items) > left:
+            item, is_repeated = self._items.popleft()
+            if not is_repeated:
+                self._last = self._engine.finish()
+            yield item, self._last

@@ -42,7 +42,7 @@ HR_CHANNELS = 64
 """Of the layers behind the second enlargement, whatever the number of features."""
 MOST_CLEANINGS = 3
 ONE_CLEANING = 1.0
-"""The threshold of the released settings for inference: it is always reached, so one is made."""
+"""The threshold of the released settings for inference: one is made, whatever it changes."""
 
 
 class Passed(NamedTuple):
@@ -185,8 +185,11 @@ class RealBasicVSR(Network):
                 [self.image_cleaning(frame.to(self.dtype)) for frame in cleaned.unbind(1)], dim=1
             )
             cleaned = cleaned + residue
-            # Without values (where multiplications are counted) it is cleaned once.
-            if clip.is_meta or residue.abs().mean(dtype=cleaned.dtype) < self.threshold:
+            # Once, without a look at values that a device has not computed yet, or that are none
+            # (where multiplications are counted).
+            if clip.is_meta or self.threshold >= ONE_CLEANING:
+                break
+            if residue.abs().mean(dtype=cleaned.dtype) < self.threshold:
                 break
         return cleaned
 

@@ -110,8 +110,8 @@ class SPyNet(nn.Module):
         full = height + -height % MULTIPLE, width + -width % MULTIPLE
         flow = self._pyramid(_resized(frame, *full), _resized(other, *full))
         flow = _resized(flow, height, width)
-        factors = flow.new_tensor((width / full[1], height / full[0]))
-        return flow * factors.view(1, 2, 1, 1)
+        # By numbers: a tensor of factors would be a copy to the device that the host waits for.
+        return torch.stack((flow[:, 0] * (width / full[1]), flow[:, 1] * (height / full[0])), dim=1)
 
     def _pyramid(self, frame: Tensor, other: Tensor) -> Tensor:
         frames, others = [(frame - self.mean) / self.std], [(other - self.mean) / self.std]

@@ -29,6 +29,7 @@ from torch.profiler import ProfilerActivity, profile
 from animesr_cli.model.devices import Compute
 from animesr_cli.model.engine import Engine
 from animesr_cli.model.resample import resample
+from animesr_cli.model.transfer import runtime_of
 from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.reader import Reader
 from animesr_cli.settings.upscale import UpscaleSettings
@@ -69,7 +70,7 @@ class Run:
     frames: int
     seconds: float
     peak_bytes: int
-    """Resident memory at its highest; on CUDA also see ``device_bytes``."""
+    """Resident memory at its highest; of a GPU see ``device_bytes``."""
     device_bytes: int
     stage_seconds: Mapping[str, float]
     network_seconds: float
@@ -109,8 +110,8 @@ class Figures:
 
 
 def _synchronize(compute: Compute) -> None:
-    if compute.device.type == "cuda":
-        torch.cuda.synchronize(compute.device)
+    if runtime := runtime_of(compute.device):
+        runtime.synchronize(compute.device)
 
 
 def _plain_steps(plan: Plan) -> float:
@@ -171,15 +172,17 @@ def measure_parts(source: Path, folder: Path, settings: UpscaleSettings) -> Mapp
         plan.network, plan.source.height, plan.source.width, plan.compute, tile=plan.tile
     )
     _engine_step(engine, plan)  # prepares the weights
-    on_gpu = plan.compute.device.type == "cuda"
-    with profile(activities=[ProfilerActivity.CUDA if on_gpu else ProfilerActivity.CPU]) as found:
+    kinds = {"cuda": ProfilerActivity.CUDA, "xpu": ProfilerActivity.XPU}
+    kind = kinds.get(plan.compute.device.type, ProfilerActivity.CPU)
+    with profile(activities=[kind]) as found:
         for _ in range(PROFILED_STEPS):
             _engine_step(engine, plan)
     seconds = dict.fromkeys((*PARTS, "sums and the rest"), 0.0)
     for event in found.key_averages():
         name = event.key.lower()
         part = next((p for p, words in PARTS.items() if any(w in name for w in words)), None)
-        time_ = event.self_device_time_total if on_gpu else event.self_cpu_time_total
+        on_cpu = kind == ProfilerActivity.CPU
+        time_ = event.self_cpu_time_total if on_cpu else event.self_device_time_total
         seconds[part or "sums and the rest"] += float(time_)
     total = sum(seconds.values()) or 1.0
     return {part: each / total for part, each in seconds.items()}
@@ -258,12 +261,13 @@ def _end_to_end(source: Path, folder: Path, settings: UpscaleSettings, plain: bo
     start = time.perf_counter()
     frames, stages = (_run_plain if plain else _run_overlapped)(plan)
     seconds = time.perf_counter() - start
-    cuda = plan.compute.device.type == "cuda"
+    device = plan.compute.device
+    runtime = runtime_of(device)
     return Run(  # in this order: the network alone comes last
         frames=frames,
         seconds=seconds,
         peak_bytes=_peak_bytes(),
-        device_bytes=torch.cuda.max_memory_allocated() if cuda else 0,
+        device_bytes=runtime.max_memory_allocated(device) if runtime else 0,
         stage_seconds=dict(stages),
         network_seconds=network_alone(plan, plain=plain),
     )

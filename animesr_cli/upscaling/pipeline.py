@@ -19,6 +19,7 @@ from torch import Tensor
 from animesr_cli.model.clip_engine import open_engine, run_frames
 from animesr_cli.model.network import Carried
 from animesr_cli.model.resample import resample
+from animesr_cli.model.transfer import to_device, to_host
 from animesr_cli.reading.frame import Frame
 from animesr_cli.threads import Pipeline
 from animesr_cli.upscaling.picture import Border, Picture
@@ -58,16 +59,6 @@ class StageClock:
             if item is None:
                 return
             yield item
-
-
-def to_host(planes: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], Callable[[], None]]:
-    """Start copying to host memory, and what waits for the copies: the GPU goes on meanwhile."""
-    copies = tuple(plane.to("cpu", non_blocking=True) for plane in planes)  # pinned by torch
-    if planes[0].device.type != "cuda":
-        return copies, lambda: None
-    done = torch.cuda.Event()  # type: ignore[no-untyped-call]  # torch has no hint for it
-    done.record()
-    return copies, done.synchronize
 
 
 class FrameUpscaler:
@@ -110,7 +101,7 @@ class FrameUpscaler:
         device = self.plan.compute.device
         with self.clock("colour"):
             if self._last is None or not _are_equal(self._last[0].planes, frame.planes):
-                planes = [plane.to(device, non_blocking=True) for plane in frame.planes]
+                planes = to_device(frame.planes, device)
                 self._last = frame, to_rgb(planes, self.plan.source.colour)
             return self._last[1]
 
