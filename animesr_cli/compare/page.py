@@ -74,14 +74,14 @@ def _run_ups(report: Report) -> str:
     return f"after the {count} before it in its shot"
 
 
-def facts(report: Report) -> str:
-    """Sizes, number of pictures and device, in a line."""
+def facts(report: Report) -> tuple[str, ...]:
+    """Sizes, number of pictures, device: what stands below the clip's name."""
     layout, count = report.layout, len(report.moments)
     pictures = counted(count, "picture")
     aspect = layout.sample_aspect_ratio
     shape = f", pixel aspect {aspect}" if aspect != 1 else ""
     sizes = f"{report.width}\u00d7{report.height} to {layout.width}\u00d7{layout.height}{shape}"
-    return f"{sizes} \u00b7 {pictures} \u00b7 {report.device}"
+    return sizes, pictures, report.device
 
 
 def compare_page(

@@ -193,7 +193,7 @@ def compare(
             gallery.add(moment)
         report = comparison.report(gallery.moments)
         written = compare_page(report, gallery.pictures, gallery.thumbnails).encode()
-        drawn = draw_sheet(report, gallery.rows, facts(report))
+        drawn = draw_sheet(report, gallery.rows, " \u00b7 ".join(facts(report)))
         layout = comparison.layout
         tags = {"primaries": layout.primaries, "transfer": layout.transfer}
         _publish(parts, [written, encode_png(drawn, **tags)], settings.overwrite)

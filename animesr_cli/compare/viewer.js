@@ -220,6 +220,7 @@ const KEYS = {
 };
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.tagName === "SELECT") return;
+  if (event.key.startsWith("Arrow") && event.target.closest(".scroll")) return;
   const onDivider = document.activeElement === divider;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   const digit = /^Digit([1-9])$/.exec(event.code);

@@ -2,8 +2,10 @@
 const commands = JSON.parse(document.getElementById("commands").textContent);
 const command = document.getElementById("command"), copy = document.getElementById("copy");
 function choose(factor) {
-  for (const each of document.querySelectorAll("[data-factor]"))
+  for (const each of document.querySelectorAll("[data-factor]")) {
     each.classList.toggle("chosen", each.dataset.factor === factor);
+    each.setAttribute("aria-pressed", String(each.dataset.factor === factor));
+  }
   command.textContent = commands[factor];
   copy.hidden = false;
   copy.textContent = "Copy";

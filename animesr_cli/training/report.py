@@ -17,6 +17,7 @@ from animesr_cli.atomic_files import explained, write_file
 from animesr_cli.metrics.measures import L1, MEASURES
 from animesr_cli.pages.chart import Chart, chart
 from animesr_cli.pages.html import render
+from animesr_cli.text import counted
 from animesr_cli.training.state import PICTURES_FOLDER, REPORT_FILE
 from animesr_cli.training.validation import HeldOut
 from animesr_cli.writing.png import encode_png
@@ -111,6 +112,7 @@ def page(report: Report, pictures: Sequence[Mapping[str, bytes]]) -> str:
         "training/report.html",
         title=report.title,
         report=report,
+        windows=counted(len(report.windows), "window"),
         columns=columns,
         scores=list(_score_rows([*columns.values()])),
         validation=[each for each in _validation_curves(report) if each],
