@@ -26,6 +26,7 @@ from animesr_cli import crash_watch
 from animesr_cli.errors import InputError, UsageError
 from animesr_cli.reading.codecs import DECODING_ERRORS
 from animesr_cli.reading.frame import Frame
+from animesr_cli.reading.icc import remark_on_profile
 from animesr_cli.reading.image_sequence import LISTED, ImageSequence
 from animesr_cli.reading.info import VideoInfo
 from animesr_cli.reading.probe import describe_colour, probe
@@ -258,6 +259,8 @@ class SequenceReader:
             return None
         if _is_cut_off(content):
             self._cut_off.append(path)
+        if (remark := remark_on_profile(content, path)) is not None:
+            self._warn_once("profile", remark)
         self._check_size(picture, path)
         planes, alpha = self._in_layout(picture, spec)
         return Frame(planes, index, 1, alpha)

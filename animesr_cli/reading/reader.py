@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +22,7 @@ from animesr_cli.reading.changes import Changes
 from animesr_cli.reading.decoder import Decoded, Decoder
 from animesr_cli.reading.deinterlace import Deinterlacer
 from animesr_cli.reading.frame import Frame
+from animesr_cli.reading.icc import remark_on_profile
 from animesr_cli.reading.info import ColourTags, StreamInfo, VideoInfo
 from animesr_cli.reading.probe import probe
 from animesr_cli.text import shown
@@ -121,6 +123,7 @@ class Reader:
             for stamped in self._chosen():
                 if self.frames == 0:
                     self._settle_origin(stamped.pts)
+                    self._remark_on_profile()
                 self.frames += 1
                 self.lost_frames += stamped.picture.lost
                 self.damaged_frames += stamped.picture.damaged
@@ -232,6 +235,13 @@ class Reader:
                 f"those pictures are converted to {self._converter.pix_fmt}",
             )
         return self._converter.convert(picture)
+
+    def _remark_on_profile(self) -> None:
+        if not self.info.container.endswith("_pipe"):  # no single image
+            return
+        with suppress(OSError):  # it vanished, which ``check_unchanged`` tells
+            if remark := remark_on_profile(self._path.read_bytes(), self._path):
+                self._warn_once("profile", remark)
 
     def _settle_origin(self, first_pts: int) -> None:
         self.origin = origin_of(self.info, self._start, first_pts)

@@ -10,13 +10,13 @@ import av
 import pytest
 
 from animesr_cli.video.side_data import SideData
-from command import animesr, environment, start
+from command import animesr, environment, start, warnings_of
 from media import picture, still_picture, write_video
 
 PROFILE = bytes(range(256)) * 4
 
 
-def png_with_profile(seed: int = 0) -> bytes:
+def png_with_profile(seed: int = 0, profile: bytes = PROFILE) -> bytes:
     """A PNG file with an embedded ICC profile, as paint programs write it."""
     context = av.CodecContext.create("png", "w")
     assert isinstance(context, av.VideoCodecContext)
@@ -24,7 +24,7 @@ def png_with_profile(seed: int = 0) -> bytes:
     context.time_base = 1  # type: ignore[assignment]
     frame = picture(seed, 32, 24, "rgb24")
     content = b"".join(bytes(p) for p in [*context.encode(frame), *context.encode(None)])
-    body = b"iCCP" + b"a profile\0\0" + zlib.compress(PROFILE)
+    body = b"iCCP" + b"a profile\0\0" + zlib.compress(profile)
     chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
     behind_header = 8 + 25
     return content[:behind_header] + chunk + content[behind_header:]
@@ -84,6 +84,8 @@ def test_images_with_profiles_are_upscaled_and_compared(
     """A folder of them becomes a video, and a page."""
     made = animesr("upscale", folder, tmp_path / "out.mkv", "-n", zero_checkpoint)
     assert made.exit_code == 0, made.stderr
+    (warning,) = [line for line in warnings_of(made) if "profile" in line]  # once a run
+    assert "000.png has a colour profile" in warning
     page = tmp_path / "page.html"
     networks = ("-n", "bicubic", "-n", zero_checkpoint)
     outcome = animesr("compare", folder, *networks, "-o", page)
