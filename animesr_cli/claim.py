@@ -6,6 +6,7 @@ What a killed run left is removed by the next run on the same output, which know
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import random
@@ -91,11 +92,15 @@ class Claim:
                     "the same output would not be noticed"
                 )
                 return token
-            is_ours = found is Lock.TAKEN and self.folder.leads_to(
-                hidden_name(self._name, token, LOCK), self._lock
-            )  # not where another run took it for a dead one's, before it was locked
-            if is_ours and not (alone and self._lives_another(token)):
-                return token
+            try:
+                is_ours = found is Lock.TAKEN and self.folder.leads_to(
+                    hidden_name(self._name, token, LOCK), self._lock
+                )  # not where another run took it for a dead one's, before it was locked
+                if is_ours and not (alone and self._lives_another(token)):
+                    return token
+            except BaseException:
+                self._let_go(token)
+                raise
             self._let_go(token)
             time.sleep(GIVING_WAY_SECONDS * random.random())
         raise OutputError(
@@ -129,7 +134,9 @@ class Claim:
             descriptor = self.folder.open(lock_name)
         except PermissionError:
             return True  # another user's: Windows refuses it while it is locked, too
-        except OSError:
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                raise  # whether anybody holds it is not known
             return False  # it went meanwhile, or is a link: not ours
         try:
             found = lock(descriptor)

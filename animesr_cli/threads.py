@@ -14,6 +14,7 @@ The first error of any thread stops all of them and is the one that leaves the `
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import threading
 import time
@@ -21,6 +22,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 from typing import Any, Final, TypeVar
+
+from animesr_cli.errors import DeviceError
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +34,40 @@ PATIENCE_SECONDS: Final = 0.1
 # A thread that is inside one call of a codec or a pipe cannot be stopped, only waited for.
 JOIN_SECONDS: Final = 30.0
 
+# Of a thread that is only there to be counted; the fewest bytes that every system takes.
+_SMALL_STACK_BYTES: Final = 256 << 10
+_MOST_THREADS: Final = 256
+
 _abandoned: list[ExitStack] = []
 """What threads that never came back still use: left open, since freeing it would crash them."""
+
+
+def check_threads() -> None:
+    """See that this process may start the threads that codecs and torch will.
+
+    They cope badly where it may not: x264 waits for ever, OpenBLAS sends itself a SIGINT, OpenMP
+    ends the process.
+
+    Raises:
+        DeviceError: the system allows no more.
+    """
+    go = threading.Event()
+    started = []
+    before = threading.stack_size(_SMALL_STACK_BYTES)  # under a limit of memory they cost nothing
+    try:
+        for _ in range(min(4 * (os.cpu_count() or 1) + 8, _MOST_THREADS)):
+            thread = threading.Thread(target=go.wait, daemon=True)
+            thread.start()
+            started.append(thread)
+    except RuntimeError as error:
+        raise DeviceError(
+            "the system allows this user no more processes or threads", "raise `ulimit -u`"
+        ) from error
+    finally:
+        threading.stack_size(before)
+        go.set()
+        for thread in started:
+            thread.join()
 
 
 class _Stopped(Exception):

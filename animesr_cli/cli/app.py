@@ -21,6 +21,7 @@ from animesr_cli import __version__, crash_watch
 from animesr_cli.cli import console
 from animesr_cli.errors import AnimesrError, ExitCode, Interrupted, as_bug, as_expected
 from animesr_cli.signals import STOPPING, signals_blocked
+from animesr_cli.threads import check_threads
 
 SAME_REQUEST_SECONDS: Final = 0.3
 """A signal so soon after the first is the same wish, told twice."""
@@ -171,8 +172,13 @@ def _quit(signum: int, frame: FrameType | None) -> None:
     os.kill(os.getpid(), signum)
 
 
-undisturbed = signals_blocked
-"""Signals wait until the end of the ``with``: raised while torch is imported, they abort it."""
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """For loading torch and the like, which abort the process where a signal raises or no thread
+    may be started: signals wait until the end of the ``with``, and threads are tried first."""
+    check_threads()
+    with signals_blocked():
+        yield
 
 
 def set_up_logging(*, verbose: bool, debug: bool) -> None:

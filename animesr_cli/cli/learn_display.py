@@ -52,7 +52,8 @@ class LearnDisplay(console.FrameCounter):
         losses = "".join(f" · {name} {loss:.4f}" for name, loss in progress.losses.items())
         left = ""
         if progress.seconds_left is not None:
-            left = f" · {format_time(progress.seconds_left)} left"
+            until = " until --minutes" if progress.until_minutes else ""
+            left = f" · {format_time(progress.seconds_left)} left{until}"
         line = f"{stage} {progress.done}/{progress.total}{losses}{left}"
         self.tell(line, progress.done, progress.total)
 

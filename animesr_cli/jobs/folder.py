@@ -84,10 +84,17 @@ class JobFolder:
                 self.path.mkdir()
                 self._made = True
             except FileExistsError:
+                self._check_no_link()
                 self._check_ours()
             operation("make lock", self.path / LOCK)
-            with OpenFolder(self.path, follow=False) as folder:
-                self._lock(folder)
+            try:
+                with OpenFolder(self.path, follow=False) as folder:
+                    self._lock(folder)
+            except BaseException:
+                if self._made:
+                    with suppress(OSError):  # another run may have put its lock there
+                        self.path.rmdir()
+                raise
         return self
 
     def _lock(self, folder: OpenFolder) -> None:
@@ -109,6 +116,13 @@ class JobFolder:
             if not hasattr(self, "manifest"):
                 self._forget_if_new()
             os.close(self._descriptor)
+
+    def _check_no_link(self) -> None:
+        if self.path.is_symlink():
+            raise OutputError(
+                f"{shown(self.path)} is a link, and what is deleted there would be elsewhere",
+                "move it away, or say where the run's files go with --work-dir",
+            )
 
     def _check_ours(self) -> None:
         if self._names() and not self._is_ours():
@@ -133,8 +147,8 @@ class JobFolder:
 
     def _forget_if_new(self) -> None:
         """A run that was refused before it began leaves no folder."""
-        if self._made and self._names() == [LOCK]:
-            with suppress(OSError):
+        with suppress(OSError):
+            if self._made and self._names() == [LOCK]:
                 self._remove_lock()
                 self.path.rmdir()
 
@@ -147,9 +161,9 @@ class JobFolder:
         """Begin anew; what was there of another run is removed."""
         with explained(self.path):
             self._remove_all(but={LOCK})
-            self.manifest = Manifest(identity=identity, warnings=[], information=information)
-            self.records = {}
-            self.manifest.write(self.path)
+            manifest = Manifest(identity=identity, warnings=[], information=information)
+            manifest.write(self.path)
+            self.manifest, self.records = manifest, {}
 
     def load(self) -> Manifest | None:
         """See ``read_manifest``; what the disk refuses is an error of the output."""

@@ -149,7 +149,10 @@ class Job:
         try:
             yield
         except BaseException as error:
-            self._folder.gather()
+            is_known = False
+            with suppress(OSError):
+                self._folder.gather()
+                is_known = True
             kept = self._folder.records
             if isinstance(error, DiskFullError):
                 missing = missing_bytes(self.plan, self._folder, self._total)
@@ -157,7 +160,7 @@ class Job:
                 error.hint = f"free {room} and run again: {self._hint()}"
             elif isinstance(error, Interrupted) and kept:
                 error.hint = self._hint()
-            if not kept:
+            if is_known and not kept:
                 with suppress(AnimesrError, OSError):  # whatever it is, the first error counts
                     self._folder.remove()
             raise

@@ -6,6 +6,7 @@ count. What a record names are the segment's own files beside it, whatever someb
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from collections.abc import Mapping
@@ -60,6 +61,10 @@ class Record:
             raise ValueError(f"{self.state.name} is not the state behind segment {self.first}")
 
 
+_UNREADABLE: Final = frozenset({errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE})
+"""A disk or mount that fails, or this process's limits: nothing that is said of the file."""
+
+
 def state_name(first: int) -> str:
     """Of the file that holds what the network carries into frame ``first``."""
     return f"{first:09}.safetensors"
@@ -75,10 +80,18 @@ def write_record(folder: Path, record: Record) -> None:
 
 
 def read_record(folder: Path, first: int) -> Record | None:
-    """The record of a segment, if it is there and whole; its files are not looked at."""
+    """The record of a segment, if it is there and whole; its files are not looked at.
+
+    Raises:
+        OSError: it cannot be read for now, and may well be whole.
+    """
     try:
         record = read_json(record_path(folder, first), Record, most_bytes=MEBIBYTE)
-    except (OSError, ValueError):
+    except OSError as error:
+        if error.errno in _UNREADABLE:
+            raise
+        return None
+    except ValueError:
         return None
     return record if record.first == first else None
 

@@ -11,6 +11,7 @@ Source: AnimeSR (NeurIPS 2022, https://arxiv.org/abs/2206.07038), section 3.2, a
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -53,7 +54,9 @@ class Progress:
     """Places of the clip, or iterations of both stages."""
     losses: Mapping[str, float] = field(default_factory=dict)
     seconds_left: float | None = None
-    """As it goes now; None: not known yet."""
+    """As it goes now, to the end or to what ``minutes`` says; None: not known yet."""
+    until_minutes: bool = False
+    """Whether ``minutes`` are over first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,14 +148,19 @@ def _learn(
         losses = trainer.step(*run.pairs.batch(trainer.settings, trainer.iteration))
         run.curve.add(stage, trainer.iteration, losses)
         run.try_now()
-        left = trainer.iterations - trainer.iteration
+        now = time.monotonic()
+        left = (
+            (trainer.iterations - trainer.iteration) * (now - began) / (trainer.iteration - first)
+        )
+        allowed = math.inf if until is None else max(until - now, 0.0)
         on_progress(
             Progress(
                 stage=stage,
                 done=trainer.iteration,
                 total=trainer.iterations,
                 losses=losses,
-                seconds_left=left * (time.monotonic() - began) / (trainer.iteration - first),
+                seconds_left=min(left, allowed),
+                until_minutes=allowed < left,
             )
         )
         if time.monotonic() - saved > SAVE_SECONDS:

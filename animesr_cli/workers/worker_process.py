@@ -11,9 +11,11 @@ from functools import partial
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 
+from animesr_cli.threads import check_threads
 from animesr_cli.workers.child_process import ORPHANED, attend
 from animesr_cli.workers.protocol import (
     Message,
+    Prepare,
     WorkerSlot,
     say_alive,
     send_log,
@@ -44,7 +46,12 @@ def main(address: str, parent: int) -> None:
     payloads: Payloads = SimpleQueue()
     stopped = threading.Event()
     threading.Thread(target=_hear, args=(connection, payloads, stopped), daemon=True).start()
-    prepare = partial(pickle.loads, hello.prepare)
+
+    def prepare() -> Prepare:
+        check_threads()
+        loaded: Prepare = pickle.loads(hello.prepare)
+        return loaded
+
     serve(hello.slot, prepare, iter(payloads.get, None), post, stopped.is_set)
     os._exit(0)  # nothing is left to do, and no thread of any library is waited for
 

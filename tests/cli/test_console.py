@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import signal
 import sys
 from dataclasses import replace
 from functools import partial
@@ -366,3 +367,33 @@ def test_a_terminal_gets_one_bar(
     assert lines[-1] == ""
     assert (tmp_path / "out.mp4").stat().st_size > 0
     assert seen.count("frame ") > 2  # it was drawn more than once
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pty")
+def test_a_quit_gives_the_cursor_back(own_clip: Path, tmp_path: Path) -> None:
+    """Ctrl-\\ ends the process as it always does, and the terminal is as it was before."""
+    pty = pytest.importorskip("pty", reason="pseudo-terminals are a Unix thing")
+    import resource
+
+    terminal, its_end = pty.openpty()
+    process = start(
+        "upscale", own_clip, tmp_path / "out.mkv",  # the real network: seconds
+        stderr=its_end, stdin=its_end, env=environment(TERM="xterm-256color"),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)),  # no core dump
+    )  # fmt: skip
+    os.close(its_end)
+    seen = b""
+    asked = False
+    while True:
+        try:
+            part = os.read(terminal, 65536)
+        except OSError:  # Linux says so where the other end is closed
+            break
+        seen += part
+        if not asked and b"\x1b[?25l" in seen and b" 1%" in seen:
+            process.send_signal(signal.SIGQUIT)
+            asked = True
+    os.close(terminal)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGQUIT
+    assert seen.rindex(b"\x1b[?25h") > seen.rindex(b"\x1b[?25l")

@@ -383,3 +383,10 @@ def test_the_room_knows_no_options(tmp_path: Path) -> None:
     assert read_config(path, {"anything": int}).upscale == {"anything": 3}
     with pytest.raises(UsageError, match="anything is no option"):
         read_config(path, {"crf": float})
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\0"])
+def test_a_file_whose_name_holds_a_nul_byte(name: str) -> None:
+    """It is refused, not cut off there; only a program can give such a name."""
+    outcome = animesr("upscale", "in.mkv", "--config", name)
+    outcome.refused(2, "the configuration file", "its name holds a NUL byte")

@@ -537,14 +537,21 @@ def wait_for(process: subprocess.Popen[str], text: str) -> str:
 
 
 @UNIX
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_cleanly(signum: signal.Signals, desk: Path, own_clip: Path) -> None:
-    """Rows 11 and 12: codes 130 and 143, one line, no part; the old output is as it was."""
+@pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_stops_cleanly(name: str, times: int, desk: Path, own_clip: Path) -> None:
+    """Rows 11 and 12: codes 130, 143 and 129, one line, no part; the old output is as it was.
+
+    A second one right behind the first, of a terminal that goes say, tears nothing apart.
+    """
+    signum = signal.Signals[name]
     before = snapshot(desk)
     process = start("upscale", own_clip, desk / "old.mkv", "-y")  # the real network: seconds
     wait_for(process, "frame ")
     assert hidden(desk, ".part")
-    process.send_signal(signum)
+    for _ in range(times):
+        process.send_signal(signum)
+        time.sleep(0.02)
     outcome = finished(process)
     outcome.refused(128 + signum, f"stopped by {signum.name}")
     assert snapshot(desk) == before

@@ -15,7 +15,9 @@ from animesr_cli.errors import UsageError
 from animesr_cli.jobs import placement as placement
 from animesr_cli.jobs.placement import choose_placement, own_threads, threads_of
 from animesr_cli.model.devices import Compute
+from animesr_cli.model.engine import FREE_MEMORY_SHARE, frame_bytes_per_pixel
 from animesr_cli.settings import UpscaleSettings
+from animesr_cli.upscaling.pipeline import FrameUpscaler, StageClock
 from animesr_cli.upscaling.plan import Plan, make_plan
 from animesr_cli.workers.inline import InlineExecutor
 from animesr_cli.workers.local import ProcessExecutor
@@ -124,3 +126,20 @@ def test_own_threads_are_given_back() -> None:
     assert torch.get_num_threads() == before
     with own_threads(None):
         assert torch.get_num_threads() == before
+
+
+def test_a_worker_of_a_cluster_picks_tiles_by_its_own_memory(
+    planned: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it is sent says no tile; that of the machine at which one types is not asked for."""
+    monkeypatch.setattr("animesr_cli.workers.ray_cluster.RayExecutor", FakeCluster)
+    _, plan = choose_placement(planned(cluster="a:1", device="cpu"), pytest.fail)
+    largest = max(plan.source.width, plan.source.height)
+    frame = plan.source.width * plan.source.height * frame_bytes_per_pixel(plan.network)
+    tiles = []
+    for free in (int(frame / FREE_MEMORY_SHARE) + 1, 10**12):  # what two machines have
+        monkeypatch.setattr("animesr_cli.model.engine.free_memory", lambda device, free=free: free)
+        tiles.append(FrameUpscaler(plan, StageClock(), pytest.fail).engine.tile)
+    assert 0 < tiles[0] < largest <= tiles[1]
+    _, plan = choose_placement(planned(cluster="a:1", device="cpu", tile=32), pytest.fail)
+    assert FrameUpscaler(plan, StageClock(), pytest.fail).engine.tile == 32

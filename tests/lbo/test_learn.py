@@ -246,6 +246,23 @@ def test_minutes_end_a_run_in_good_order(
     assert notes == []
 
 
+def test_what_minutes_leave_is_what_is_said_to_be_left(
+    own_clip: Path, zero_checkpoint: Path, tmp_path: Path
+) -> None:
+    """Not what a million iterations would take."""
+    arguments = command(own_clip, zero_checkpoint, "-o", tmp_path / "dvd.safetensors", "-f", "0.5")
+    arguments[arguments.index("--iterations") + 1] = "1000000"
+    process = start(*arguments, "--minutes", "2", "--json")
+    assert process.stdout
+    told = next(json.loads(line) for line in process.stdout if '"seconds_left": null' not in line)
+    process.send_signal(signal.SIGINT)
+    ended = finished(process)
+    assert ended.exit_code == 130, ended.stderr
+    assert told["until_minutes"]
+    assert 0 < told["seconds_left"] <= 120
+    assert "left until --minutes" in ended.stderr
+
+
 def test_going_on_under_other_settings_is_refused(
     learn: Callable[..., room.LboResult], tiny: LboSettings, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 import shutil
 import signal
@@ -248,6 +249,23 @@ def test_a_state_is_a_start(tune: Any, data: Path, tmp_path: Path) -> None:
     assert log_of(parts) == log_of(whole)
     start = json.loads((whole / "model.json").read_text())["start"]["name"]
     assert start == "earlier.safetensors"
+
+
+def test_what_minutes_leave_is_what_is_said_to_be_left(
+    data: Path, random_checkpoint: Path, tmp_path: Path
+) -> None:
+    """Not what a million iterations would take."""
+    process = start(
+        "finetune", "--data", data, "-n", random_checkpoint, "-o", tmp_path / "out", *TINY,
+        "--iterations", "1000000", "--log-every", "1", "--minutes", "5",
+    )  # fmt: skip
+    assert process.stderr
+    told = next(line for line in process.stderr if " left" in line)
+    process.send_signal(signal.SIGINT)
+    assert finished(process).exit_code == 130
+    found = re.search(r"iteration [1-9]\d*/1000000 .* (\S+) left until --minutes", told)
+    assert found, told
+    assert "00:00:00" < found[1] <= "00:05:00"
 
 
 def test_time_runs_out(tune: Any, tmp_path: Path) -> None:
