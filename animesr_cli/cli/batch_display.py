@@ -55,9 +55,9 @@ class BatchDisplay:
             place = shown(batch.output) + ("" if batch.output.is_dir() else " (new)")
         err.print(Text(f"{count}{where} -> {place}"))
         if batch.others:
-            show_note(f"passed over, as no videos by their suffix: {batch.others}")
+            show_note(f"passed over: {counted(batch.others, 'file')} without a video's suffix")
         if batch.earlier:
-            show_note(f"passed over, as outputs by their names: {batch.earlier}")
+            show_note(f"passed over: {counted(batch.earlier, 'file')} with the name of an output")
 
     def begin(self, item: Item) -> RunDisplay:
         if not self._quiet:

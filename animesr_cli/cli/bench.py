@@ -29,7 +29,7 @@ def bench(
     json_output: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Measure the network and the whole pipeline beside the plain path, on your clip.
+    """Measure speed and memory on your clip, beside AnimeSR's own network.
 
     [bold]Examples[/bold]
 

@@ -75,9 +75,9 @@ def compare(
 
     animesr compare episode.mkv -n base -n v2 -n bicubic
 
-    animesr compare episode.mkv -n base -n mine.safetensors --at 2:10 --at 12:31.5 -o look.html
+    animesr compare episode.mkv -n base -n mine.safetensors --at 2:10 --at 12:31.5
 
-    animesr compare poor.mp4 -n base -n bicubic --reference clean.mkv --video split.mp4
+    animesr compare poor.mp4 --reference clean.mkv --video split.mp4
     """
 
     def make(counter: FrameCounter) -> CompareResult:

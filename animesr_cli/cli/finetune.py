@@ -73,7 +73,7 @@ def finetune(
 
     animesr finetune --data episodes -n base --lbo dvd.safetensors
 
-    animesr finetune --data episodes --preset paper --stage gan -n net/model.safetensors -o run
+    animesr finetune --data episodes --stage gan -n net/model.safetensors -o run
     """
     with stoppable_between_steps() as listen:
         settings = finetune_settings(preset, given)

@@ -44,7 +44,7 @@ def learn_lbo(
 
     animesr learn-lbo dvd.mkv --sweep-only
 
-    animesr learn-lbo dvd.mkv --factor 0.5 -o dvd.safetensors --preset paper --device cuda
+    animesr learn-lbo dvd.mkv -f 0.5 -o dvd.safetensors --preset paper -g cuda
     """
     settings = replace(LBO_PRESETS[preset], **given)
     if iterations is not None:

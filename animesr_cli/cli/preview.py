@@ -49,7 +49,7 @@ def preview(
 
     animesr preview episode.mkv
 
-    animesr preview episode.mkv -n v2 --start 5:00 --end 8:00 --no-open -o look.html
+    animesr preview episode.mkv -n v2 --start 5:00 --end 8:00 --no-open
     """
 
     def make(counter: FrameCounter) -> CompareResult:

@@ -75,14 +75,15 @@ def upscale(
 ) -> None:
     """Enlarge a video, every video of a folder, a sequence of images, or what is piped in.
 
-    An output is complete and verified, or it does not exist. `animesr preview IN` shows three
-    seconds of it first; --dry-run says what it takes.
+    An output is complete and verified, or it does not exist.
+
+    `animesr preview IN` shows three seconds of it first; --dry-run says what it takes.
 
     [bold]Examples[/bold]
 
     animesr upscale episode.mkv episode_4k.mkv
 
-    animesr upscale dvd.mkv --height 1080p --start 10:00 --end 10:20 -c libx265 --crf 16
+    animesr upscale dvd.mkv --height 1080p --start 10:00 --end 10:20 --crf 16
 
     animesr upscale season1 season1_4k
 

@@ -23,7 +23,7 @@ from animesr_cli.cli.console import (
     show_note,
     show_warning,
 )
-from animesr_cli.text import format_bytes, shown, visible
+from animesr_cli.text import counted, format_bytes, shown, visible
 from animesr_cli.video.timestamps import format_time
 
 if TYPE_CHECKING:
@@ -73,6 +73,11 @@ class Speed:
         return media / seconds
 
 
+HEADER_BYTES: Final = 2000
+"""What a container writes before the first picture, at most; an encoder may keep dozens of pictures
+back, and until then there is no rate to be told."""
+
+
 def progress_line(progress: RunProgress, speed: Speed) -> str:
     """``frame 1200/34095 3% · 41.2 fps (1.7x) · 00:00:29<00:13:18 · 84 MB ~6.1 Mb/s``."""
     total = progress.total_frames
@@ -83,12 +88,14 @@ def progress_line(progress: RunProgress, speed: Speed) -> str:
         done += f"/{total} {min(100 * progress.frames // total, 100)}%"
         if overall := speed.overall:
             left = format_time(max(total - progress.frames, 0) / overall)
-    megabits = progress.bytes_written * 8 / 1e6 / max(progress.media_seconds, 1e-9)
-    return (
+    line = (
         f"{done} · {fps:.{1 if fps >= 1 else 2}f} fps ({speed.realtime:.2g}x)"
         f" · {format_time(progress.elapsed_seconds)}<{left}"
-        f" · {format_bytes(progress.bytes_written)} ~{megabits:.1f} Mb/s"
     )
+    if progress.bytes_written < HEADER_BYTES:
+        return line
+    megabits = progress.bytes_written * 8 / 1e6 / max(progress.media_seconds, 1e-9)
+    return f"{line} · {format_bytes(progress.bytes_written)} ~{megabits:.1f} Mb/s"
 
 
 def plan_lines(plan: Plan) -> tuple[str, str]:
@@ -224,7 +231,8 @@ class RunDisplay:
             done = "written" if piped else "verified"
             err.print(
                 Text(
-                    f"{name}: {result.frames} frames {done}, "
-                    f"{format_time(result.seconds)}, {fps:.2f} fps, {result.cuts} scene cuts"
+                    f"{name}: {counted(result.frames, 'frame')} {done}, "
+                    f"{format_time(result.seconds)}, {fps:.2f} fps, "
+                    f"{counted(result.cuts, 'scene cut')}"
                 )
             )

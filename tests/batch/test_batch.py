@@ -544,7 +544,7 @@ def test_the_command_shows_each_file_and_a_table(season: Path, zero_checkpoint: 
     assert outcome.exit_code == 3
     assert outcome.stdout == ""
     assert lines[0] == f"3 videos in {season} -> {output} (new)"
-    assert lines[1] == "note: passed over, as no videos by their suffix: 1"
+    assert lines[1] == "note: passed over: 1 file without a video's suffix"
     assert [line for line in lines if line.startswith("[")] == [
         "[1/3] bad.mkv", "[2/3] ep1.mkv", "[3/3] extras/trailer.avi",
     ]  # fmt: skip

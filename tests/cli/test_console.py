@@ -78,6 +78,14 @@ def test_without_a_total_nothing_is_guessed() -> None:
     )
 
 
+def test_no_rate_is_told_before_a_picture_is_written() -> None:
+    """An encoder that keeps its pictures back has written a header alone: not 0.0 Mb/s."""
+    speed = Speed()
+    speed.add(10, 5, 0.2)
+    header = replace(progress(5), bytes_written=48)
+    assert progress_line(header, speed) == "frame 5/100 5% · 0.50 fps (0.02x) · 00:00:10<00:03:10"
+
+
 def test_more_frames_than_announced_are_no_more_than_all() -> None:
     """A wrong announcement gives 100 %, and no negative time."""
     speed = Speed()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -107,3 +108,19 @@ def test_numbers_out_of_range_are_one_line_everywhere() -> None:
     animesr("degrade", "a.mkv", "b.mkv", "--seed", "-1").refused(2, "--seed must be at least 0")
     animesr("evaluate", "a.mkv", "b.mkv", "--crop", "-1").refused(2, "--crop must be at least 0")
     animesr("preview", "a.mkv", "--seconds", "61").refused(2, "--seconds must be at most 60")
+
+
+@pytest.mark.parametrize("verb", get_command(app).commands)  # type: ignore[attr-defined]
+def test_help_fits_80_columns(verb: str) -> None:
+    """No example is broken, no paragraph has a line end of its own, and every example parses."""
+    command = get_command(app).commands[verb]  # type: ignore[attr-defined]
+    paragraphs = (command.help or "").split("\n\n")
+    assert "[bold]Examples[/bold]" in paragraphs
+    assert [each for each in paragraphs if "\n" in each] == []
+    examples = paragraphs[paragraphs.index("[bold]Examples[/bold]") + 1 :]
+    assert examples
+    for example in examples:
+        assert len(example) <= 78, example
+        words = shlex.split(example.split("| ")[-1])
+        assert words[:2] == ["animesr", verb]
+        command.make_context(verb, words[2:], resilient_parsing=True)
