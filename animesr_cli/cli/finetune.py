@@ -31,7 +31,7 @@ from animesr_cli.video.timestamps import format_time
 
 if TYPE_CHECKING:
     from animesr_cli.training.finetune import FinetuneResult
-    from animesr_cli.training.run import Progress as TrainingProgress
+    from animesr_cli.training.run import TrainingProgress
 
 
 @verb

@@ -18,8 +18,7 @@ from animesr_cli.video.timestamps import format_time
 
 if TYPE_CHECKING:
     from animesr_cli.lbo.factor_sweep import Sweep
-    from animesr_cli.lbo.learn import LboResult
-    from animesr_cli.lbo.learn import Progress as LboProgress
+    from animesr_cli.lbo.learn import LboProgress, LboResult
 
 STOP: Final = ("q", "quit", "stop", "none")
 """Answers that mean no factor."""

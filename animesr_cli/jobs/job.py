@@ -33,10 +33,10 @@ from animesr_cli.jobs.disk_space import missing_bytes
 from animesr_cli.jobs.folder import JobFolder, journal_folder
 from animesr_cli.jobs.frame_index import FrameIndex
 from animesr_cli.jobs.placement import Placement, choose_placement, own_threads
+from animesr_cli.jobs.progress import JobProgress
 from animesr_cli.jobs.records import Record
 from animesr_cli.jobs.resume import begin_or_go_on
 from animesr_cli.jobs.scan import Scan, chunks_of
-from animesr_cli.jobs.tally import Tally
 from animesr_cli.reading.reader import origin_of
 from animesr_cli.text import shown, size_text
 from animesr_cli.upscaling.events import Observer, Progress, SegmentEvent, UpscaleResult
@@ -81,7 +81,7 @@ class Job:
         self._scan: Scan | None = None
         self._scanned = threading.Event()
         self._chunks: ChunkQueue
-        self._tally = Tally()
+        self._progress = JobProgress()
         self._failures: list[tuple[tuple[Segment, ...], AnimesrError]] = []
         self._room_told = False
         self._worker: str | None = None
@@ -132,14 +132,14 @@ class Job:
         for record in records:
             for message in record.warnings:
                 self.warn(message)
-        self._tally.done = self._tally.before = sum(record.frames for record in records)
+        self._progress.done = self._progress.before = sum(record.frames for record in records)
         if not records:
             return []
         if self.plan.estimated_seconds is not None and self._total:
-            left = self.plan.estimated_seconds * (1 - self._tally.done / self._total)
+            left = self.plan.estimated_seconds * (1 - self._progress.done / self._total)
             self.plan = replace(self.plan, estimated_seconds=max(left, 0.0))
         return [
-            f"going on where it stopped: {len(records)} segments, {self._tally.done} frames, "
+            f"going on where it stopped: {len(records)} segments, {self._progress.done} frames, "
             f"are finished in {shown(self._folder.path)}"
         ]
 
@@ -166,7 +166,7 @@ class Job:
             raise
 
     def _hint(self) -> str:
-        return self._tally.hint(self._folder, self._total)
+        return self._progress.hint(self._folder, self._total)
 
     @property
     def _total(self) -> int | None:
@@ -196,12 +196,12 @@ class Job:
         result = UpscaleResult(
             output=self.plan.output,
             frames=len(self._index),
-            seconds=self._tally.seconds,
+            seconds=self._progress.seconds,
             warnings=tuple(self.warnings),
             cuts=self._index.cuts,
             stage_seconds={},
             segments=len(records),
-            frames_before=self._tally.before,
+            frames_before=self._progress.before,
             pictures=pictures.hexdigest(),
         )
         self._folder.remove()
@@ -217,7 +217,7 @@ class Job:
                 break
             for sentence in self._folder.forget(damaged):
                 self.warn(sentence)
-            self._tally.done -= sum(record.frames for record in damaged)
+            self._progress.done -= sum(record.frames for record in damaged)
         records = self._folder.records
         wanted = [segment for chunk in self._chunks.chunks for segment in chunk.segments]
         return [records[segment.first] for segment in wanted]
@@ -272,10 +272,10 @@ class Job:
         self._worker = event.worker
         match event:
             case Started():
-                self._tally.in_hand[event.key] = 0
+                self._progress.in_hand[event.key] = 0
                 self._tell(event, "started")
             case Advanced():
-                self._tally.in_hand[event.key] = event.frames
+                self._progress.in_hand[event.key] = event.frames
                 if self._is_border_passed(event):
                     self._adopt(event.key)
             case Finished():
@@ -308,10 +308,10 @@ class Job:
     def _settle(self, key: int) -> None:
         """A try is over: what counts is what lies in the journal."""
         self._adopt(key)
-        self._tally.in_hand.pop(key, None)
+        self._progress.in_hand.pop(key, None)
         known = self._folder.records
         missing = self._chunks.missing[key]
-        self._tally.done += sum(segment.frames for segment in missing if segment.first in known)
+        self._progress.done += sum(segment.frames for segment in missing if segment.first in known)
         self._chunks.missing[key] = tuple(s for s in missing if s.first not in known)
 
     def _failed(self, event: Failed) -> None:
@@ -322,7 +322,7 @@ class Job:
             return
         self._failures.append((self._chunks.missing[event.key], event.error))
         if (
-            self._tally.done == self._tally.before
+            self._progress.done == self._progress.before
             and len(self._failures) >= FAILURES_WITHOUT_SUCCESS
         ):
             raise event.error
@@ -341,7 +341,7 @@ class Job:
 
     def _report(self) -> None:
         index = self._index or (self._scan.index if self._scan else FrameIndex())
-        frames = self._tally.computed
+        frames = self._progress.computed
         seconds = float(index.seconds(self.plan.source.time_base))
         records = self._folder.records.values()
         self.observer.on_progress(
@@ -350,8 +350,8 @@ class Job:
                 total_frames=self._total,
                 media_seconds=seconds * frames / max(len(index), 1),
                 bytes_written=sum(record.file.bytes for record in records),
-                elapsed_seconds=self._tally.seconds,
-                frames_before=self._tally.before,
+                elapsed_seconds=self._progress.seconds,
+                frames_before=self._progress.before,
                 worker=self._worker,
             )
         )

@@ -44,7 +44,7 @@ SECONDS_PER_MINUTE: Final = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
+class LboProgress:
     """How far a run is."""
 
     stage: str
@@ -130,7 +130,7 @@ def _learn(
     run: LboRun,
     until: float | None,
     listen: Callable[[], None],
-    on_progress: Callable[[Progress], None],
+    on_progress: Callable[[LboProgress], None],
 ) -> None:
     """Iterate to the end, or to a moment of the monotonic clock."""
     trainer = run.trainer
@@ -154,7 +154,7 @@ def _learn(
         )
         allowed = math.inf if until is None else max(until - now, 0.0)
         on_progress(
-            Progress(
+            LboProgress(
                 stage=stage,
                 done=trainer.iteration,
                 total=trainer.iterations,
@@ -181,7 +181,7 @@ def learn_lbo(
     restart: bool = False,
     warn: Warn = log.warning,
     listen: Callable[[], None] = lambda: None,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_progress: Callable[[LboProgress], None] = lambda progress: None,
     on_note: Callable[[str], None] = log.info,
 ) -> LboResult:
     """Learn the operator of a clip and write it, with a page that shows it.
@@ -212,7 +212,7 @@ def learn_lbo(
         check_same(saved.identity["run"], identity, output)
 
     def on_excerpt(done: int, total: int) -> None:
-        on_progress(Progress(stage="frames", done=done, total=total))
+        on_progress(LboProgress(stage="frames", done=done, total=total))
 
     with ExitStack() as stack:
         # Open from here on, so that no other run writes them, nor replaces what appears there.

@@ -34,7 +34,7 @@ from animesr_cli.text import counted, shown
 from animesr_cli.training.corpus import Shot, Source, load_sources, shots_of, workers_pool
 from animesr_cli.training.descent import DivergedError
 from animesr_cli.training.distributed import any_of_us, joined, own_device, rank
-from animesr_cli.training.run import Progress, TrainingRun
+from animesr_cli.training.run import TrainingProgress, TrainingRun
 from animesr_cli.training.start import anchor_of, identity_of, material_of, start_of, told_settings
 from animesr_cli.training.state import (
     MODEL_FILE,
@@ -178,7 +178,7 @@ def _loop(
     batches: Batches,
     listen: Callable[[], None],
     deadline: float,
-    on_progress: Callable[[Progress], None],
+    on_progress: Callable[[TrainingProgress], None],
     on_note: Callable[[str], None],
 ) -> None:
     """Iterations until there are enough, time is up, or somebody stops it; then save."""
@@ -250,7 +250,7 @@ def finetune(
     degradation: DegradationSettings | None = None,
     warn: Warn = log.warning,
     listen: Callable[[], None] = lambda: None,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_progress: Callable[[TrainingProgress], None] = lambda progress: None,
     on_note: Callable[[str], None] = log.info,
 ) -> FinetuneResult:
     """Train a network with clean material, or go on where the same call was stopped.

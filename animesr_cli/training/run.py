@@ -112,7 +112,7 @@ class _Iteration:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
+class TrainingProgress:
     """One iteration, for people."""
 
     iteration: int
@@ -181,14 +181,14 @@ class TrainingRun:
         scores, results = measure(upscale, self.windows, self.trainer.device)
         return Examination(scores=scores, results=tuple(results))
 
-    def learn(self, batch: Batch, seconds: float) -> Progress:
+    def learn(self, batch: Batch, seconds: float) -> TrainingProgress:
         """One iteration; ``seconds`` went by until its batch was there."""
         began = time.perf_counter()
         values = self.trainer.step(batch)
         self.speed.waited += seconds
         self.speed.seconds += seconds + time.perf_counter() - began
         iteration = self.trainer.iteration
-        progress = Progress(
+        progress = TrainingProgress(
             iteration=iteration,
             iterations=self.settings.iterations,
             values=values,

@@ -17,9 +17,9 @@ from typing import Final
 from animesr_cli.errors import UsageError
 from animesr_cli.workers import worker_process
 from animesr_cli.workers.child_process import Child
-from animesr_cli.workers.protocol import Gone, Message, Prepare, WorkerSlot
+from animesr_cli.workers.protocol import Message, Prepare, WorkerLost, WorkerSlot
 from animesr_cli.workers.scheduler import PATIENCE_SECONDS, STOP_SECONDS, Event, TaskQueue, dispatch
-from animesr_cli.workers.worker_process import Hello
+from animesr_cli.workers.worker_process import WorkerSetup
 
 log = logging.getLogger(__name__)
 
@@ -113,8 +113,8 @@ class _Processes:
         started: list[str] = []
         while self._free and len(started) < most:
             slot = self._free[0]
-            hello = Hello(slot, self._prepare, _log_level())
-            child = Child(f"worker {slot.name}", worker_process, hello)
+            setup = WorkerSetup(slot, self._prepare, _log_level())
+            child = Child(f"worker {slot.name}", worker_process, setup)
             self._workers[slot.name] = _Worker(slot, child)
             self._free.popleft()
             started.append(slot.name)
@@ -141,7 +141,7 @@ class _Processes:
         except (EOFError, OSError):
             ended = True
         if ended:
-            yield Gone(worker.child.exit_error())
+            yield WorkerLost(worker.child.exit_error())
             self.end(worker.slot.name)
 
     def end(self, worker: str) -> None:

@@ -24,7 +24,7 @@ from animesr_cli.errors import AnimesrError, ExitCode, Interrupted, as_bug
 PROGRESS_SECONDS: Final = 0.1
 """A worker tells how far it is at most this often."""
 
-ALIVE_SECONDS: Final = 1.0
+HEARTBEAT_SECONDS: Final = 1.0
 """A worker says that it is there at least this often."""
 
 THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -58,7 +58,7 @@ Prepare = Callable[[WorkerSlot], Work]
 
 
 @dataclass(frozen=True)
-class Fault:
+class SerializedError:
     """An error on its way to another process: everything of it but the classes it may lack."""
 
     kind: str
@@ -69,17 +69,19 @@ class Fault:
     trace: str
 
     @staticmethod
-    def of(error: BaseException) -> Fault:
+    def of(error: BaseException) -> SerializedError:
         if not isinstance(error, AnimesrError):
             bug = as_bug(error if isinstance(error, Exception) else RuntimeError(repr(error)))
             bug.__traceback__ = error.__traceback__
             trace = "".join(traceback.format_exception(error))
-            return Fault("AnimesrError", bug.message, bug.hint, bug.exit_code, trace)
+            return SerializedError("AnimesrError", bug.message, bug.hint, bug.exit_code, trace)
         family = (kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
         trace = "".join(traceback.format_exception(error))
-        return Fault(next(family).__name__, error.message, error.hint, error.exit_code, trace)
+        return SerializedError(
+            next(family).__name__, error.message, error.hint, error.exit_code, trace
+        )
 
-    def error(self) -> AnimesrError:
+    def restored(self) -> AnimesrError:
         """The error as it was; not through the constructor, as each class has its own."""
         kind: type[AnimesrError] = getattr(errors, self.kind)
         error = kind.__new__(kind, self.message)
@@ -97,21 +99,21 @@ class Ready:
 
 
 @dataclass(frozen=True)
-class Unprepared:
+class PrepareFailed:
     """``prepare`` failed; the worker has ended."""
 
-    fault: Fault
+    error: SerializedError
 
 
 @dataclass(frozen=True)
-class Progress:
+class TaskProgress:
     """So many frames of the task in hand are done."""
 
     frames: int
 
 
 @dataclass(frozen=True)
-class Done:
+class TaskResult:
     """The task in hand is done."""
 
     result: bytes
@@ -119,14 +121,14 @@ class Done:
 
 
 @dataclass(frozen=True)
-class Broken:
+class TaskFailed:
     """The task in hand failed."""
 
-    fault: Fault
+    error: SerializedError
 
 
 @dataclass(frozen=True)
-class Logged:
+class LogMessage:
     """A line for the log of the process that the user sees."""
 
     logger: str
@@ -135,18 +137,27 @@ class Logged:
 
 
 @dataclass(frozen=True)
-class Alive:
+class Heartbeat:
     """The worker is there, whatever it is busy with."""
 
 
 @dataclass(frozen=True)
-class Gone:
+class WorkerLost:
     """The worker has ended without being asked to; said by who noticed it."""
 
     error: AnimesrError
 
 
-Message = Ready | Unprepared | Progress | Done | Broken | Logged | Alive | Gone
+Message = (
+    Ready
+    | PrepareFailed
+    | TaskProgress
+    | TaskResult
+    | TaskFailed
+    | LogMessage
+    | Heartbeat
+    | WorkerLost
+)
 
 
 # ---- the work ------------------------------------------------------------------------------------
@@ -177,7 +188,7 @@ def serve(
     try:
         work = prepare()(slot)
     except BaseException as error:
-        post(Unprepared(Fault.of(error)))
+        post(PrepareFailed(SerializedError.of(error)))
         return
     post(Ready(slot.name))
     for payload in payloads:
@@ -196,26 +207,26 @@ def _outcome(
         nonlocal told
         if (now := time.monotonic()) - told >= PROGRESS_SECONDS:
             told = now
-            post(Progress(frames))
+            post(TaskProgress(frames))
 
     def listen() -> None:
         if stopped():
             raise Interrupted(signal.SIGTERM)
 
     try:
-        return Done(pickle.dumps(work(payload(), advanced, listen)))
+        return TaskResult(pickle.dumps(work(payload(), advanced, listen)))
     except BaseException as error:  # also a SystemExit: the worker goes on
-        return Broken(Fault.of(error))
+        return TaskFailed(SerializedError.of(error))
 
 
-def say_alive(post: Callable[[Message], None]) -> None:
+def send_heartbeats(post: Callable[[Message], None]) -> None:
     """From now on a thread says that this process runs: one that is stopped, or hangs with the
     interpreter's lock held, falls silent."""
 
     def beat() -> None:
         while True:
-            post(Alive())
-            time.sleep(ALIVE_SECONDS)
+            post(Heartbeat())
+            time.sleep(HEARTBEAT_SECONDS)
 
     threading.Thread(target=beat, name="animesr-alive", daemon=True).start()
 
@@ -229,7 +240,7 @@ class LogSender(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._post(Logged(record.name, record.levelno, record.getMessage()))
+            self._post(LogMessage(record.name, record.levelno, record.getMessage()))
         except Exception:
             self.handleError(record)
 

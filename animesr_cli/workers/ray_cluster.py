@@ -18,7 +18,7 @@ from typing import Any, Final
 from animesr_cli.errors import AnimesrError, DeviceError, UsageError
 from animesr_cli.workers import ray_driver
 from animesr_cli.workers.child_process import Child
-from animesr_cli.workers.protocol import Fault, Message, Prepare
+from animesr_cli.workers.protocol import Message, Prepare, SerializedError
 from animesr_cli.workers.ray_driver import CONNECT_SECONDS, INSTALL
 from animesr_cli.workers.scheduler import STOP_SECONDS, Event, TaskQueue, dispatch
 
@@ -155,7 +155,7 @@ class _Driver:
         self._ended = False
 
     def ask(self, method: str, *arguments: object, seconds: float = ANSWER_SECONDS) -> Any:
-        """The answer; a Fault is raised, and so is the child's end, or silence."""
+        """The answer; a SerializedError is raised, and so is the child's end, or silence."""
         if self._ended:
             raise DeviceError("the connection to the cluster has ended")
         self._asked += 1
@@ -168,9 +168,9 @@ class _Driver:
                 raise self._child.exit_error() from None
             if number != self._asked:
                 continue  # whoever asked was interrupted
-            if isinstance(answer, Fault):
+            if isinstance(answer, SerializedError):
                 log.debug("%s", answer.trace)
-                raise answer.error()
+                raise answer.restored()
             return answer
         self.end()
         raise _Silent(f"Ray did not answer in {seconds:.0f} seconds")

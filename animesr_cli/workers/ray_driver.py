@@ -13,34 +13,25 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
-import platform
 import socket
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
-from importlib.metadata import PackageNotFoundError, version
-from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from animesr_cli.errors import DeviceError
 from animesr_cli.workers.child_process import attend
 from animesr_cli.workers.protocol import (
-    Alive,
-    Fault,
-    Gone,
-    Logged,
+    Heartbeat,
+    LogMessage,
     Message,
     Ready,
-    WorkerSlot,
-    send_log,
-    serve,
-    share_threads,
+    SerializedError,
+    WorkerLost,
 )
+from animesr_cli.workers.ray_worker import RayWorker, versions
 from animesr_cli.workers.scheduler import STOP_SECONDS
 
 INSTALL: Final = "pip install 'animesr-cli[ray]'"
@@ -72,78 +63,7 @@ NO_PLACE_SECONDS: Final = 600.0
 """Without a single GPU or CPU in the cluster, which may be growing, until the run ends."""
 
 
-# ---- the far side: an actor ----------------------------------------------------------------------
-
-
-def versions() -> dict[str, str]:
-    """What must be equal on all machines for equal results."""
-    found = {"Python": ".".join(platform.python_version_tuple()[:2])}
-    for package in ("animesr-cli", "torch"):
-        try:
-            found[package] = version(package).partition("+")[0]  # 2.13.0+cpu is 2.13.0+cu130
-        except PackageNotFoundError:
-            found[package] = "none"
-    return found
-
-
-class RayWorker:
-    """The actor: a thread works, and Ray's own threads take tasks in and hand messages out."""
-
-    def __init__(
-        self, number: int, device: str, prepare: bytes, paths: list[str], log_level: int
-    ) -> None:
-        sys.path += [path for path in paths if path not in sys.path]  # as in a process of our own
-        threads = 1 if device == "cpu" else None
-        slot = WorkerSlot(f"{socket.gethostname()}/{number}", device, threads)
-        self._said: SimpleQueue[Message] = SimpleQueue()
-        self._payloads: SimpleQueue[Callable[[], object]] = SimpleQueue()
-        self._stopped = threading.Event()
-        self._idle = threading.Event()
-        share_threads(slot)
-        send_log(self._said.put, log_level)
-        work = partial(
-            serve,
-            slot,
-            partial(pickle.loads, prepare),
-            self._taken(),
-            post=self._said.put,
-            stopped=self._stopped.is_set,
-        )
-        self._thread = threading.Thread(target=work, daemon=True)
-
-    def _taken(self) -> Iterator[Callable[[], object]]:
-        """Each payload as its turn comes; in between there is nothing that a stop must wait for."""
-        while True:
-            self._idle.set()
-            payload = self._payloads.get()
-            self._idle.clear()
-            yield payload
-
-    def begin(self) -> dict[str, str]:
-        """Start to prepare; what the other side compares with its own."""
-        self._thread.start()
-        return versions()
-
-    def assign(self, payload: bytes) -> None:
-        self._payloads.put(partial(pickle.loads, payload))
-
-    def news(self, patience_seconds: float) -> list[Message]:
-        try:
-            said = [self._said.get(timeout=patience_seconds)]
-        except Empty:
-            return []
-        with suppress(Empty):
-            while True:
-                said.append(self._said.get_nowait())
-        return said
-
-    def stop(self) -> None:
-        """Ask the work to stop and wait for it, a bounded time."""
-        self._stopped.set()
-        self._idle.wait(STOP_SECONDS)
-
-
-# ---- this side: the cluster ----------------------------------------------------------------------
+# ---- the cluster --------------------------------------------------------------------------------
 
 
 class Cluster:
@@ -276,7 +196,7 @@ class Actors:
                 answer, timeout=CONNECT_SECONDS
             )
         except self._ray.exceptions.RayError as error:
-            told = Logged(__name__, logging.DEBUG, str(error))
+            told = LogMessage(__name__, logging.DEBUG, str(error))
             return [told, *self._lost(name, exit_error(actor.name, str(error)))]
         if said is None:
             actor.told = None
@@ -285,7 +205,7 @@ class Actors:
             if said != versions():
                 return self._lost(name, different(actor.name, said, versions()))
             said = []
-        said = said or [Alive()]
+        said = said or [Heartbeat()]
         for message in said:
             if isinstance(message, Ready):
                 actor.name, actor.ready = message.name, True
@@ -294,7 +214,7 @@ class Actors:
 
     def _lost(self, name: str, error: DeviceError) -> list[Message]:
         self.end(name)
-        return [Gone(error)]
+        return [WorkerLost(error)]
 
     def remark(self) -> str | None:
         """What a user should know of a run that does not begin; once.
@@ -405,7 +325,7 @@ def _reason(error: BaseException) -> str:
 
 
 def main(address: str, parent: int) -> None:
-    """Answer requests, ``(number, method, arguments)``, with ``(number, value or Fault)``."""
+    """Answer ``(number, method, arguments)`` with ``(number, value or SerializedError)``."""
     connection, _ = attend(address, parent)
     os.environ.update(SETTINGS)
     driver = Driver()
@@ -418,6 +338,6 @@ def main(address: str, parent: int) -> None:
         try:
             answer = getattr(driver, method)(*arguments)
         except (Exception, SystemExit) as error:
-            answer = Fault.of(error)
+            answer = SerializedError.of(error)
         with suppress(OSError):
             connection.send((number, answer))

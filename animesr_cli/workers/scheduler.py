@@ -31,17 +31,17 @@ from animesr_cli.errors import (
     as_bug,
 )
 from animesr_cli.workers.protocol import (
-    Alive,
-    Broken,
-    Done,
-    Gone,
-    Logged,
+    Heartbeat,
+    LogMessage,
     Message,
     Prepare,
-    Progress,
+    PrepareFailed,
     Ready,
-    Unprepared,
+    TaskFailed,
+    TaskProgress,
+    TaskResult,
     Work,
+    WorkerLost,
     WorkerSlot,
 )
 from animesr_cli.workers.tasks import Task, TaskQueue
@@ -176,7 +176,7 @@ class Backend(Protocol):
 
     @property
     def replaces(self) -> bool:
-        """Whether a worker that hangs can be ended; such workers say that they are ``Alive``."""
+        """Whether a worker that hangs can be ended; such workers send ``Heartbeat``s."""
 
     def start(self, most: int) -> list[str]:
         """Start up to so many workers, where there is room; their identifiers."""
@@ -274,28 +274,28 @@ class _Dispatch:
         state = self._workers.get(worker)
         if state is not None:
             state.silent = 0.0
-            if not isinstance(message, Alive | Logged):
+            if not isinstance(message, Heartbeat | LogMessage):
                 self._longest_wait = max(self._longest_wait, state.stalled)
                 state.stalled = 0.0
         match message:
-            case Logged():
+            case LogMessage():
                 logging.getLogger(message.logger).log(message.level, message.text)
             case _ if state is None:
                 log.debug("%s was ended and says %s", worker, message)
             case Ready():
                 state.name, state.ready = message.name, True
                 self._lost_starts.clear()
-            case Unprepared():
-                log.debug("%s", message.fault.trace)
-                raise message.fault.error()
-            case Progress() if state.task:
+            case PrepareFailed():
+                log.debug("%s", message.error.trace)
+                raise message.error.restored()
+            case TaskProgress() if state.task:
                 yield Advanced(state.task.key, state.name, message.frames)
-            case Done():
+            case TaskResult():
                 yield self._done(state, message.result)
-            case Broken():
-                log.debug("%s", message.fault.trace)
-                yield self._broken(worker, state, message.fault.error())
-            case Gone():
+            case TaskFailed():
+                log.debug("%s", message.error.trace)
+                yield self._broken(worker, state, message.error.restored())
+            case WorkerLost():
                 yield from self._gone(worker, message.error)
 
     def _watch(self) -> Iterator[Event]:

@@ -17,7 +17,7 @@ from animesr_cli.workers.protocol import (
     Message,
     Prepare,
     WorkerSlot,
-    say_alive,
+    send_heartbeats,
     send_log,
     serve,
     share_threads,
@@ -27,7 +27,7 @@ Payloads = SimpleQueue[Callable[[], object] | None]
 
 
 @dataclass(frozen=True)
-class Hello:
+class WorkerSetup:
     """What a worker is told first; through the pipe come pickled payloads, and None to stop."""
 
     slot: WorkerSlot
@@ -37,22 +37,22 @@ class Hello:
 
 def main(address: str, parent: int) -> None:
     """Work for the process at the other end of a pipe; does not return."""
-    hello: Hello
-    connection, hello = attend(address, parent)
+    setup: WorkerSetup
+    connection, setup = attend(address, parent)
     post = _post_to(connection)
-    say_alive(post)
-    share_threads(hello.slot)
-    send_log(post, hello.log_level)
+    send_heartbeats(post)
+    share_threads(setup.slot)
+    send_log(post, setup.log_level)
     payloads: Payloads = SimpleQueue()
     stopped = threading.Event()
     threading.Thread(target=_hear, args=(connection, payloads, stopped), daemon=True).start()
 
     def prepare() -> Prepare:
         check_threads()
-        loaded: Prepare = pickle.loads(hello.prepare)
+        loaded: Prepare = pickle.loads(setup.prepare)
         return loaded
 
-    serve(hello.slot, prepare, iter(payloads.get, None), post, stopped.is_set)
+    serve(setup.slot, prepare, iter(payloads.get, None), post, stopped.is_set)
     os._exit(0)  # nothing is left to do, and no thread of any library is waited for
 
 

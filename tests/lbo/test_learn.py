@@ -36,7 +36,7 @@ from animesr_cli.errors import (
 )
 from animesr_cli.lbo import learn as room
 from animesr_cli.lbo import run as run_file
-from animesr_cli.lbo.learn import Progress, learn_lbo
+from animesr_cli.lbo.learn import LboProgress, learn_lbo
 from animesr_cli.lbo.pairs import Pair, Pairs, collect
 from animesr_cli.lbo.run import METADATA, measure, page_of, state_of
 from animesr_cli.lbo.trainer import LboTrainer, operate
@@ -77,10 +77,10 @@ def history(path: Path) -> dict[str, Any]:
     return found
 
 
-def stopping_after(count: int, stop: Callable[[], None]) -> Callable[[Progress], None]:
+def stopping_after(count: int, stop: Callable[[], None]) -> Callable[[LboProgress], None]:
     """A listener that asks for the end after so many iterations."""
 
-    def listen(progress: Progress) -> None:
+    def listen(progress: LboProgress) -> None:
         if progress.stage != "frames" and progress.done == count:
             stop()
 

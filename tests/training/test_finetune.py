@@ -25,7 +25,7 @@ from animesr_cli.metrics.evaluate import evaluate
 from animesr_cli.model.checkpoint import load_checkpoint
 from animesr_cli.settings import FinetuneRun, FinetuneSettings
 from animesr_cli.training.finetune import finetune
-from animesr_cli.training.run import Progress
+from animesr_cli.training.run import TrainingProgress
 from command import Outcome, animesr, environment, finished, start
 from media import write_video
 
@@ -213,7 +213,7 @@ def test_an_interrupted_run_goes_on_exactly(
         if reached and reached[-1] == 5:
             raise Interrupted(signal.SIGINT)
 
-    def on_progress(progress: Progress) -> None:
+    def on_progress(progress: TrainingProgress) -> None:
         reached.append(progress.iteration)
 
     with pytest.raises(Interrupted):
@@ -240,7 +240,7 @@ def test_a_state_is_a_start(tune: Any, data: Path, tmp_path: Path) -> None:
         if reached and reached[-1] == 2:
             raise Interrupted(signal.SIGINT)
 
-    def on_progress(progress: Progress) -> None:
+    def on_progress(progress: TrainingProgress) -> None:
         reached.append(progress.iteration)
 
     with pytest.raises(Interrupted):

@@ -30,7 +30,7 @@ from animesr_cli.workers import scheduler
 from animesr_cli.workers.child_process import Child
 from animesr_cli.workers.inline import InlineExecutor
 from animesr_cli.workers.local import ProcessExecutor, slots_for
-from animesr_cli.workers.protocol import Alive, Done, Message, Progress, Ready
+from animesr_cli.workers.protocol import Heartbeat, Message, Ready, TaskProgress, TaskResult
 from animesr_cli.workers.ray_cluster import RayExecutor
 from animesr_cli.workers.ray_driver import different, exit_error
 from animesr_cli.workers.scheduler import (
@@ -150,7 +150,7 @@ class Script:
         """Nothing is left to stop."""
 
 
-DONE = Done(pickle.dumps("done"))
+DONE = TaskResult(pickle.dumps("done"))
 
 
 def pids(folder: Path, word: str) -> list[int]:
@@ -447,10 +447,10 @@ def test_a_child_sees_the_end_of_its_pipe(tmp_path: Path) -> None:
     import pickle
 
     from animesr_cli.workers import worker_process
-    from animesr_cli.workers.worker_process import Hello
+    from animesr_cli.workers.worker_process import WorkerSetup
 
-    hello = Hello(WorkerSlot("one"), pickle.dumps(Toys(tmp_path)), logging.WARNING)
-    child = Child("worker", worker_process, hello)
+    setup = WorkerSetup(WorkerSlot("one"), pickle.dumps(Toys(tmp_path)), logging.WARNING)
+    child = Child("worker", worker_process, setup)
     child.tell(pickle.dumps(["deaf", str(tmp_path)]))
     wait_until(lambda: pids(tmp_path, "begun"))
     child.connection.close()
@@ -836,7 +836,7 @@ def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
     ("lines", "words"),
     [
         ([[Ready("a")], []], "has not answered for 12. seconds"),
-        ([[Ready("a")], *[[Alive()]] * 9000], "has done nothing for 30 minutes"),
+        ([[Ready("a")], *[[Heartbeat()]] * 9000], "has done nothing for 30 minutes"),
     ],
 )
 def test_a_worker_that_hangs_is_replaced(lines: list[list[Message]], words: str) -> None:
@@ -855,8 +855,14 @@ def test_a_worker_that_hangs_is_replaced(lines: list[list[Message]], words: str)
 @pytest.mark.usefixtures("ticking")
 def test_a_slow_worker_is_left_alone() -> None:
     """One that needs ten minutes for a frame may need an hour for another."""
-    busy: list[list[Message]] = [[Alive()] for _ in range(7200)]
-    lines: list[list[Message]] = [[Ready("a")], *busy[:1200], [Progress(1)], *busy, [Progress(2)]]
+    busy: list[list[Message]] = [[Heartbeat()] for _ in range(7200)]
+    lines: list[list[Message]] = [
+        [Ready("a")],
+        *busy[:1200],
+        [TaskProgress(1)],
+        *busy,
+        [TaskProgress(2)],
+    ]
     backend = Script([*lines, [DONE]])
     events = list(dispatch(closed(["x"]), backend, pytest.fail))
     assert (backend.ended, results(events)) == ([], {0: "done"})
@@ -866,7 +872,7 @@ def test_a_slow_worker_is_left_alone() -> None:
 def test_a_thread_that_hangs_is_only_told_of() -> None:
     """It cannot be ended; the user can, and is told once."""
     warnings: list[str] = []
-    silence: list[list[Message]] = [[] for _ in range(9000)]  # a thread has nobody to say Alive
+    silence: list[list[Message]] = [[] for _ in range(9000)]  # a thread has nobody to say Heartbeat
     backend = Script([[Ready("a")], *silence, [DONE]], replaces=False)
     events = list(dispatch(closed(["x"]), backend, warnings.append))
     assert (backend.ended, results(events)) == ([], {0: "done"})
@@ -880,7 +886,7 @@ def test_time_in_which_this_process_was_stopped_does_not_count(
     """Ctrl-Z stops command and workers alike, and a lid that is closed the whole machine."""
     ticks = itertools.count()
     monkeypatch.setattr(f"{scheduler.__name__}.time.monotonic", lambda: next(ticks) * 3600.0)
-    backend = Script([[Ready("a")], [], [Alive()], [], [DONE]])
+    backend = Script([[Ready("a")], [], [Heartbeat()], [], [DONE]])
     events = list(dispatch(closed(["x"]), backend, pytest.fail))
     assert (backend.ended, results(events)) == ([], {0: "done"})
 

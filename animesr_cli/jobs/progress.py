@@ -11,7 +11,7 @@ from animesr_cli.video.timestamps import format_time
 
 
 @dataclass
-class Tally:
+class JobProgress:
     """The frames of one run, counted as its workers speak."""
 
     before: int = 0
