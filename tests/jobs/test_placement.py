@@ -135,7 +135,11 @@ def test_a_worker_of_a_cluster_picks_tiles_by_its_own_memory(
     monkeypatch.setattr("animesr_cli.workers.ray_cluster.RayExecutor", FakeCluster)
     _, plan = choose_placement(planned(cluster="a:1", device="cpu"), pytest.fail)
     largest = max(plan.source.width, plan.source.height)
-    frame = plan.source.width * plan.source.height * frame_bytes_per_pixel(plan.network)
+    frame = (
+        plan.source.width
+        * plan.source.height
+        * frame_bytes_per_pixel(plan.network, plan.compute.device)
+    )
     tiles = []
     for free in (int(frame / FREE_MEMORY_SHARE) + 1, 10**12):  # what two machines have
         monkeypatch.setattr("animesr_cli.model.engine.free_memory", lambda device, free=free: free)
