@@ -14,7 +14,6 @@ import sys
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 
 if sys.platform == "win32":
@@ -198,12 +197,7 @@ class OpenFolder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.close()
 
 

@@ -9,7 +9,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from types import TracebackType
 from typing import Final
 
 from animesr_cli.errors import InputError
@@ -63,12 +62,7 @@ class Scan:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self._stopped.set()
         self._thread.join(JOIN_SECONDS)
 

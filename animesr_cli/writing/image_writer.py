@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
-from types import TracebackType
 from typing import Final, Self
 
 import numpy as np
@@ -155,12 +154,7 @@ class SequenceWriter:
                 f"{shown(older[0])} on"
             )
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self._cleanup.close()
 
     def _explained(self) -> AbstractContextManager[None]:

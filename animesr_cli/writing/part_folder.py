@@ -14,7 +14,6 @@ import stat
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 
 from animesr_cli.atomic_files import UNFINISHED, explained, unnamed
@@ -116,12 +115,7 @@ class PartFolder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         UNFINISHED.pop(self, None)
         self._abandon()
 

@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self, TypeAlias
 
 import av
@@ -370,12 +369,7 @@ class Writer:
         before_naming(self._part.path)
         self._part.publish(overwrite=self._overwrite)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self._cleanup.close()
 
     def _close(self) -> None:
