@@ -115,5 +115,6 @@ def _describe_outcome(outcome: Outcome) -> str:
     if outcome.result is None:
         return ""
     result = outcome.result
-    warnings = f", {len(result.warnings)} warnings" if result.warnings else ""
-    return f"{result.frames} frames, {format_time(result.seconds)}{warnings}"
+    count = len(result.warnings)
+    warnings = f", {counted(count, 'warning')}" if count else ""
+    return f"{counted(result.frames, 'frame')}, {format_time(result.seconds)}{warnings}"

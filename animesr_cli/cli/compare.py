@@ -136,7 +136,7 @@ def _show(result: CompareResult, *, as_json: bool, quiet: bool) -> None:
     for path, what in (
         (result.page, f"page, {format_bytes(result.page_bytes)}"),
         (result.sheet, "sheet"),
-        (result.video, f"{result.video_frames} frames verified"),
+        (result.video, f"{counted(result.video_frames or 0, 'frame')} verified"),
     ):
         if path is not None:
             err.print(Text(f"{visible(str(path))}: {what}"))

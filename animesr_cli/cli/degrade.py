@@ -12,7 +12,7 @@ from animesr_cli.cli.app import stoppable, undisturbed
 from animesr_cli.cli.console import FrameCounter, err
 from animesr_cli.cli.options import DebugOption, QuietOption, VerboseOption, verb
 from animesr_cli.settings import DegradeSettings
-from animesr_cli.text import visible
+from animesr_cli.text import counted, visible
 
 if TYPE_CHECKING:
     from animesr_cli.degradation.operators import DegradationPlan
@@ -66,7 +66,7 @@ def show_degradation(plan: DegradationPlan) -> None:
 def show_degraded(result: DegradeResult) -> None:
     err.print(
         Text(
-            f"{visible(str(result.output))}: {result.frames} frames of "
+            f"{visible(str(result.output))}: {counted(result.frames, 'frame')} of "
             f"{result.width}x{result.height} verified, plan in {visible(str(result.plan_path))}"
         )
     )

@@ -14,7 +14,7 @@ from animesr_cli.cli.console import err, out, show_json, show_table, show_warnin
 from animesr_cli.cli.options import DebugOption, JsonOption, verb
 from animesr_cli.metrics.measures import MEASURES, Measure
 from animesr_cli.settings import EvaluateSettings
-from animesr_cli.text import visible
+from animesr_cli.text import counted, visible
 
 if TYPE_CHECKING:
     from animesr_cli.metrics.evaluate import Evaluation
@@ -85,7 +85,7 @@ def show_evaluation(evaluation: Evaluation, *, as_json: bool, per_frame: bool) -
         ("", "clip", "lowest", "frame", "highest", "frame", "best"),
         [_score_row(evaluation, measure) for measure in MEASURES.values()],
         title=f"{visible(evaluation.sr.name)} beside {visible(evaluation.hr.name)}: "
-        f"{len(pairs)} frames, {evaluation.width}x{evaluation.height}{border}",
+        f"{counted(len(pairs), 'frame')}, {evaluation.width}x{evaluation.height}{border}",
     )
 
 

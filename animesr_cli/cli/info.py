@@ -12,7 +12,7 @@ from animesr_cli.cli.app import undisturbed
 from animesr_cli.cli.console import show_json, show_table
 from animesr_cli.cli.options import DebugOption, JsonOption, verb
 from animesr_cli.settings.upscale import UpscaleSettings
-from animesr_cli.text import format_bytes
+from animesr_cli.text import counted, format_bytes
 from animesr_cli.video.timestamps import format_time
 
 if TYPE_CHECKING:
@@ -51,13 +51,15 @@ def show_info(info: VideoInfo, *, as_json: bool) -> None:
     rate = f"{float(info.frame_rate):.6g} fps" if info.frame_rate else "unknown rate"
     seconds = info.duration_seconds and info.duration_seconds - info.late_seconds
     length = format_time(seconds) if seconds else "unknown length"
+    count = info.frame_count
+    frames = counted(count, "frame") if count else "unknown number of frames"
     tags = info.tags
     rows = [
         ("file", f"{info.path}, {format_bytes(info.size_bytes)}"),
         ("container", info.container),
         ("video", f"stream {info.stream_index}, {info.codec}, {info.pix_fmt}"),
         ("picture", f"{info.width}x{info.height}{ratio}{turned}"),
-        ("time", f"{length}, {rate}, {info.frame_count or 'unknown number of'} frames"),
+        ("time", f"{length}, {rate}, {frames}"),
         ("clock", f"ticks of {info.time_base} s"),
         ("colour", f"{info.colour_note}, {'full' if info.colour.full_range else 'limited'} range"),
         (

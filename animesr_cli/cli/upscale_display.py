@@ -111,7 +111,7 @@ def plan_lines(plan: Plan) -> tuple[str, str]:
         first.append(f"about {format_time(plan.estimated_seconds)}")
     first += [
         f"{source.width}x{source.height} -> {form.width}x{form.height}{rate}",
-        f"{plan.frames if plan.frames else 'unknown number of'} frames",
+        counted(plan.frames, "frame") if plan.frames else "unknown number of frames",
     ]
     if plan.free_bytes is not None:
         first.append(f"{format_bytes(plan.free_bytes)} free disk")

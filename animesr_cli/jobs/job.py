@@ -38,7 +38,7 @@ from animesr_cli.jobs.records import Record
 from animesr_cli.jobs.resume import begin_or_go_on
 from animesr_cli.jobs.scan import Scan, chunks_of
 from animesr_cli.reading.reader import origin_of
-from animesr_cli.text import shown, size_text
+from animesr_cli.text import counted, shown, size_text
 from animesr_cli.upscaling.events import Observer, Progress, SegmentEvent, UpscaleResult
 from animesr_cli.upscaling.open import open_writer
 from animesr_cli.upscaling.plan import Plan
@@ -139,8 +139,8 @@ class Job:
             left = self.plan.estimated_seconds * (1 - self._progress.done / self._total)
             self.plan = replace(self.plan, estimated_seconds=max(left, 0.0))
         return [
-            f"going on where it stopped: {len(records)} segments, {self._progress.done} frames, "
-            f"are finished in {shown(self._folder.path)}"
+            f"going on where it stopped: {counted(len(records), 'segment')}, "
+            f"{counted(self._progress.done, 'frame')}, are finished in {shown(self._folder.path)}"
         ]
 
     @contextmanager
