@@ -127,7 +127,7 @@ def load_candidates(
     return _told_apart(
         [
             Candidate(
-                name=names[model] if strength is None else f"{names[model]} at {strength:g}",
+                name=names[model] if strength is None else f"{names[model]}@{strength:g}",
                 device=device,
                 loaded=None if model in RESAMPLERS else _network(model, strength, settings, warn),
             )

@@ -88,7 +88,7 @@ def test_a_network_stands_beside_itself_at_other_strengths(partners: None) -> No
     """``NAME@STRENGTH``; names say which, and what makes its pictures says so too."""
     found = load_candidates(["strong", "strong@0", "strong@0.25", "strong@1"], CPU, warn=never)
     names = [each.name for each in found]
-    assert names == ["strong", "strong at 0", "strong at 0.25", "strong at 1"]
+    assert names == ["strong", "strong@0", "strong@0.25", "strong@1"]
     assert [each.strength for each in found] == [0.75, 0, 0.25, None]
     weights = [next(iter(each.loaded.network.parameters())) for each in found if each.loaded]
     for weight, share in zip(weights, (0.75, 0, 0.25, 1), strict=True):
