@@ -33,7 +33,7 @@ class Item:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Batch:
+class BatchInputs:
     """What was found in a folder, or is named, before the first file."""
 
     folder: Path | None
@@ -177,7 +177,7 @@ def _output_folder(
 
 def find_batch(
     folder: Path, output: Path | None, settings: UpscaleSettings, *, within: Path | None = None
-) -> Batch:
+) -> BatchInputs:
     """Look through a folder and name every output; nothing is opened or written.
 
     ``within`` is a folder that will be made where it is missing.
@@ -206,7 +206,7 @@ def find_batch(
             f"{shown(folder)} holds no video that is not an output already",
             "inputs are files with a video's suffix, such as .mkv, that are not hidden",
         )
-    batch = Batch(
+    batch = BatchInputs(
         folder=folder,
         output=output,
         items=tuple(
@@ -221,7 +221,9 @@ def find_batch(
     return batch
 
 
-def find_several(inputs: Sequence[Path], output: Path | None, settings: UpscaleSettings) -> Batch:
+def find_several(
+    inputs: Sequence[Path], output: Path | None, settings: UpscaleSettings
+) -> BatchInputs:
     """Name the output of each of several inputs, videos and folders of videos.
 
     Args:
@@ -259,7 +261,7 @@ def find_several(inputs: Sequence[Path], output: Path | None, settings: UpscaleS
         ]
         others, earlier = others + found.others, earlier + found.earlier
         unreadable |= {source / path: why for path, why in found.unreadable.items()}
-    batch = Batch(
+    batch = BatchInputs(
         folder=None,
         output=output,
         items=tuple(dict.fromkeys(items)),
@@ -271,7 +273,7 @@ def find_several(inputs: Sequence[Path], output: Path | None, settings: UpscaleS
     return batch
 
 
-def _check_apart(batch: Batch) -> None:
+def _check_apart(batch: BatchInputs) -> None:
     """No output may have the place of an input, or of another output."""
     inputs = {os.path.realpath(item.source): item.source for item in batch.items}
     outputs: dict[str, Path] = {}
@@ -290,7 +292,9 @@ def _check_apart(batch: Batch) -> None:
         outputs[place] = item.source
 
 
-def found(inputs: Path | Sequence[Path], output: Path | None, settings: UpscaleSettings) -> Batch:
+def found(
+    inputs: Path | Sequence[Path], output: Path | None, settings: UpscaleSettings
+) -> BatchInputs:
     """What ``run_batch`` would work on."""
     if isinstance(inputs, Path):
         return find_batch(inputs, output, settings)

@@ -118,7 +118,7 @@ def _model(name: str) -> str:
         return name  # loading it says what is wrong
 
 
-class Finished:
+class FinishedOutputs:
     """What is known of the outputs in one folder; kept in the user's cache, not in the folder."""
 
     def __init__(self, folder: Path, warn: Callable[[str], None]) -> None:
@@ -187,7 +187,7 @@ class Finished:
                 self._path.unlink(missing_ok=True)
 
 
-def is_finished(item: Item, settings: UpscaleSettings, finished: Finished) -> bool:
+def is_finished(item: Item, settings: UpscaleSettings, finished: FinishedOutputs) -> bool:
     """Whether the output is there already, made from the same; another one is an error."""
     if settings.overwrite or not os.path.isfile(item.output):
         return False

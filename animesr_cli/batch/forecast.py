@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from animesr_cli.batch.find import Item, found
-from animesr_cli.batch.finished import Finished, is_finished
+from animesr_cli.batch.finished import FinishedOutputs, is_finished
 from animesr_cli.batch.out_folder import out_folder
 from animesr_cli.errors import AnimesrError, UsageError
 from animesr_cli.reading.y4m import PIPE
@@ -78,7 +78,7 @@ def forecast_all(
         error: AnimesrError | None = None
         is_done = False
         try:
-            is_done = is_finished(item, settings, Finished(item.top, warn))
+            is_done = is_finished(item, settings, FinishedOutputs(item.top, warn))
         except AnimesrError as refused:
             error = refused
         if not is_done and error is None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from animesr_cli.batch.find import Batch, Item
+from animesr_cli.batch.find import BatchInputs, Item
 from animesr_cli.errors import AnimesrError, ExitCode, Interrupted
 from animesr_cli.upscaling.events import Observer, UpscaleResult
 
@@ -60,7 +60,7 @@ class Outcome:
 class BatchResult:
     """What a batch did."""
 
-    batch: Batch
+    batch: BatchInputs
     outcomes: tuple[Outcome, ...]
     seconds: float
     warnings: tuple[str, ...]
@@ -86,7 +86,7 @@ class BatchResult:
 class BatchObserver:
     """Who is told what happens."""
 
-    on_batch: Callable[[Batch], None] = lambda batch: None
+    on_batch: Callable[[BatchInputs], None] = lambda batch: None
     on_item: Callable[[Item], Observer] = lambda item: Observer()
     """Before each file that is upscaled; its answer watches that run."""
     on_outcome: Callable[[Outcome], None] = lambda outcome: None

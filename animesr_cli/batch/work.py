@@ -15,8 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from animesr_cli.api import finished_before, run
-from animesr_cli.batch.find import Batch, Item, found
-from animesr_cli.batch.finished import Finished, Origin, is_finished, origin_of
+from animesr_cli.batch.find import BatchInputs, Item, found
+from animesr_cli.batch.finished import FinishedOutputs, Origin, is_finished, origin_of
 from animesr_cli.batch.out_folder import out_folder
 from animesr_cli.batch.outcome import BatchObserver, BatchResult, Outcome, State
 from animesr_cli.errors import (
@@ -75,7 +75,7 @@ def _attempt(
     return Outcome(item=item, state=State.DONE, result=result)
 
 
-def _failed_folders(batch: Batch) -> list[Outcome]:
+def _failed_folders(batch: BatchInputs) -> list[Outcome]:
     top = batch.folder or Path()
     return [
         Outcome(
@@ -92,7 +92,7 @@ class _Work:
 
     def __init__(
         self,
-        batch: Batch,
+        batch: BatchInputs,
         settings: UpscaleSettings,
         observer: BatchObserver,
         loaded: LoadedNetwork | None,
@@ -123,7 +123,7 @@ class _Work:
             outcome.error.__context__ = None
 
     def _outcome(self, item: Item) -> Outcome:
-        finished = Finished(item.top, self._warn)
+        finished = FinishedOutputs(item.top, self._warn)
         try:
             if is_finished(item, self.settings, finished):
                 finished_before(item.source, item.output, self.settings)  # tidies up
@@ -132,7 +132,7 @@ class _Work:
             return Outcome(item=item, state=State.FAILED, error=error)
         return self._made(item, finished)
 
-    def _made(self, item: Item, finished: Finished) -> Outcome:
+    def _made(self, item: Item, finished: FinishedOutputs) -> Outcome:
         """Upscale one file, with the folder's state right at every moment.
 
         A run may be killed right after the output got its name, so what it is made from is kept

@@ -13,7 +13,7 @@ from animesr_cli.text import counted, shown
 from animesr_cli.video.timestamps import format_time
 
 if TYPE_CHECKING:
-    from animesr_cli.batch.find import Batch, Item
+    from animesr_cli.batch.find import BatchInputs, Item
     from animesr_cli.batch.outcome import BatchResult, Outcome
 
 
@@ -37,7 +37,7 @@ class BatchDisplay:
             self._run.__exit__()
         self._run = None
 
-    def on_batch(self, batch: Batch) -> None:
+    def on_batch(self, batch: BatchInputs) -> None:
         self._items = batch.items
         folder = None if batch.folder is None else str(batch.folder)
         output = None if batch.output is None else str(batch.output)

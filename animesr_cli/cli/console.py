@@ -28,7 +28,7 @@ PIPED_WIDTH: Final = 1000
 """Columns of a table that a program reads: nothing is wrapped."""
 
 
-class Output(Console):
+class OutputConsole(Console):
     """Rich ends the process with code 1 where nobody reads any more; here the caller decides."""
 
     def on_broken_pipe(self) -> None:
@@ -36,8 +36,8 @@ class Output(Console):
         raise  # the BrokenPipeError that rich is handling
 
 
-err: Final = Output(stderr=True, highlight=False, soft_wrap=True)
-out: Final = Output(highlight=False, soft_wrap=True)
+err: Final = OutputConsole(stderr=True, highlight=False, soft_wrap=True)
+out: Final = OutputConsole(highlight=False, soft_wrap=True)
 
 
 class LogLines(logging.Handler):

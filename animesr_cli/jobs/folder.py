@@ -25,9 +25,9 @@ from animesr_cli.file_names import is_hidden_name, shortened
 from animesr_cli.jobs.kept_files import StoredFile, operation, remove, write_file
 from animesr_cli.jobs.manifest import (
     MANIFEST,
+    FinishedFile,
     Identity,
     Manifest,
-    Output,
     digest_of,
     read_manifest,
 )
@@ -254,7 +254,9 @@ class JobFolder:
     def finished_file(self, path: Path, *, cuts: int) -> None:
         """Remember the complete file ``path``, which gets its name next."""
         frames = sum(record.frames for record in self.records.values())
-        self.manifest.output = Output.of(path, frames=frames, segments=len(self.records), cuts=cuts)
+        self.manifest.output = FinishedFile.of(
+            path, frames=frames, segments=len(self.records), cuts=cuts
+        )
         with explained(self.path):
             self.manifest.write(self.path)
 

@@ -321,10 +321,7 @@ class Job:
             log.info("a segment is tried again: %s", event.error.message)
             return
         self._failures.append((self._chunks.missing[event.key], event.error))
-        if (
-            self._progress.done == self._progress.before
-            and len(self._failures) >= FAILURES_WITHOUT_SUCCESS
-        ):
+        if not self._progress.gained and len(self._failures) >= FAILURES_WITHOUT_SUCCESS:
             raise event.error
 
     def _tell(self, event: Event, state: str, error: AnimesrError | None = None) -> None:

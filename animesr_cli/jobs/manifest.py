@@ -53,7 +53,7 @@ def _word(value: Any) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Output:
+class FinishedFile:
     """The finished file, from just before it gets its name, and what a run says of it."""
 
     inode: Annotated[int, Range(0, 2**64)]
@@ -94,7 +94,7 @@ class Manifest:
     """Of the scan and before."""
     frames: StoredFile | None = None
     """The index of the whole clip's frames; None: the scan is not over."""
-    output: Output | None = None
+    output: FinishedFile | None = None
     information: Mapping[str, Plain] = field(default_factory=dict)
     """For people: nothing of it is compared."""
 

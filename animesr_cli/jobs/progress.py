@@ -27,6 +27,11 @@ class JobProgress:
         return self.done + sum(self.in_hand.values())
 
     @property
+    def gained(self) -> int:
+        """Finished by this run."""
+        return self.done - self.before
+
+    @property
     def seconds(self) -> float:
         return time.perf_counter() - self.started
 

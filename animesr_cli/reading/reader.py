@@ -133,7 +133,7 @@ class Reader:
         decoded = stamped.picture
         if (remark := self._changes.aspect_remark(decoded.aspect)) is not None:
             self._warn_once("aspect", remark.format(self._clock(stamped)))
-        picture = self._converted(stamped)
+        picture = self._converted(decoded.picture, stamped)
         shifts = self.info.colour.layout
         alpha = alpha_of(picture)
         planes = tuple(
@@ -213,8 +213,7 @@ class Reader:
         if last is not None:
             yield last
 
-    def _converted(self, stamped: Stamped[Decoded]) -> av.VideoFrame:
-        picture = stamped.picture.picture
+    def _converted(self, picture: av.VideoFrame, stamped: Stamped[Decoded]) -> av.VideoFrame:
         if (picture.width, picture.height) != self._size:
             width, height = self._size
             self._warn_once(

@@ -44,7 +44,7 @@ class Examination:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class TrainingReport:
     """Everything that the page shows."""
 
     title: str
@@ -62,7 +62,7 @@ class Report:
 # ---- curves and scores ---------------------------------------------------------------------------
 
 
-def _validation_curves(report: Report) -> Iterator[Chart | None]:
+def _validation_curves(report: TrainingReport) -> Iterator[Chart | None]:
     measured = [(e["iteration"], e["validation"]) for e in report.entries if "validation" in e]
     known = {"before": report.before.scores, "bicubic": report.bicubic.scores}
     for name in VALIDATION_CURVES:
@@ -71,7 +71,7 @@ def _validation_curves(report: Report) -> Iterator[Chart | None]:
         yield chart(SCORES[name].heading, points, levels, digits=SCORES[name].digits)
 
 
-def _training_curves(report: Report) -> Iterator[Chart | None]:
+def _training_curves(report: TrainingReport) -> Iterator[Chart | None]:
     for name, title in TRAINING_CURVES.items():
         yield chart(title, [(e["iteration"], e[name]) for e in report.entries if name in e])
 
@@ -88,7 +88,7 @@ def _score_rows(columns: Sequence[Examination]) -> Iterator[tuple[str, list[tupl
 # ---- pictures ------------------------------------------------------------------------------------
 
 
-def _middle_pictures(report: Report, number: int) -> dict[str, bytes]:
+def _middle_pictures(report: TrainingReport, number: int) -> dict[str, bytes]:
     """The middle frame of a window in every version, as PNG files by name."""
     window = report.windows[number]
     middle = len(window.hr) // 2
@@ -105,7 +105,7 @@ def _middle_pictures(report: Report, number: int) -> dict[str, bytes]:
 # ---- the page ------------------------------------------------------------------------------------
 
 
-def page(report: Report, pictures: Sequence[Mapping[str, bytes]]) -> str:
+def page(report: TrainingReport, pictures: Sequence[Mapping[str, bytes]]) -> str:
     """The HTML of the report; ``pictures`` has the PNG files of each window by version."""
     columns = {"bicubic": report.bicubic, "before": report.before, "now": report.after}
     return render(
@@ -121,7 +121,7 @@ def page(report: Report, pictures: Sequence[Mapping[str, bytes]]) -> str:
     )
 
 
-def write_report(folder: Path, report: Report) -> None:
+def write_report(folder: Path, report: TrainingReport) -> None:
     """Write the page, and the pictures as files of their own.
 
     Raises:

@@ -26,7 +26,7 @@ from animesr_cli.errors import OutputError
 from animesr_cli.settings import FinetuneRun, FinetuneSettings
 from animesr_cli.text import counted, shown
 from animesr_cli.training.distributed import rank, world_size
-from animesr_cli.training.report import Examination, Report, write_report
+from animesr_cli.training.report import Examination, TrainingReport, write_report
 from animesr_cli.training.state import (
     CARD_FILE,
     LARGEST_ITERATION,
@@ -207,7 +207,7 @@ class TrainingRun:
         if self.leads:
             write_report(
                 self.output,
-                Report(
+                TrainingReport(
                     title=f"{self.output.name}: stage {self.settings.stage}",
                     iteration=self.trainer.iteration,
                     iterations=self.settings.iterations,

@@ -64,7 +64,7 @@ PARTS: Final = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class TimedRun:
     """One end-to-end run in its own process."""
 
     frames: int
@@ -254,7 +254,7 @@ def _peak_bytes() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _end_to_end(source: Path, folder: Path, settings: UpscaleSettings, plain: bool) -> Run:
+def _end_to_end(source: Path, folder: Path, settings: UpscaleSettings, plain: bool) -> TimedRun:
     """In a process of its own."""
     output = folder / f"out{OUTPUT_SUFFIX}"
     plan = make_plan(source, output, replace(settings, overwrite=True), warn=log.warning)
@@ -263,7 +263,7 @@ def _end_to_end(source: Path, folder: Path, settings: UpscaleSettings, plain: bo
     seconds = time.perf_counter() - start
     device = plan.compute.device
     runtime = runtime_of(device)
-    return Run(  # in this order: the network alone comes last
+    return TimedRun(  # in this order: the network alone comes last
         frames=frames,
         seconds=seconds,
         peak_bytes=_peak_bytes(),
@@ -273,11 +273,11 @@ def _end_to_end(source: Path, folder: Path, settings: UpscaleSettings, plain: bo
     )
 
 
-def _over_network(runs: list[Run]) -> float:
+def _over_network(runs: list[TimedRun]) -> float:
     return statistics.median(run.seconds / run.frames / run.network_seconds for run in runs)
 
 
-def _median(runs: list[Run], value: str) -> float:
+def _median(runs: list[TimedRun], value: str) -> float:
     return statistics.median(float(getattr(run, value)) for run in runs)
 
 
@@ -329,8 +329,8 @@ def _figures(
     repeats: int,
     network: tuple[float, float],
     parts: Mapping[str, float],
-    plain: list[Run],
-    fast: list[Run],
+    plain: list[TimedRun],
+    fast: list[TimedRun],
 ) -> Figures:
     with tempfile.TemporaryDirectory() as folder:
         plan = make_plan(source, Path(folder, "x" + OUTPUT_SUFFIX), settings, warn=log.warning)

@@ -16,7 +16,7 @@ import pytest
 
 import media
 from animesr_cli import probe
-from animesr_cli.batch.find import Batch, Item, find_batch, is_batch
+from animesr_cli.batch.find import BatchInputs, Item, find_batch, is_batch
 from animesr_cli.batch.outcome import WORST_FIRST, BatchObserver, BatchResult, Outcome, State
 from animesr_cli.batch.work import run_batch
 from animesr_cli.errors import (
@@ -64,7 +64,7 @@ def touch(folder: Path, *names: str) -> Path:
     return folder
 
 
-def pairs(found: Batch) -> dict[str, str]:
+def pairs(found: BatchInputs) -> dict[str, str]:
     """Input below its folder -> output below its folder, in order."""
     assert found.output is not None
     return {str(i.name): str(i.output.relative_to(found.output)) for i in found.items}
@@ -487,7 +487,7 @@ def outcomes_of(*errors: AnimesrError | None, warnings: Sequence[str] = ()) -> B
     result = UpscaleResult(
         output=item.output, frames=1, seconds=1, warnings=tuple(warnings), cuts=0, stage_seconds={}
     )
-    found = Batch(
+    found = BatchInputs(
         folder=Path(), output=Path(), items=(item,), others=0, earlier=0, unreadable={}
     )  # fmt: skip
     made = [

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from animesr_cli.training.report import Examination, Report, write_report
+from animesr_cli.training.report import Examination, TrainingReport, write_report
 from animesr_cli.training.validation import HeldOut
 from browser import chromium
 from looks import assert_looks_well
@@ -22,7 +22,7 @@ def examination(psnr: float, shade: int) -> Examination:
     return Examination(scores={"psnr_y": psnr, "gradient_ratio": 1.2}, results=results)
 
 
-def report() -> Report:
+def report() -> TrainingReport:
     window = HeldOut(
         name='a<b>"c.mp4 7',
         lr=torch.full((3, 3, 8, 12), 0.25),
@@ -33,7 +33,7 @@ def report() -> Report:
         {"iteration": 10, "loss": 0.5, "l1": 0.5, "lr": 1e-4, "gradient_norm": 0.1},
         {"iteration": 20, "validation": {"psnr_y": 25.0}},
     ]
-    return Report(
+    return TrainingReport(
         title="episodes <net>",
         iteration=20,
         iterations=50,

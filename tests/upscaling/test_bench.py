@@ -22,7 +22,7 @@ from animesr_cli.errors import DeviceError, InputError
 from animesr_cli.model.devices import choose_compute
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.upscaling import bench
-from animesr_cli.upscaling.bench import Figures, Run, measure, measure_network, measure_parts
+from animesr_cli.upscaling.bench import Figures, TimedRun, measure, measure_network, measure_parts
 from animesr_cli.upscaling.plan import make_plan
 from command import animesr, environment, finished, start
 from pictures import decoded
@@ -94,8 +94,8 @@ def test_what_happens_to_the_child_is_told(tmp_path: Path) -> None:
         bench.in_child(os._exit, 3)
 
 
-def run_of(seconds: float, peak_bytes: int) -> Run:
-    return Run(
+def run_of(seconds: float, peak_bytes: int) -> TimedRun:
+    return TimedRun(
         frames=10, seconds=seconds, peak_bytes=peak_bytes, device_bytes=0,
         stage_seconds={"network": seconds / 2}, network_seconds=seconds / 11,
     )  # fmt: skip
