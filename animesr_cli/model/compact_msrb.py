@@ -179,7 +179,7 @@ class CompactMSRB(Network):
 
     def bytes_per_pixel(self, dtype: torch.dtype) -> int:
         """Measured as the growth of peak memory over frames of 320x180 and 640x360."""
-        full = 1900 if dtype == torch.float32 else 900
+        full = 1900 if dtype == torch.float32 else 1200
         return full * max(int(self.config["num_feat"]), 64) // 64
 
     @classmethod

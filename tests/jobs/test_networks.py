@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -227,8 +228,14 @@ def test_networks_of_every_kind_and_scale_on_one_page(
 @pytest.mark.parametrize("name", ["RRDBNet x2", "SRVGGNetCompact x4", "RealBasicVSR"])
 def test_bench_measures_it(name: str, checkpoints: dict[str, Path], odd_clip: Path) -> None:
     """``bench -n`` of any kind ends with its figures."""
-    outcome = animesr("bench", odd_clip, "-n", checkpoints[name], "--frames", "4")
+    # Each run is a process that imports torch: one of each kind is enough, and bounds the time.
+    run = ("bench", odd_clip, "-n", checkpoints[name], "--frames", "4", "--repeats", "1", "--json")
+    outcome = animesr(*run)
     assert outcome.exit_code == 0, outcome.stderr
+    figures = json.loads(outcome.stdout)
+    assert (figures["frames"], figures["repeats"], figures["size"]) == (4, 1, [34, 22])
+    assert min(figures["network_ms"], figures["end_to_end_ms"], figures["peak_bytes"]) > 0
+    assert sum(figures["part_share"].values()) == pytest.approx(1)
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import cast
 
@@ -208,6 +209,38 @@ def test_reach_is_what_a_result_depends_on(make: str) -> None:
             changed[..., : clip.shape[-1] - far - step + nearer] = 0.5
             alike = torch.equal(net(changed)[..., -net.scale * step :], whole)
             assert alike == same, nearer
+
+
+CODES = 64
+"""Standard deviation of a result, as that of a picture with contrast."""
+
+
+def differences_at_an_edge(net: RRDBNet, overlaps: Iterable[int]) -> dict[int, float]:
+    """Codes of 8 bits by which a tile is off where it ends, for so many pixels around it."""
+    frame, inside = torch.rand(1, 3, 8, 120, dtype=torch.float64), 40
+    whole = net.enlarge(frame)[..., : inside * net.scale]
+    tiles = {each: net.enlarge(frame[..., : inside + each]) for each in overlaps}
+    off = {each: (tile[..., : inside * net.scale] - whole).abs() for each, tile in tiles.items()}
+    return {each: float(difference.max() / whole.std() * CODES) for each, difference in off.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("gain", "most"), [(1.0, {8: 0.2, 16: 0.0001, 32: 1e-9}), (2.0, {16: 5, 32: 0.01})]
+)
+def test_an_overlap_of_32_is_as_good_as_the_whole_frame(
+    gain: float, most: dict[int, float]
+) -> None:
+    """Six blocks, in fp64, random normal weights: the bounds that the room's page states."""
+    torch.manual_seed(1)
+    net = RRDBNet(num_block=6).double().eval().requires_grad_(False)
+    for parameter in net.parameters():
+        if parameter.dim() == 4:  # keeps the size of features, times the gain
+            torch.nn.init.kaiming_normal_(parameter, a=0.2).mul_(gain)
+        else:
+            parameter.normal_(std=0.1)
+    found = differences_at_an_edge(net, most)
+    assert all(found[overlap] <= bound for overlap, bound in most.items()), found
 
 
 def test_half_precision_has_a_fine_result() -> None:
