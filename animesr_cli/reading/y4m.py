@@ -1,4 +1,4 @@
-"""Pictures through pipes: YUV4MPEG2 from standard input and to standard output.
+"""Pictures through pipes: YUV4MPEG2, and reading it from standard input.
 
 A stream is one line of text and then every picture as its planes, so nothing is decoded and nothing
 can be sought. Reading and writing wait for the other process in slices, so that a run can be
@@ -15,9 +15,8 @@ import itertools
 import logging
 import os
 import select
-import stat
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -27,7 +26,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from animesr_cli.atomic_files import explained
 from animesr_cli.errors import InputError, UsageError
 from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.info import ColourTags, VideoInfo
@@ -36,7 +34,7 @@ from animesr_cli.settings.limits import MAX_PIXELS
 from animesr_cli.video.colour import ColourSpec, PixelLayout
 from animesr_cli.video.part import WHOLE, Part
 from animesr_cli.video.pixel_formats import SUBSAMPLING, has_alpha
-from animesr_cli.video.timestamps import FALLBACK_RATE, Pace, format_time, seconds
+from animesr_cli.video.timestamps import FALLBACK_RATE, format_time
 
 logger = logging.getLogger(__name__)
 
@@ -46,9 +44,6 @@ Stopped = Callable[[], bool]
 PIPE: Final = Path("-")
 """The name of standard input and of standard output."""
 STDIN: Final = 0
-STDOUT: Final = 1
-STDOUT_NAME: Final = Path("standard output")
-"""In messages."""
 
 MAGIC: Final = b"YUV4MPEG2"
 FRAME: Final = b"FRAME"
@@ -56,9 +51,6 @@ LONGEST_LINE_BYTES: Final = 1024
 
 WAIT_SECONDS: Final = 0.2
 """How often a wait for the other process looks whether the run has ended."""
-PIPE_CHUNK_BYTES: Final = 4096
-"""PIPE_BUF of Linux: what a pipe that is ready takes without waiting."""
-FILE_CHUNK_BYTES: Final = 1 << 20
 
 _DEPTHS: Final = (9, 10, 12, 14, 16)
 _SITINGS: Final = {"420": 2, "420jpeg": 2, "420mpeg2": 1, "420paldv": 3}  # AVCHROMA_LOC_*
@@ -200,11 +192,12 @@ def signalled(colour: ColourSpec) -> ColourSpec:
 # Waiting -----------------------------------------------------------------------------------------
 
 
-def _never() -> bool:
+def never() -> bool:
+    """Nothing stops the run."""
     return False
 
 
-def _ready(descriptor: int, stopped: Stopped, *, to_write: bool = False) -> bool:
+def ready(descriptor: int, stopped: Stopped, *, to_write: bool = False) -> bool:
     """Wait for the other process; False: the run was stopped."""
     wanted = ([], [descriptor]) if to_write else ([descriptor], [])
     while not stopped():
@@ -219,7 +212,7 @@ def _read(descriptor: int, size: int, stopped: Stopped) -> bytearray:
     content = bytearray(size)
     view, count = memoryview(content), 0
     with io.FileIO(descriptor, "rb", closefd=False) as file:
-        while count < size and _ready(descriptor, stopped):
+        while count < size and ready(descriptor, stopped):
             got = file.readinto(view[count:])
             if not got:
                 break
@@ -261,12 +254,12 @@ def probe_pipe(
             raise UsageError(
                 "standard input is the keyboard, and IN is -", "pipe y4m into it, or name a file"
             )
-        magic = bytes(_read(descriptor, len(MAGIC), _never))
+        magic = bytes(_read(descriptor, len(MAGIC), never))
         if not magic:
             raise InputError("standard input is empty")
         if magic != MAGIC:  # before anything else is waited for
             raise _not_y4m()
-        line = magic + _read_line(descriptor, _never)
+        line = magic + _read_line(descriptor, never)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise InputError(f"standard input cannot be read: {reason}") from error
@@ -290,7 +283,7 @@ class PipeReader:
         *,
         part: Part = WHOLE,
         warn: Warn = logger.warning,
-        stopped: Stopped = _never,
+        stopped: Stopped = never,
         descriptor: int = STDIN,
     ) -> None:
         self.info = info
@@ -386,84 +379,3 @@ def plane_shapes(layout: PixelLayout, width: int, height: int) -> list[tuple[int
         chroma = (-(-height >> layout.chroma_shift_y), -(-width >> layout.chroma_shift_x))
         shapes += [chroma, chroma]
     return shapes
-
-
-# Writing -----------------------------------------------------------------------------------------
-
-
-def check_pipe_output(descriptor: int = STDOUT) -> None:
-    """Raise where the pictures would run over a terminal, or where nobody can take them."""
-    with explained(STDOUT_NAME):
-        os.fstat(descriptor)
-    if os.isatty(descriptor):
-        raise UsageError(
-            "OUT is -, and standard output is the terminal", "pipe it on, or name a file"
-        )
-
-
-class PipeWriter:
-    """Frames to standard output; the same interface as ``Writer``, but nothing is verified.
-
-    Args:
-        source: what the frame rate is taken from.
-        colour: what the planes are; see ``signalled``.
-        stopped: whether the run has ended; what is not yet written is dropped then.
-    """
-
-    def __init__(
-        self,
-        *,
-        source: VideoInfo,
-        width: int,
-        height: int,
-        sample_aspect_ratio: Fraction,
-        colour: ColourSpec,
-        warn: Warn = logger.warning,
-        stopped: Stopped = _never,
-        descriptor: int = STDOUT,
-    ) -> None:
-        rate = source.frame_rate or FALLBACK_RATE
-        self.bytes_written = 0
-        self._header = header_line(width, height, rate, sample_aspect_ratio, colour)
-        self._time_base = source.time_base
-        self._pace = Pace(rate)
-        self._warn = warn
-        self._stopped = stopped
-        self._descriptor = descriptor
-
-    def __enter__(self) -> Self:
-        kind = os.fstat(self._descriptor).st_mode
-        self._chunk = FILE_CHUNK_BYTES if stat.S_ISREG(kind) else PIPE_CHUNK_BYTES
-        self._write(self._header)
-        return self
-
-    def write(
-        self, planes: Sequence[Tensor], pts: int, duration: int, captions: bytes | None = None
-    ) -> None:
-        """Write one picture; ``pts`` is in the source's time base."""
-        self._pace.add(seconds(pts, self._time_base))
-        self._write(FRAME + b"\n")
-        for plane in planes:
-            samples = plane.numpy()
-            self._write(np.ascontiguousarray(samples, samples.dtype.newbyteorder("<")).data)
-
-    def _write(self, content: bytes | memoryview) -> None:
-        view = memoryview(content).cast("B")
-        try:
-            while view and _ready(self._descriptor, self._stopped, to_write=True):
-                count = os.write(self._descriptor, view[: self._chunk])
-                self.bytes_written += count
-                view = view[count:]
-        except BrokenPipeError:
-            raise  # nobody reads any more, which is no error of ours
-        except OSError as error:
-            with explained(STDOUT_NAME):
-                raise error
-
-    def finish(self) -> None:
-        """Everything is written; tell what could not be said in it."""
-        if self._pace.strays:
-            self._warn(self._pace.remark("y4m"))
-
-    def __exit__(self, *exc: object) -> None:
-        """Standard output is not ours to close."""

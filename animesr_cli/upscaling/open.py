@@ -8,15 +8,12 @@ from fractions import Fraction
 from animesr_cli.reading.frame import FrameReader
 from animesr_cli.reading.image_reader import SequenceReader
 from animesr_cli.reading.reader import Reader
-from animesr_cli.reading.y4m import PIPE, PipeReader, PipeWriter
+from animesr_cli.reading.y4m import PIPE, PipeReader, never
 from animesr_cli.upscaling.plan import Plan
 from animesr_cli.writing.image_writer import SequenceWriter
 from animesr_cli.writing.output import FrameWriter
+from animesr_cli.writing.pipe_writer import PipeWriter
 from animesr_cli.writing.writer import Writer
-
-
-def never() -> bool:
-    return False
 
 
 def open_reader(

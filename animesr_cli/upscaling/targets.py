@@ -18,7 +18,7 @@ from animesr_cli.reading.image_reader import DEFAULT_RATE, chosen, probe_sequenc
 from animesr_cli.reading.image_sequence import ImageSequence, Pattern, find_sequence, parse_pattern
 from animesr_cli.reading.info import VideoInfo
 from animesr_cli.reading.probe import probe
-from animesr_cli.reading.y4m import PIPE, check_pipe_output, probe_pipe
+from animesr_cli.reading.y4m import PIPE, probe_pipe
 from animesr_cli.settings.upscale import UpscaleSettings
 from animesr_cli.text import shown
 from animesr_cli.video.colour import MATRIX_TITLES
@@ -26,6 +26,7 @@ from animesr_cli.video.containers import IMAGE_SUFFIXES
 from animesr_cli.video.part import Part
 from animesr_cli.writing.encoders import format_of
 from animesr_cli.writing.image_names import ImageNames, check_images, image_names
+from animesr_cli.writing.pipe_writer import check_pipe_output
 from animesr_cli.writing.writer import check_output
 
 # Input -------------------------------------------------------------------------------------------

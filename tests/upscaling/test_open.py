@@ -20,7 +20,7 @@ from animesr_cli.reading.frame import FrameReader
 from animesr_cli.reading.image_reader import SequenceReader, probe_sequence
 from animesr_cli.reading.image_sequence import find_sequence
 from animesr_cli.reading.reader import Reader, probe
-from animesr_cli.reading.y4m import OUTPUT_FORMATS, PipeReader, PipeWriter, probe_pipe
+from animesr_cli.reading.y4m import OUTPUT_FORMATS, PipeReader, probe_pipe
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.upscaling.plan import output_colour
 from animesr_cli.video.part import WHOLE, Part
@@ -33,6 +33,7 @@ from animesr_cli.writing.encoding import (
 from animesr_cli.writing.image_names import image_names
 from animesr_cli.writing.image_writer import SequenceWriter
 from animesr_cli.writing.output import FrameWriter, OutputFormat
+from animesr_cli.writing.pipe_writer import PipeWriter
 from animesr_cli.writing.writer import Writer
 from command import snapshot
 from rewriting import flat_picture

@@ -33,8 +33,6 @@ from animesr_cli.reading.y4m import (
     OUTPUT_FORMATS,
     PIPE,
     PipeReader,
-    PipeWriter,
-    check_pipe_output,
     header_line,
     parse_header,
     plane_shapes,
@@ -46,6 +44,7 @@ from animesr_cli.upscaling.events import Observer
 from animesr_cli.video.colour import ColourSpec
 from animesr_cli.video.part import Part
 from animesr_cli.video.pixel_formats import layout_of, planes_of
+from animesr_cli.writing.pipe_writer import PipeWriter, check_pipe_output
 from command import animesr, environment, finished, start
 
 UNIX = pytest.mark.skipif(sys.platform == "win32", reason="a Unix matter")

@@ -1,0 +1,114 @@
+"""Pictures to standard output as YUV4MPEG2; what that is stands in reading/y4m.py.
+
+Writing waits for the other process in slices, so that a run can be stopped in between. Nothing is
+verified: what was written is gone.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Final, Self
+
+import numpy as np
+from torch import Tensor
+
+from animesr_cli.atomic_files import explained
+from animesr_cli.errors import UsageError
+from animesr_cli.reading.info import VideoInfo
+from animesr_cli.reading.y4m import FRAME, Stopped, header_line, never, ready
+from animesr_cli.video.colour import ColourSpec
+from animesr_cli.video.timestamps import FALLBACK_RATE, Pace, seconds
+
+logger = logging.getLogger(__name__)
+
+Warn = Callable[[str], None]
+
+STDOUT: Final = 1
+STDOUT_NAME: Final = Path("standard output")
+"""In messages."""
+PIPE_CHUNK_BYTES: Final = 4096
+"""PIPE_BUF of Linux: what a pipe that is ready takes without waiting."""
+FILE_CHUNK_BYTES: Final = 1 << 20
+
+
+def check_pipe_output(descriptor: int = STDOUT) -> None:
+    """Raise where the pictures would run over a terminal, or where nobody can take them."""
+    with explained(STDOUT_NAME):
+        os.fstat(descriptor)
+    if os.isatty(descriptor):
+        raise UsageError(
+            "OUT is -, and standard output is the terminal", "pipe it on, or name a file"
+        )
+
+
+class PipeWriter:
+    """Frames to standard output; the same interface as ``Writer``, but nothing is verified.
+
+    Args:
+        source: what the frame rate is taken from.
+        colour: what the planes are; see ``signalled``.
+        stopped: whether the run has ended; what is not yet written is dropped then.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: VideoInfo,
+        width: int,
+        height: int,
+        sample_aspect_ratio: Fraction,
+        colour: ColourSpec,
+        warn: Warn = logger.warning,
+        stopped: Stopped = never,
+        descriptor: int = STDOUT,
+    ) -> None:
+        rate = source.frame_rate or FALLBACK_RATE
+        self.bytes_written = 0
+        self._header = header_line(width, height, rate, sample_aspect_ratio, colour)
+        self._time_base = source.time_base
+        self._pace = Pace(rate)
+        self._warn = warn
+        self._stopped = stopped
+        self._descriptor = descriptor
+
+    def __enter__(self) -> Self:
+        kind = os.fstat(self._descriptor).st_mode
+        self._chunk = FILE_CHUNK_BYTES if stat.S_ISREG(kind) else PIPE_CHUNK_BYTES
+        self._write(self._header)
+        return self
+
+    def write(
+        self, planes: Sequence[Tensor], pts: int, duration: int, captions: bytes | None = None
+    ) -> None:
+        """Write one picture; ``pts`` is in the source's time base."""
+        self._pace.add(seconds(pts, self._time_base))
+        self._write(FRAME + b"\n")
+        for plane in planes:
+            samples = plane.numpy()
+            self._write(np.ascontiguousarray(samples, samples.dtype.newbyteorder("<")).data)
+
+    def _write(self, content: bytes | memoryview) -> None:
+        view = memoryview(content).cast("B")
+        try:
+            while view and ready(self._descriptor, self._stopped, to_write=True):
+                count = os.write(self._descriptor, view[: self._chunk])
+                self.bytes_written += count
+                view = view[count:]
+        except BrokenPipeError:
+            raise  # nobody reads any more, which is no error of ours
+        except OSError as error:
+            with explained(STDOUT_NAME):
+                raise error
+
+    def finish(self) -> None:
+        """Everything is written; tell what could not be said in it."""
+        if self._pace.strays:
+            self._warn(self._pace.remark("y4m"))
+
+    def __exit__(self, *exc: object) -> None:
+        """Standard output is not ours to close."""
