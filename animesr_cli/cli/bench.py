@@ -12,7 +12,7 @@ from animesr_cli.cli.app import stoppable, undisturbed
 from animesr_cli.cli.console import show_json, show_table
 from animesr_cli.cli.options import DebugOption, JsonOption, only, verb
 from animesr_cli.settings import BenchSettings, UpscaleSettings
-from animesr_cli.text import format_bytes
+from animesr_cli.text import counted, format_bytes
 
 if TYPE_CHECKING:
     from animesr_cli.upscaling.bench import Figures
@@ -76,6 +76,7 @@ def show_figures(figures: Figures, *, as_json: bool) -> None:
             *device,
         ],
         title=f"{f.clip}, {width}x{height}, {f.frames} frames, median of {f.repeats}; {f.device}"
-        f" {f.precision} beside AnimeSR's network in fp32, {f.threads} threads, torch {f.torch}",
+        f" {f.precision} beside AnimeSR's network in fp32, {counted(f.threads, 'thread')}, "
+        f"torch {f.torch}",
     )  # fmt: skip
     return None

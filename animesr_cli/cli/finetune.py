@@ -43,7 +43,12 @@ def finetune(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="DIR", help="Instead of NAME_STAGE, here."),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="DIR",
+            help="The folder; DATA_STAGE if left out, such as episodes_net.",
+        ),
     ] = None,
     lbo: LboOption = None,
     validation: Annotated[
