@@ -26,6 +26,7 @@ from animesr_cli.model.devices import (
 )
 from animesr_cli.model.download import cache_folder, status
 from animesr_cli.model.memory import free_memory
+from animesr_cli.model.transfer import runtime_of
 from animesr_cli.text import counted
 from animesr_cli.writing.encoders import probe_encoders
 
@@ -48,8 +49,8 @@ def _devices() -> list[Finding]:
 
 def _describe(name: str) -> str:
     compute = choose_compute(name, "auto")
-    if compute.device.type == "cuda":
-        title = torch.cuda.get_device_name(compute.device)
+    if runtime := runtime_of(compute.device):
+        title = runtime.get_device_name(compute.device)
     elif compute.device.type == "cpu":
         title = (
             f"{counted(os.cpu_count() or 1, 'core')}, {counted(torch.get_num_threads(), 'thread')}"

@@ -30,8 +30,9 @@ log = logging.getLogger(__name__)
 def slots_for(workers: int | None, device: str) -> list[WorkerSlot]:
     """The slots of one machine: one for each GPU, or as many as asked for.
 
-    ``cuda`` and ``auto`` deal workers out to all GPUs in turn; ``cuda:1`` takes that one alone. On
-    a CPU there is one worker unless more are asked for, and torch's threads are shared out.
+    ``cuda``, ``xpu`` and ``auto`` deal workers out to all GPUs in turn; ``cuda:1`` takes that one
+    alone. On a CPU there is one worker unless more are asked for, and torch's threads are shared
+    out.
 
     Raises:
         UsageError: ``workers`` is below 1, or there is no such device name.
@@ -40,15 +41,16 @@ def slots_for(workers: int | None, device: str) -> list[WorkerSlot]:
     import torch  # here, as what is to run in processes is not always the network
 
     from animesr_cli.model.devices import choose_device
+    from animesr_cli.model.transfer import runtime_of
 
     if workers is not None and workers < 1:
         raise UsageError(f"{workers} workers cannot work", "use 1 or more")
     chosen = choose_device(device)
-    if chosen.type == "cuda":
+    if runtime := runtime_of(chosen):
         only: int | None = chosen.index
-        gpus = torch.cuda.device_count() if only is None else 1
+        gpus = runtime.device_count() if only is None else 1
         first = only or 0
-        places = [f"cuda:{first + number % gpus}" for number in range(workers or gpus)]
+        places = [f"{chosen.type}:{first + number % gpus}" for number in range(workers or gpus)]
         return [WorkerSlot(name, place) for name, place in zip(_names(places), places, strict=True)]
     places = [chosen.type] * (workers or 1)
     threads = max(1, torch.get_num_threads() // len(places)) if chosen.type == "cpu" else None

@@ -540,6 +540,8 @@ def test_ctrl_c_is_for_the_driver_alone(tmp_path: Path) -> None:
         (4, 2, "cuda", ["cuda:0/1", "cuda:1/1", "cuda:0/2", "cuda:1/2"]),
         (2, 3, "cuda:1", ["cuda:1/1", "cuda:1/2"]),
         (None, 3, "cpu", ["cpu"]),
+        (3, 2, "xpu", ["xpu:0/1", "xpu:1/1", "xpu:0/2"]),
+        (None, 2, "xpu:1", ["xpu:1"]),
     ],
 )
 def test_seats(
@@ -552,8 +554,9 @@ def test_seats(
     """One for each GPU by default; those that are asked for are dealt out to the GPUs."""
     import torch
 
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    kind = torch.xpu if device.startswith("xpu") else torch.cuda
+    monkeypatch.setattr(kind, "is_available", lambda: gpus > 0)
+    monkeypatch.setattr(kind, "device_count", lambda: gpus)
     found = slots_for(workers, device)
     assert [slot.name for slot in found] == slots
     assert [slot.device for slot in found] == [name.partition("/")[0] for name in slots]
