@@ -24,12 +24,13 @@ from types import TracebackType
 from typing import Any, Final, TypeVar
 
 from animesr_cli.errors import DeviceError
+from animesr_cli.signals import check_stop
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# How often a thread that waits looks whether the run has ended.
+# How often whoever waits looks whether the run has ended, or is to.
 PATIENCE_SECONDS: Final = 0.1
 # A thread that is inside one call of a codec or a pipe cannot be stopped, only waited for.
 JOIN_SECONDS: Final = 30.0
@@ -128,6 +129,7 @@ class Pipeline:
                 self._put(items, _End())
             for thread in self._threads:
                 while thread.is_alive():
+                    check_stop()
                     thread.join(PATIENCE_SECONDS)
         except _Stopped:
             pass
@@ -181,6 +183,7 @@ class Pipeline:
 
     def _put(self, items: queue.Queue[T | _End], item: T | _End) -> None:
         while not self._stopped.is_set():
+            check_stop()
             try:
                 return items.put(item, timeout=PATIENCE_SECONDS)
             except queue.Full:
@@ -189,6 +192,7 @@ class Pipeline:
 
     def _taken(self, items: queue.Queue[T | _End]) -> Iterator[T]:
         while True:
+            check_stop()
             try:
                 item = items.get(timeout=PATIENCE_SECONDS)
             except queue.Empty:

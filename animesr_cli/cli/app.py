@@ -20,7 +20,14 @@ import typer
 from animesr_cli import __version__, crash_watch
 from animesr_cli.cli import console
 from animesr_cli.errors import AnimesrError, ExitCode, Interrupted, as_bug, as_expected
-from animesr_cli.signals import STOPPING, signals_blocked
+from animesr_cli.signals import (
+    STOPPING,
+    check_stop,
+    signals_blocked,
+    stop_wanted,
+    stop_wishes,
+    want_stop,
+)
 from animesr_cli.threads import check_threads
 
 SAME_REQUEST_SECONDS: Final = 0.3
@@ -84,33 +91,28 @@ Handler = Callable[[int, FrameType | None], None]
 
 @contextmanager
 def stoppable() -> Iterator[Callable[[], None]]:
-    """The first signal to stop raises ``Interrupted`` here; one more ends it all at once.
+    """The first signal to stop raises ``Interrupted`` where the work asks; one more ends it all.
 
-    What a signal raises may be lost in somebody's ``except`` or ``__del__``. So a long run calls
-    what this yields now and then, which raises it again.
+    Whoever walks or waits asks, with ``check_stop``, which this yields. Where nobody does for a
+    while the work is interrupted wherever it is.
     """
-    heard: list[Interrupted] = []
     began = 0.0
 
-    def stop(signum: int, frame: FrameType | None) -> None:
+    def note(signum: int, frame: FrameType | None) -> None:
         nonlocal began
-        if not heard:
-            heard.append(Interrupted(signum))
+        if stop_wanted() is None:
             began = time.monotonic()
-            raise heard[0]
-        if time.monotonic() - began > SAME_REQUEST_SECONDS:
+            want_stop(Interrupted(signum))
+        elif time.monotonic() - began > SAME_REQUEST_SECONDS:
             _leave_at_once(Interrupted(signum))
 
-    def listen() -> None:
-        if heard:
-            raise heard[0]
-
-    with _handled_by(stop):
+    with stop_wishes(), _handled_by(note):
         try:
-            yield listen
+            yield check_stop
         except Exception as error:
-            if heard and error is not heard[0]:
-                raise heard[0] from error  # what was interrupted fails in its own ways
+            why = stop_wanted()
+            if why is not None and error is not why:
+                raise why from error  # what was interrupted fails in its own ways
             raise
 
 
@@ -176,9 +178,11 @@ def _quit(signum: int, frame: FrameType | None) -> None:
 def undisturbed() -> Iterator[None]:
     """For loading torch and the like, which abort the process where a signal raises or no thread
     may be started: signals wait until the end of the ``with``, and threads are tried first."""
+    check_stop()
     check_threads()
     with signals_blocked():
         yield
+    check_stop()
 
 
 def set_up_logging(*, verbose: bool, debug: bool) -> None:

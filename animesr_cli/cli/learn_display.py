@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from animesr_cli.cli import console
 from animesr_cli.lbo.ranking import RANKING_TITLES, ranking_row
+from animesr_cli.signals import waiting_for_somebody
 from animesr_cli.video.timestamps import format_time
 
 if TYPE_CHECKING:
@@ -110,7 +111,8 @@ def ask_factor(best: float) -> float | None:
     while True:
         console.err.print(f"factor [{best:g}, q for none]: ", end="", markup=False)
         # Not input(): on a terminal it goes on reading where Ctrl-D ends a line that was begun.
-        line = sys.stdin.readline()
+        with waiting_for_somebody():
+            line = sys.stdin.readline()
         ended = not line.endswith("\n")
         if ended:
             console.err.print()

@@ -38,6 +38,7 @@ from animesr_cli.jobs.records import Record
 from animesr_cli.jobs.resume import begin_or_go_on
 from animesr_cli.jobs.scan import Scan, chunks_of
 from animesr_cli.reading.reader import origin_of
+from animesr_cli.signals import check_stop
 from animesr_cli.text import counted, shown, size_text
 from animesr_cli.upscaling.events import Observer, Progress, SegmentEvent, UpscaleResult
 from animesr_cli.upscaling.open import open_writer
@@ -393,6 +394,6 @@ class Job:
         with joiner:
             for record in records:
                 for _ in joiner.append(folder / record.file.name):
-                    pass
+                    check_stop()
                 self._report()
             joiner.finish(partial(self._folder.finished_file, cuts=self._index.cuts))

@@ -24,6 +24,7 @@ from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.icc import remark_on_profile
 from animesr_cli.reading.info import ColourTags, StreamInfo, VideoInfo
 from animesr_cli.reading.probe import probe
+from animesr_cli.signals import check_stop
 from animesr_cli.text import shown
 from animesr_cli.video.colour import from_rgb, to_rgb
 from animesr_cli.video.part import WHOLE, Part
@@ -115,6 +116,7 @@ class Reader:
     def __iter__(self) -> Iterator[Frame]:
         try:
             for stamped in self._chosen():
+                check_stop()
                 if self.frames == 0:
                     self._settle_origin(stamped.pts)
                     self._remark_on_profile()

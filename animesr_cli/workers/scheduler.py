@@ -30,6 +30,7 @@ from animesr_cli.errors import (
     WeightsError,
     as_bug,
 )
+from animesr_cli.signals import check_stop
 from animesr_cli.workers.protocol import (
     Heartbeat,
     LogMessage,
@@ -233,7 +234,9 @@ class _Dispatch:
             while not self._finished():
                 self._start_workers()
                 yield from self._assign()
-                for worker, message in self._backend.news(PATIENCE_SECONDS):
+                news = self._backend.news(PATIENCE_SECONDS)
+                check_stop()
+                for worker, message in news:
                     yield from self._hear(worker, message)
                 yield from self._watch()
         finally:

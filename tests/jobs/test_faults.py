@@ -1021,8 +1021,8 @@ def test_the_error_of_any_thread_stops_all(
         monkeypatch.setattr(SceneDetector, "is_cut", lambda *a: (fail(), is_cut(*a))[1])
         refused(3, "the tape tore", "-y", output=Path("old.mkv"))
     elif room == "network":
-        fail, step = failing(6, DeviceError("the chip melted")), Engine.step
-        monkeypatch.setattr(Engine, "step", lambda *a: (fail(), step(*a))[1])
+        fail, launch = failing(6, DeviceError("the chip melted")), Engine.launch
+        monkeypatch.setattr(Engine, "launch", lambda *a: (fail(), launch(*a))[1])
         refused(7, "the chip melted", "-y", output=Path("old.mkv"))
     else:
         monkeypatch.setattr(Writer, "write", failing(6, DiskFullError("the disk is full")))

@@ -1,0 +1,146 @@
+"""A signal is noted, and raised where the work asks: at a frame or in a wait."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from animesr_cli import signals
+from animesr_cli.cli.app import stoppable
+from animesr_cli.errors import Interrupted
+from animesr_cli.signals import check_stop, signals_blocked, stop_wanted, waiting_for_somebody
+from command import environment, finished, hidden
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody loses patience with work that does not ask."""
+    monkeypatch.setattr(signals, "UNHEARD_SECONDS", 600.0)
+
+
+@pytest.mark.usefixtures("unhurried")
+def test_nothing_is_raised_before_the_work_asks() -> None:
+    """Then it is, each time it asks; behind the ``with`` all is forgotten."""
+    done = []
+    with pytest.raises(Interrupted, match="SIGTERM"), stoppable() as listen:
+        signal.raise_signal(signal.SIGTERM)
+        done.append("went on")
+        for _ in range(2):
+            with pytest.raises(Interrupted):
+                listen()
+        listen()
+    assert done == ["went on"]
+    assert stop_wanted() is None
+    check_stop()
+
+
+@pytest.mark.usefixtures("unhurried")
+def test_other_threads_are_not_told() -> None:
+    """They end because those who started them do."""
+    errors: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            check_stop()
+        except Interrupted as error:
+            errors.append(error)
+
+    with stoppable():
+        signal.raise_signal(signal.SIGTERM)
+        thread = threading.Thread(target=ask)
+        thread.start()
+        thread.join()
+    assert errors == []
+
+
+def test_work_that_never_asks_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever it is, after a while; once, and never while it cleans up."""
+    monkeypatch.setattr(signals, "UNHEARD_SECONDS", 0.05)
+    cleaned = False
+    with pytest.raises(Interrupted, match="SIGHUP"), stoppable():
+        try:
+            signal.raise_signal(signal.SIGHUP)
+            time.sleep(60)
+        finally:
+            time.sleep(0.2)
+            cleaned = True
+    assert cleaned
+
+
+def test_work_that_asked_is_left_in_peace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was heard is not raised once more in the middle of the cleaning."""
+    monkeypatch.setattr(signals, "UNHEARD_SECONDS", 0.05)
+    cleaned = False
+    with pytest.raises(Interrupted), stoppable() as listen:
+        try:
+            signal.raise_signal(signal.SIGINT)
+            listen()
+        finally:
+            time.sleep(0.2)
+            cleaned = True
+    assert cleaned
+
+
+def test_torch_is_loaded_in_peace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where signals wait nothing is raised, whatever came before."""
+    monkeypatch.setattr(signals, "UNHEARD_SECONDS", 0.05)
+    loaded = False
+    with pytest.raises(Interrupted), stoppable():
+        with signals_blocked():
+            signals.want_stop(Interrupted(signal.SIGINT))
+            time.sleep(0.2)
+            loaded = True
+        time.sleep(60)
+    assert loaded
+
+
+@pytest.mark.usefixtures("unhurried")
+def test_a_question_to_a_person_ends_at_once() -> None:
+    """It waits in one call of the system, in which nobody asks."""
+    with pytest.raises(Interrupted), stoppable(), waiting_for_somebody():
+        threading.Timer(0.1, signal.pthread_kill, (threading.get_ident(), signal.SIGINT)).start()
+        time.sleep(60)
+
+
+TOLD = """
+import sys
+from animesr_cli import signals
+def torn(*arguments): print("torn", file=sys.stderr, flush=True)
+signals._interrupt = torn
+from animesr_cli.__main__ import main
+main()
+"""
+
+
+def lines_of(process: subprocess.Popen[str]) -> Iterator[str]:
+    assert process.stderr
+    return iter(process.stderr)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [[], ["--no-journal"], pytest.param(["--workers", "2"], marks=pytest.mark.slow)],
+    ids=["segments", "one piece", "workers"],
+)
+def test_a_run_stops_by_asking(options: list[str], own_clip: Path, tmp_path: Path) -> None:
+    """It needs nobody's impatience: frames and waits ask in time."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", TOLD, "upscale", own_clip, tmp_path / "out.mkv", *options],
+        env=environment(), stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    next(line for line in lines_of(process) if line.startswith("frame "))
+    process.send_signal(signal.SIGTERM)
+    outcome = finished(process)
+    assert outcome.exit_code == 143, outcome.stderr
+    assert "stopped by SIGTERM" in outcome.stderr
+    assert "torn" not in outcome.stderr
+    assert hidden(tmp_path) == []
