@@ -1,0 +1,39 @@
+"""The start of an x2 network: its first frame is the x4 one, two by two."""
+
+from __future__ import annotations
+
+import torch
+from start_2x import coarser
+from torch.nn import functional
+
+from animesr_cli.model.compact_msrb import CompactMSRB
+
+
+@torch.inference_mode()
+def test_the_first_frame_is_the_mean_of_2x2_pixels() -> None:
+    """Whatever the weights are; the state is the same."""
+    torch.manual_seed(0)
+    fine = CompactMSRB(num_feat=8, num_state=4, num_conv=3)
+    coarse = CompactMSRB(num_feat=8, num_state=4, num_conv=3, scale=2)
+    coarse.load_state_dict(coarser(fine.state_dict()))
+    frame = torch.rand(1, 3, 16, 20)
+    window = (frame, frame, frame)
+    sr, (_, state) = fine.step(window, fine.initial(frame))
+    small, (_, small_state) = coarse.step(window, coarse.initial(frame))
+    torch.testing.assert_close(small, functional.avg_pool2d(sr, 2))
+    torch.testing.assert_close(small_state, state)
+
+
+@torch.inference_mode()
+def test_a_former_frame_without_fine_detail_counts_the_same() -> None:
+    """Where all four pixels of a former frame are equal, nothing is lost."""
+    torch.manual_seed(1)
+    fine = CompactMSRB(num_feat=8, num_state=4, num_conv=3)
+    coarse = CompactMSRB(num_feat=8, num_state=4, num_conv=3, scale=2)
+    coarse.load_state_dict(coarser(fine.state_dict()))
+    frame, former, state = torch.rand(1, 3, 16, 20), torch.rand(1, 3, 32, 40), torch.rand(1, 4, 16, 20)
+    window = (frame, frame, frame)
+    large = functional.interpolate(former, scale_factor=2, mode="nearest")
+    sr, _ = fine.step(window, (large, state))
+    small, _ = coarse.step(window, (former, state))
+    torch.testing.assert_close(small, functional.avg_pool2d(sr, 2))
