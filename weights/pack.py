@@ -33,6 +33,7 @@ from torch import Tensor
 from animesr_cli.degradation.lbo import load_operator
 from animesr_cli.errors import AnimesrError, UsageError
 from animesr_cli.model.checkpoint import load_checkpoint
+from animesr_cli.model.compact_msrb import CompactMSRB
 from animesr_cli.training.state import read_state, write_tensors
 from candidates import candidate_name
 from tables import means
@@ -175,6 +176,25 @@ def blended(one: Mapping[str, Tensor], other: Mapping[str, Tensor], share: float
     return {name: torch.lerp(one[name], other[name], share) for name in one}
 
 
+def without_checkerboard(tensors: Tensors, scale: int) -> Tensors:
+    """A CompactMSRB whose image residual cannot alternate from pixel to pixel.
+
+    Pixels that alternate along rows and columns at once are one direction among the scale x scale
+    values of a colour that the last convolution makes of an LR pixel. It is projected out. No
+    drawing has much of it, and what sharpens without a discriminator lays it over grass and grain.
+    """
+    name, image = "recurrent_cell.last", 3 * scale**2
+    place = torch.arange(scale)
+    direction = (1.0 - 2.0 * ((place[:, None] + place) % 2)).flatten() / scale  # of length 1
+    result = dict(tensors)
+    for part in (f"{name}.weight", f"{name}.bias"):
+        rows = tensors[part][:image].unflatten(0, (3, scale**2))
+        along = torch.einsum("p,cp...->c...", direction, rows)
+        rows = rows - torch.einsum("p,c...->cp...", direction, along)
+        result[part] = torch.cat((rows.flatten(0, 1), tensors[part][image:]))
+    return result
+
+
 # ---- packing -------------------------------------------------------------------------------------
 
 
@@ -192,6 +212,8 @@ def pack_model(
     credit: str = CREDITS,
     blend: Blend | None = None,
     licence: str = LICENCE,
+    *,
+    no_checkerboard: bool = False,
 ) -> str:
     """Write a checkpoint; its row of the catalogue."""
     tensors, size = model_tensors(source)
@@ -200,6 +222,11 @@ def pack_model(
         tensors = blended(tensors, model_tensors(blend.toward)[0], blend.share)
         told = {"share": blend.share, "training": without_folders(history_of(blend.toward))}
         metadata["blended with"] = json.dumps(told, sort_keys=True)
+    if no_checkerboard:
+        if size.get("architecture") != CompactMSRB.architecture:
+            raise UsageError(f"{source.name} is no CompactMSRB")
+        tensors = without_checkerboard(tensors, size["scale"])
+        metadata["projected out"] = "what alternates from pixel to pixel, of the last convolution"
     if size:
         metadata["network"] = json.dumps(size)
     write_tensors(output, halved(tensors), metadata)
@@ -241,6 +268,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--licence", default=LICENCE, help=f"[{LICENCE}]")
     parser.add_argument("--toward", type=Path, help="a network that was trained on from it")
     parser.add_argument("--share", type=float, default=0.5, help="of the way there [0.5]")
+    parser.add_argument(
+        "--no-checkerboard", action="store_true", help="of a CompactMSRB: project it out"
+    )
     options = parser.parse_args(arguments)
     blend = Blend(options.toward, options.share) if options.toward else None
     try:
@@ -260,6 +290,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 options.credits,
                 blend,
                 options.licence,
+                no_checkerboard=options.no_checkerboard,
             )
         )
     except AnimesrError as error:

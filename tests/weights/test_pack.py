@@ -17,6 +17,7 @@ import pack
 from animesr_cli.degradation.lbo import LearnableOperator, load_operator
 from animesr_cli.errors import UsageError
 from animesr_cli.model.checkpoint import load_checkpoint, load_network
+from animesr_cli.model.compact_msrb import CompactMSRB
 from animesr_cli.model.msrb import MSRB
 from animesr_cli.settings import FinetuneSettings
 from animesr_cli.training import discriminator
@@ -284,3 +285,29 @@ def test_a_packed_state_of_stage_gan_goes_on(
         assert torch.allclose(resumed.average[name], tensor, rtol=1e-3, atol=1e-6), name
     assert resumed.step(batch_of(1, side=24))["discriminator"] > 0
     assert resumed.iteration == 2
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("scale", [2, 4])
+def test_nothing_alternates_where_it_was_projected_out(scale: int) -> None:
+    """Whatever the input, and only that: the state is the same, and so is what has none of it."""
+    torch.manual_seed(0)
+    network = CompactMSRB(num_feat=8, num_state=4, num_conv=3, scale=scale)
+    tensors = dict(network.state_dict())
+    frame = torch.rand(1, 3, 8, 12)
+    window, carried = (frame, frame, frame), network.initial(frame)
+    before, (_, state) = network.step(window, carried)
+    network.load_state_dict(pack.without_checkerboard(tensors, scale))
+    after, (_, same) = network.step(window, carried)
+    place = torch.arange(scale)
+    signs = 1.0 - 2.0 * ((place[:, None] + place) % 2)
+
+    def alternation(picture: torch.Tensor) -> torch.Tensor:
+        blocks = picture.unflatten(2, (-1, scale)).unflatten(4, (-1, scale))
+        return (blocks * signs[:, None, :]).mean(dim=(3, 5))
+
+    assert alternation(before).abs().max() > 1e-3
+    torch.testing.assert_close(alternation(after), torch.zeros(1, 3, 8, 12), atol=1e-6, rtol=0)
+    taken = torch.nn.functional.interpolate(alternation(before), scale_factor=scale)
+    torch.testing.assert_close(before - after, taken * signs.repeat(8, 12))
+    torch.testing.assert_close(same, state)

@@ -15,6 +15,9 @@ from animesr_cli import upscale
 from animesr_cli.metrics.measures import Scores
 from animesr_cli.metrics.scoring import Meter, luma_of
 from animesr_cli.model.catalogue import CATALOGUE, Checkpoint
+from animesr_cli.settings import FinetuneSettings
+from animesr_cli.training.start import start_of
+from animesr_cli.training.trainer import Trainer
 from candidates import enlarge_bicubic
 
 WEIGHTS = Path(__file__).parents[2] / "weights"
@@ -81,6 +84,21 @@ def test_training_states_stay_small() -> None:
     sizes = [path.stat().st_size for path in states()]
     assert all(size < LARGEST_STATE_BYTES for size in sizes)
     assert sum(sizes) < LARGEST_STATES_BYTES
+
+
+@pytest.mark.parametrize("state", states(), ids=lambda path: path.stem)
+def test_training_goes_on_from_a_state(state: Path) -> None:
+    """Weights, average and moments go into a fresh trainer; every moment is of its weight."""
+    start = start_of(FinetuneSettings(model=str(state)), warn=pytest.fail)
+    assert start.state is not None
+    trainer = Trainer(
+        start.network, FinetuneSettings(lr=1e-5), device=torch.device("cpu"), dtype=torch.float32
+    )
+    trainer.begin_with(start.state, state)
+    parameters = list(trainer.network.parameters())
+    moments = [trainer.adam.state[parameter]["exp_avg"] for parameter in parameters]
+    assert [each.shape for each in moments] == [each.shape for each in parameters]
+    assert all(bool(each.any()) for each in moments)
 
 
 def scored(pictures: list[torch.Tensor], lumas: list[torch.Tensor]) -> Scores:

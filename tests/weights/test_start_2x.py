@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from start_2x import coarser
 from torch.nn import functional
 
 from animesr_cli.model.compact_msrb import CompactMSRB
+from start_2x import coarser
 
 
 @torch.inference_mode()
@@ -31,7 +31,11 @@ def test_a_former_frame_without_fine_detail_counts_the_same() -> None:
     fine = CompactMSRB(num_feat=8, num_state=4, num_conv=3)
     coarse = CompactMSRB(num_feat=8, num_state=4, num_conv=3, scale=2)
     coarse.load_state_dict(coarser(fine.state_dict()))
-    frame, former, state = torch.rand(1, 3, 16, 20), torch.rand(1, 3, 32, 40), torch.rand(1, 4, 16, 20)
+    frame, former, state = (
+        torch.rand(1, 3, 16, 20),
+        torch.rand(1, 3, 32, 40),
+        torch.rand(1, 4, 16, 20),
+    )
     window = (frame, frame, frame)
     large = functional.interpolate(former, scale_factor=2, mode="nearest")
     sr, _ = fine.step(window, (large, state))
