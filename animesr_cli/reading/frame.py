@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from types import TracebackType
 from typing import Protocol, Self
 
 from torch import Tensor
@@ -45,14 +44,11 @@ class FrameReader(Protocol):
     frames: int
     """Handed out so far."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-        /,
-    ) -> None: ...
+    def __exit__(self, *exc: object) -> None:
+        """Let go of what is open: for most, nothing."""
+        return None  # so it is not taken for abstract
 
     def __iter__(self) -> Iterator[Frame]: ...

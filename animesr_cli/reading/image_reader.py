@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import av
 import torch
@@ -24,7 +24,7 @@ from torch import Tensor
 from animesr_cli import crash_watch
 from animesr_cli.errors import InputError, UsageError
 from animesr_cli.reading.codecs import DECODING_ERRORS
-from animesr_cli.reading.frame import Frame
+from animesr_cli.reading.frame import Frame, FrameReader
 from animesr_cli.reading.icc import remark_on_profile
 from animesr_cli.reading.image_sequence import LISTED, ImageSequence
 from animesr_cli.reading.info import VideoInfo
@@ -188,8 +188,8 @@ def _is_cut_off(content: bytes) -> bool:
     )
 
 
-class SequenceReader:
-    """The images of a sequence as frames, one tick apart; the same interface as ``Reader``.
+class SequenceReader(FrameReader):
+    """The images of a sequence as frames, one tick apart.
 
     Args:
         info: what ``probe_sequence`` said of it.
@@ -219,12 +219,6 @@ class SequenceReader:
         self._lost: list[Path] = []
         self._cut_off: list[Path] = []
         self._warned: set[str] = set()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        """No file is open between two frames."""
 
     def __iter__(self) -> Iterator[Frame]:
         frame: Frame | None = None

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Self
 
 import av
 
@@ -20,7 +19,7 @@ from animesr_cli.errors import InputError, UsageError
 from animesr_cli.reading.changes import Changes
 from animesr_cli.reading.decoder import Decoded, Decoder
 from animesr_cli.reading.deinterlace import Deinterlacer
-from animesr_cli.reading.frame import Frame
+from animesr_cli.reading.frame import Frame, FrameReader
 from animesr_cli.reading.icc import remark_on_profile
 from animesr_cli.reading.info import ColourTags, StreamInfo, VideoInfo
 from animesr_cli.reading.probe import probe
@@ -44,7 +43,7 @@ __all__ = ["ColourTags", "Frame", "Reader", "StreamInfo", "VideoInfo", "probe"]
 logger = logging.getLogger(__name__)
 
 
-class Reader:
+class Reader(FrameReader):
     """The pictures of one file: ``with Reader(path) as reader: for frame in reader: ...``.
 
     Used by one thread at a time, and once. What went wrong on the way is in the counts and goes to
@@ -95,9 +94,6 @@ class Reader:
         self._changes = Changes(self.info)
         self._captioned = self.info.codec in CAPTIONED_CODECS
         self._warned: set[str] = set()
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()

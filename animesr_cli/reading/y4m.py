@@ -4,6 +4,10 @@ A stream is one line of text and then every picture as its planes, so nothing is
 can be sought. Reading and writing wait for the other process in slices, so that a run can be
 stopped in between. It knows no files, and nothing but pictures passes through it.
 
+Not by FFmpeg's demuxer: that takes a kind which it does not know (C420p11) for 8-bit 4:2:0, says
+nothing of a stream that ends inside a frame, gives one reason for all that it refuses, and refuses
+lines of more than 128 bytes and streams of mixed fields (tried with FFmpeg 8.1.2).
+
 Source: mjpegtools, yuv4mpeg(5); the names above 8 bits, XCOLORRANGE and the meaning of C420 as in
 FFmpeg, libavformat/yuv4mpegdec.c and yuv4mpegenc.c.
 """
@@ -20,14 +24,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from animesr_cli.errors import InputError, UsageError
-from animesr_cli.reading.frame import Frame
+from animesr_cli.reading.frame import Frame, FrameReader
 from animesr_cli.reading.info import ColourTags, VideoInfo
 from animesr_cli.reading.probe import colour_spec
 from animesr_cli.settings.limits import MAX_PIXELS
@@ -268,8 +272,8 @@ def probe_pipe(
     return parse_header(line, rate=rate, matrix=matrix, max_pixels=max_pixels)
 
 
-class PipeReader:
-    """The frames on standard input behind a header; the same interface as ``Reader``.
+class PipeReader(FrameReader):
+    """The frames on standard input behind a header.
 
     Args:
         info: what ``probe_pipe`` said.
@@ -304,12 +308,6 @@ class PipeReader:
             self._shapes.append(self._shapes[0])
         samples = sum(height * width for height, width in self._shapes)
         self._bytes = samples * (1 if layout.depth == 8 else 2)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        """Standard input is not ours to close."""
 
     def __iter__(self) -> Iterator[Frame]:
         tick = self.info.time_base

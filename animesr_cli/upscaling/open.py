@@ -58,10 +58,7 @@ def open_writer(
     if plan.output == PIPE:
         return PipeWriter(
             source=plan.source,
-            width=plan.format.width,
-            height=plan.format.height,
-            sample_aspect_ratio=plan.format.aspect,
-            colour=plan.format.colour,
+            output_format=plan.format,
             warn=warn,
             stopped=stopped,
         )

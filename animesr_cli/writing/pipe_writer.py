@@ -10,7 +10,6 @@ import logging
 import os
 import stat
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Final, Self
 
@@ -21,8 +20,8 @@ from animesr_cli.atomic_files import explained
 from animesr_cli.errors import UsageError
 from animesr_cli.reading.info import VideoInfo
 from animesr_cli.reading.y4m import FRAME, Stopped, header_line, never, ready
-from animesr_cli.video.colour import ColourSpec
 from animesr_cli.video.timestamps import FALLBACK_RATE, Pace, seconds
+from animesr_cli.writing.output import OutputFormat
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +50,7 @@ class PipeWriter:
 
     Args:
         source: what the frame rate is taken from.
-        colour: what the planes are; see ``signalled``.
+        output_format: its colours are ``signalled`` ones.
         stopped: whether the run has ended; what is not yet written is dropped then.
     """
 
@@ -59,17 +58,15 @@ class PipeWriter:
         self,
         *,
         source: VideoInfo,
-        width: int,
-        height: int,
-        sample_aspect_ratio: Fraction,
-        colour: ColourSpec,
+        output_format: OutputFormat,
         warn: Warn = logger.warning,
         stopped: Stopped = never,
         descriptor: int = STDOUT,
     ) -> None:
         rate = source.frame_rate or FALLBACK_RATE
         self.bytes_written = 0
-        self._header = header_line(width, height, rate, sample_aspect_ratio, colour)
+        form = output_format
+        self._header = header_line(form.width, form.height, rate, form.aspect, form.colour)
         self._time_base = source.time_base
         self._pace = Pace(rate)
         self._warn = warn

@@ -198,8 +198,7 @@ def make_writer(kind: str, tmp_path: Path) -> Iterator[MakeWriter]:
             descriptor = os.open(out / "a.y4m", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             cleanup.callback(os.close, descriptor)
             return PipeWriter(
-                source=source, width=32, height=24, sample_aspect_ratio=Fraction(1),
-                colour=colour, warn=pytest.fail, descriptor=descriptor,
+                source=source, output_format=form, warn=pytest.fail, descriptor=descriptor,
             )  # fmt: skip
 
         images = draw_images(tmp_path / "images") if kind == "images" else tmp_path

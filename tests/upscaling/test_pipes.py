@@ -44,6 +44,8 @@ from animesr_cli.upscaling.events import Observer
 from animesr_cli.video.colour import ColourSpec
 from animesr_cli.video.part import Part
 from animesr_cli.video.pixel_formats import layout_of, planes_of
+from animesr_cli.writing.encoders import Encoding
+from animesr_cli.writing.output import OutputFormat
 from animesr_cli.writing.pipe_writer import PipeWriter, check_pipe_output
 from command import animesr, environment, finished, start
 
@@ -382,15 +384,23 @@ def test_a_reader_that_is_stopped_does_not_wait() -> None:
 # Writing -----------------------------------------------------------------------------------------
 
 
-def written(pix_fmt: str, path: Path, frames: int = 3, **arguments: Any) -> bytes:
-    """What a writer makes of ``media.picture``, in a file."""
+def output_format(
+    width: int, height: int, pix_fmt: str, aspect: Fraction = Fraction(1)
+) -> OutputFormat:
     layout = layout_of(pix_fmt)
     assert layout is not None
+    encoding = Encoding(codec="rawvideo", pix_fmt=pix_fmt, options={}, format_name="yuv4mpegpipe")
+    colour = ColourSpec(layout=layout)
+    return OutputFormat(width=width, height=height, aspect=aspect, encoding=encoding, colour=colour)
+
+
+def written(pix_fmt: str, path: Path, frames: int = 3, **arguments: Any) -> bytes:
+    """What a writer makes of ``media.picture``, in a file."""
     info = info_of("W23 H15 F24000:1001 Cmono")
     with path.open("wb") as file:
         writer = PipeWriter(
-            source=info, width=23, height=15, sample_aspect_ratio=Fraction(4, 3),
-            colour=ColourSpec(layout=layout), descriptor=file.fileno(), **arguments,
+            source=info, output_format=output_format(23, 15, pix_fmt, Fraction(4, 3)),
+            descriptor=file.fileno(), **arguments,
         )  # fmt: skip
         with writer:
             for index in range(frames):
@@ -433,17 +443,12 @@ def test_a_full_disk_behind_a_redirection_is_its_own_error() -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full")
     with open("/dev/full", "wb", buffering=0) as full:
-        colour = ColourSpec(layout=plane_layout())
         writer = PipeWriter(
-            source=info_of("W6 H4 F24:1"), width=6, height=4, sample_aspect_ratio=Fraction(1),
-            colour=colour, descriptor=full.fileno(),
+            source=info_of("W6 H4 F24:1"), output_format=output_format(6, 4, "yuv420p"),
+            descriptor=full.fileno(),
         )  # fmt: skip
         with pytest.raises(DiskFullError, match="standard output"), writer:
             pass
-
-
-def plane_layout() -> Any:
-    return layout_of("yuv420p")
 
 
 # The whole way, in this process ------------------------------------------------------------------
