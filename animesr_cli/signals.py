@@ -43,6 +43,9 @@ class _Wish:
     """It was raised, and cleaning must not be disturbed by raising it once more."""
     is_waiting = False
     """The main thread is in a wait that cannot ask."""
+    blocked = 0
+    """How many ``with`` hold signals back. The mask alone does not: it is of one thread, and an
+    alarm is for the process; one that another thread took is handled in the main thread."""
 
 
 def stop_wanted() -> Interrupted | None:
@@ -96,7 +99,9 @@ def stop_wishes() -> Iterator[None]:
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:
-    if not _Wish.is_heard:
+    if _Wish.blocked:
+        _set_alarm(UNHEARD_SECONDS)
+    elif not _Wish.is_heard:
         check_stop()
 
 
@@ -118,9 +123,11 @@ def signals_blocked() -> Iterator[None]:
         yield
     else:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, (*STOPPING, signal.SIGALRM))
+        _Wish.blocked += 1
         try:
             yield
         finally:
+            _Wish.blocked -= 1
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 

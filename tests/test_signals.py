@@ -91,15 +91,23 @@ def test_work_that_asked_is_left_in_peace(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_torch_is_loaded_in_peace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where signals wait nothing is raised, whatever came before."""
+    """Where signals wait nothing is raised, whatever came before, and whichever thread took it."""
     monkeypatch.setattr(signals, "UNHEARD_SECONDS", 0.05)
     loaded = False
+    ended = threading.Event()
+    other = threading.Thread(target=ended.wait)  # it blocks no signal
+    other.start()
     with pytest.raises(Interrupted), stoppable():
-        with signals_blocked():
-            signals.want_stop(Interrupted(signal.SIGINT))
-            time.sleep(0.2)
-            loaded = True
-        time.sleep(60)
+        try:
+            with signals_blocked():
+                signals.want_stop(Interrupted(signal.SIGINT))
+                for _ in range(20):
+                    time.sleep(0.01)
+                loaded = True
+            time.sleep(60)
+        finally:
+            ended.set()
+    other.join()
     assert loaded
 
 
