@@ -114,7 +114,7 @@ def _heard(debug: bool) -> tuple[bytes, bytes]:
     name, text = b"", b""
     while part := os.read(0, READ_BYTES):
         text += part
-        while FATAL not in text and b"\n" in text:
+        while not text.startswith(FATAL) and b"\n" in text:
             line, _, text = text.partition(b"\n")
             name = line.removeprefix(OPENED) if line.startswith(OPENED) else name
         if not debug and text.startswith(FATAL) and b"\n" in text:

@@ -76,6 +76,19 @@ def test_a_crash_of_the_decoder_is_told(
     assert not (tmp_path / "out.mkv").exists()
 
 
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_name_and_a_crash_in_one_read_are_told_apart(
+    parts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are in the pipe at once where a file crashes as soon as it is opened."""
+    written = b"opened a.mp4\nopened b.mp4\nFatal Python error: Aborted\n\nThread 1\n"
+    size = -(-len(written) // parts)
+    reads = iter([written[at : at + size] for at in range(0, len(written), size)] + [b""])
+    monkeypatch.setattr(crash_watch.os, "read", lambda pipe, most: next(reads))
+    name, text = crash_watch._heard(debug=True)
+    assert (name, text) == (b"b.mp4", written[26:])
+
+
 @pytest.mark.slow
 def test_debug_shows_where_python_was(
     own_clip: Path, zero_checkpoint: Path, tmp_path: Path

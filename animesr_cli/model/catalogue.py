@@ -89,6 +89,16 @@ CATALOGUE: tuple[Checkpoint, ...] = (
         licence="Apache-2.0 AND BSD-3-Clause",
     ),
     Checkpoint(
+        name="base-2x",
+        architecture="CompactMSRB",
+        mmac=0.701,
+        good_for="drawn animation at twice its size, such as 1080p to 4K: base with an x2 head",
+        filename="base-2x.safetensors",
+        sha256="38799bf98ea83de6ece5e2b06725509ceaf3649a9325d079ddfa5623c4813692",
+        size_bytes=1_932_520,
+        licence="Apache-2.0 AND BSD-3-Clause",
+    ),
+    Checkpoint(
         name="basicop",
         architecture="MSRB",
         mmac=1.127,

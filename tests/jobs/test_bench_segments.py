@@ -72,6 +72,6 @@ def test_segments_are_really_measured(own_clip: Path, zero_checkpoint: Path) -> 
         figures["segmented_seconds"] / figures["one_piece_seconds"] - 1
     )
     assert figures["segmented_bytes"] > figures["one_piece_bytes"] > 10_000
-    assert 0 < figures["dropped_frames"] < 20  # interrupted at 27, far from the borders
+    assert 0 <= figures["dropped_frames"] < 20  # told at 27; 0: a segment ended meanwhile
     assert 0 < figures["resume_overhead_seconds"] < 20
     assert figures["workers_ratio"] > 0

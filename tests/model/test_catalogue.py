@@ -35,7 +35,7 @@ def test_the_shipped_checkpoint_is_the_one_of_the_catalogue() -> None:
     assert (hashlib.sha256(data).hexdigest(), len(data)) == (base.sha256, base.size_bytes)
 
 
-@pytest.mark.parametrize("name", ["base", "base-soft"])
+@pytest.mark.parametrize("name", ["base", "base-soft", "base-2x"])
 def test_the_shipped_checkpoint_loads_as_it_is_stored(name: str) -> None:
     """At strength 1 it is its file's tensors in fp32, and fits the network strictly."""
     loaded = load_checkpoint(name, download=False, strength=1.0 if name == "base" else None)
@@ -43,7 +43,8 @@ def test_the_shipped_checkpoint_loads_as_it_is_stored(name: str) -> None:
         stored = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 no mapping
     assert_same(loaded.state_dict, stored)
     assert (loaded.name, loaded.network.architecture) == (name, "CompactMSRB")
-    CompactMSRB().load_state_dict(loaded.state_dict, strict=True)
+    scale = 2 if name == "base-2x" else 4
+    CompactMSRB(scale=scale).load_state_dict(loaded.state_dict, strict=True)
 
 
 def test_every_row_says_what_it_is() -> None:
@@ -111,7 +112,7 @@ def test_an_unknown_name_is_told_the_nearest(typo: str, nearest: str) -> None:
 def test_a_name_unlike_any_other_is_not_told_a_nearest_one() -> None:
     """No suggestion where none is near, but the names all the same."""
     with pytest.raises(UsageError) as caught:
-        find("waifu2x")
+        find("upconv7")
     assert caught.value.hint is not None
     assert "did you mean" not in caught.value.hint
     assert ", ".join(row.name for row in CATALOGUE) in caught.value.hint
