@@ -188,7 +188,8 @@ def without_checkerboard(tensors: Tensors, scale: int) -> Tensors:
     direction = (1.0 - 2.0 * ((place[:, None] + place) % 2)).flatten() / scale  # of length 1
     result = dict(tensors)
     for part in (f"{name}.weight", f"{name}.bias"):
-        rows = tensors[part][:image].unflatten(0, (3, scale**2))
+        rows = tensors[part][:image]
+        rows = rows.reshape(3, scale**2, *rows.shape[1:])
         along = torch.einsum("p,cp...->c...", direction, rows)
         rows = rows - torch.einsum("p,c...->cp...", direction, along)
         result[part] = torch.cat((rows.flatten(0, 1), tensors[part][image:]))

@@ -44,8 +44,8 @@ def coarser(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     made = {name: tensor.float() for name, tensor in tensors.items()}
     for name in (f"{last}.weight", f"{last}.bias"):
         made[name] = torch.cat((paired(made[name][:image]).mean(1), made[name][image:]))
-    window, former, state = made[first].split(
-        (RGB_CHANNELS, image, made[first].shape[1] - RGB_CHANNELS - image), dim=1
+    window, former, state = torch.tensor_split(
+        made[first], (RGB_CHANNELS, RGB_CHANNELS + image), dim=1
     )
     former = paired(former.transpose(0, 1)).sum(1).transpose(0, 1)
     made[first] = torch.cat((window, former, state), dim=1).contiguous()

@@ -158,7 +158,7 @@ class _Bench:
         done = in_child(_interrupted, *arguments, int(frames * INTERRUPTED_AT))
         seconds, kept = in_child(_resumed, *arguments)
         output.unlink()
-        # What is told lags behind: a segment may be finished meanwhile, and then nothing is dropped.
+        # What is told lags behind: a segment that ends meanwhile is kept, and nothing dropped.
         return seconds, max(0, done - kept)
 
 
