@@ -31,14 +31,14 @@ from animesr_cli.model.devices import Compute
 from animesr_cli.model.engine import (
     FREE_MEMORY_SHARE,
     Engine,
-    all_finite,
+    FiniteCheck,
     frames_ahead,
+    not_finite,
     upscale_frames,
 )
 from animesr_cli.model.memory import free_memory, is_out_of_memory
 from animesr_cli.model.network import Carried, Network
 from animesr_cli.model.realbasicvsr import Passed, RealBasicVSR
-from animesr_cli.model.transfer import to_host
 
 log = logging.getLogger(__name__)
 
@@ -83,16 +83,11 @@ def choose_window(height: int, width: int, net: RealBasicVSR, compute: Compute, 
 
 
 class _Launched(NamedTuple):
-    """A frame that is being computed, and whether all of it is finite, once ``wait`` returned."""
+    """A frame that is being computed."""
 
     sr: Tensor
     passed: Passed
-    finite: Tensor
-    wait: Callable[[], None]
-
-    def is_finite(self) -> bool:
-        self.wait()
-        return bool(self.finite)
+    finite: FiniteCheck
 
 
 class ClipEngine:
@@ -185,17 +180,14 @@ class ClipEngine:
                 launched.append(self._next(results))
             if index >= self._ahead:
                 oldest = launched.popleft()
-                if not oldest.is_finite():
+                if not oldest.finite.wait():
                     # In fp32 from the window's first frame on, and those that are behind it too.
                     self._check_precision()
                     results = self._results(self._converted(torch.float32), clip, wanted, begun)
                     for _ in range(index - self._ahead + 1):
                         oldest = self._next(results)
-                    if not oldest.is_finite():
-                        raise DeviceError(
-                            "the network gave NaN or infinity, in fp32 too",
-                            "the checkpoint may be damaged: `animesr models` shows where it is",
-                        )
+                    if not oldest.finite.wait():
+                        raise not_finite(", in fp32 too")
                     launched = deque(self._next(results) for _ in launched)
                 passed = oldest.passed
                 self._carried = Passed(passed.feature.to(self._net.dtype), passed.cleaned)
@@ -214,8 +206,7 @@ class ClipEngine:
     def _next(self, results: Iterator[tuple[Tensor, Passed]]) -> _Launched:
         try:
             sr, passed = next(results)
-            (finite,), wait = to_host((all_finite(sr, passed.feature),))
-            return _Launched(sr, passed, finite, wait)
+            return _Launched(sr, passed, FiniteCheck(sr, passed.feature))
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -227,10 +218,7 @@ class ClipEngine:
 
     def _check_precision(self) -> None:
         if self.compute.dtype == torch.float32:
-            raise DeviceError(
-                "the network gave NaN or infinity",
-                "the checkpoint may be damaged: `animesr models` shows where it is",
-            )
+            raise not_finite()
         self._warn(
             f"frames came out as NaN or infinity in {self.compute.precision} and were computed "
             "again in fp32"

@@ -99,6 +99,17 @@ def seconds_per_pixel(net: Network, compute: Compute, side: int) -> float:
     return (time.perf_counter() - start) / side**2
 
 
+class FiniteCheck:
+    """Whether results are finite: begun on their device, and told once they are computed."""
+
+    def __init__(self, *results: Tensor) -> None:
+        (self._told,), self._wait = to_host((all_finite(*results),))
+
+    def wait(self) -> bool:
+        self._wait()
+        return bool(self._told)
+
+
 @dataclass(frozen=True)
 class _Launched:
     """A frame that is being computed."""
@@ -107,13 +118,7 @@ class _Launched:
     before: Carried
     sr: Tensor
     carried: Carried
-    finite: Tensor
-    """Whether all of it is, in host memory once ``wait`` has returned."""
-    wait: Callable[[], None]
-
-    def is_finite(self) -> bool:
-        self.wait()
-        return bool(self.finite)
+    finite: FiniteCheck
 
 
 class Engine:
@@ -223,7 +228,7 @@ class Engine:
         start = time.perf_counter()
         oldest = self._launched.popleft()
         sr, self._carried = oldest.sr, oldest.carried
-        if not oldest.is_finite():
+        if not oldest.finite.wait():
             sr, self._carried = self._again_in_fp32(oldest)
             # Those behind it were given what was not finite.
             windows = [each.window for each in self._launched]
@@ -238,15 +243,11 @@ class Engine:
 
     def _begun(self, window: Window, before: Carried) -> _Launched:
         sr, carried = self._compute(self._step, window, before)
-        (finite,), wait = to_host((all_finite(sr, *carried),))
-        return _Launched(window, before, sr, carried, finite, wait)
+        return _Launched(window, before, sr, carried, FiniteCheck(sr, *carried))
 
     def _again_in_fp32(self, frame: _Launched) -> tuple[Tensor, Carried]:
         if self.compute.dtype == torch.float32:
-            raise DeviceError(
-                "the network gave NaN or infinity",
-                "the checkpoint may be damaged: `animesr models` shows where it is",
-            )
+            raise not_finite()
         self._warn(
             f"a frame came out as NaN or infinity in {self.compute.precision} and was computed "
             "again in fp32"
@@ -254,10 +255,7 @@ class Engine:
         step = self._converted(torch.float32).step
         sr, carried = self._compute(step, frame.window, frame.before)
         if not all_finite(sr, *carried):
-            raise DeviceError(
-                "the network gave NaN or infinity, in fp32 too",
-                "the checkpoint may be damaged: `animesr models` shows where it is",
-            )
+            raise not_finite(", in fp32 too")
         return sr, carried
 
     def _compute(self, step: Step, window: Window, before: Carried) -> tuple[Tensor, Carried]:
@@ -318,6 +316,14 @@ class Engine:
                     factor = self._factor(whole)
                     whole[tile.scaled(factor).index] = part[inner.scaled(factor).index]
         return sr, carried or ()
+
+
+def not_finite(where: str = "") -> DeviceError:
+    """What nothing can be done about."""
+    return DeviceError(
+        f"the network gave NaN or infinity{where}",
+        "the checkpoint may be damaged: `animesr models` shows where it is",
+    )
 
 
 def all_finite(*tensors: Tensor) -> Tensor:
