@@ -49,7 +49,7 @@ def show_info(info: VideoInfo, *, as_json: bool) -> None:
     ratio = f", sample aspect {info.sample_aspect_ratio}" if info.sample_aspect_ratio != 1 else ""
     turned = f", rotated by {info.rotation} degrees" if info.rotation else ""
     rate = f"{float(info.frame_rate):.6g} fps" if info.frame_rate else "unknown rate"
-    seconds = info.duration_seconds and info.duration_seconds - info.late_seconds
+    seconds = info.shown_seconds()
     length = format_time(seconds) if seconds else "unknown length"
     count = info.frame_count
     frames = counted(count, "frame") if count else "unknown number of frames"

@@ -69,8 +69,7 @@ def frame_total(info: VideoInfo) -> int:
     """Frames of a clip: as its container says, or by its length, or counted."""
     if info.frame_count:
         return info.frame_count
-    if info.duration_seconds:
-        seconds = info.duration_seconds - info.late_seconds
+    if (seconds := info.shown_seconds()) is not None:
         return max(int(seconds * (info.frame_rate or FALLBACK_RATE)), 1)
     with Reader(info.path, info=info, warn=log.info) as reader:
         return sum(1 for _ in reader)

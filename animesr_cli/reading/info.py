@@ -86,3 +86,15 @@ class VideoInfo:
     streams: tuple[StreamInfo, ...]
     chapters: int
     size_bytes: int
+
+    def shown_seconds(
+        self, start: Fraction | None = None, end: Fraction | None = None
+    ) -> Fraction | None:
+        """How long there are pictures from ``start`` to ``end``, or of the whole clip.
+
+        Below 0 where the part lies behind the end; None: the length is not known.
+        """
+        if not self.duration_seconds:
+            return None
+        last = min(end or self.duration_seconds, self.duration_seconds)
+        return last - max(start or Fraction(0), self.late_seconds)

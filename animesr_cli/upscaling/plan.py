@@ -168,11 +168,10 @@ def _colour_in(source: VideoInfo, layout: PixelLayout) -> ColourSpec:
 def expected_frames(source: VideoInfo, settings: UpscaleSettings) -> int | None:
     """Frames within ``start``, ``end`` and ``frames``, as far as the container tells."""
     count = source.frame_count
-    duration = source.duration_seconds
-    if duration and source.frame_rate and (count is None or settings.start or settings.end):
-        end = min(settings.end or duration, duration)
-        seconds = max(end - max(settings.start or 0, source.late_seconds), Fraction(0))
-        count = round(seconds * source.frame_rate)
+    seconds = source.shown_seconds(settings.start, settings.end)
+    is_part = bool(settings.start or settings.end)
+    if seconds is not None and source.frame_rate and (count is None or is_part):
+        count = round(max(seconds, Fraction(0)) * source.frame_rate)
     return min(count, settings.frames) if count and settings.frames else count or settings.frames
 
 

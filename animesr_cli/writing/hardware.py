@@ -101,10 +101,9 @@ def wished_bits(settings: UpscaleSettings, source: VideoInfo) -> int | None:
 
 def _seconds(settings: UpscaleSettings, source: VideoInfo) -> Fraction | None:
     """Of the part that is upscaled."""
-    if not source.duration_seconds:
+    seconds = source.shown_seconds(settings.start, settings.end)
+    if seconds is None:
         return None
-    end = min(settings.end or source.duration_seconds, source.duration_seconds)
-    seconds = Fraction(end) - max(settings.start or 0, source.late_seconds)
     if settings.frames and source.frame_rate:
         seconds = min(seconds, settings.frames / source.frame_rate)
     return seconds if seconds > 0 else None
