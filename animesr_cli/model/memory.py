@@ -13,6 +13,8 @@ from pathlib import Path
 
 import torch
 
+from animesr_cli.model.transfer import runtime_of
+
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUPS = Path("/proc/self/cgroup")
 
@@ -40,10 +42,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def free_memory(device: torch.device) -> int | None:
     """Bytes that can still be allocated on a device, or None where nothing tells."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    if device.type == "xpu":
-        return torch.xpu.mem_get_info(device)[0]
+    if runtime := runtime_of(device):
+        return int(runtime.mem_get_info(device)[0])
     if device.type == "mps":
         return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
     return min((*_available(), *_in_cgroups(CGROUPS, OWN_CGROUPS), *_addresses()), default=None)

@@ -23,6 +23,7 @@ from animesr_cli import __version__
 from animesr_cli.atomic_files import explained, write_file
 from animesr_cli.bounded import MEBIBYTE, Range, UnfitError, fitted, parse_json, read_bytes
 from animesr_cli.errors import OutputError
+from animesr_cli.model.transfer import runtime_of
 from animesr_cli.settings import FinetuneRun, FinetuneSettings
 from animesr_cli.text import counted, shown
 from animesr_cli.training.distributed import rank, world_size
@@ -275,8 +276,8 @@ def _command() -> str:
 
 
 def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
+    if runtime := runtime_of(device):
+        return str(runtime.get_device_name(device))
     return f"{device.type} ({platform.machine()}, {counted(torch.get_num_threads(), 'thread')})"
 
 
