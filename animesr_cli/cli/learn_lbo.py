@@ -60,26 +60,14 @@ def learn_lbo(
             choice = choosing.Choice(run.factor, choosing.ASKED_FOR)
         else:
             options = _written(settings, preset=preset, device=run.device, iterations=iterations)
+
+            def command(factor: str) -> str:
+                words = ["animesr", "learn-lbo", str(clip), "-f", factor, *options]
+                return shlex.join([*words, "-o", str(output)])
+
             with stoppable() as listen:
                 found = choosing.choose_factor(
-                    clip,
-                    output,
-                    run,
-                    lambda factor: shlex.join(
-                        [
-                            "animesr",
-                            "learn-lbo",
-                            str(clip),
-                            "-f",
-                            factor,
-                            *options,
-                            "-o",
-                            str(output),
-                        ]
-                    ),
-                    display,
-                    model=settings.model,
-                    listen=listen,
+                    clip, output, run, command, display, model=settings.model, listen=listen
                 )
             if found is None:
                 return

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from animesr_cli.lbo.factor_sheet import compare_factors
 from animesr_cli.lbo.factor_sweep import Sweep
 from animesr_cli.lbo.learn import can_go_on, check_outputs
+from animesr_cli.lbo.ranking import BEST_RANKED
 from animesr_cli.settings import LearnSettings
 
 
@@ -81,5 +82,5 @@ def choose_factor(
     factor = sweep.best if settings.auto else audience.choose(sweep.best)
     if factor is None:
         return None
-    by = "the best ranked" if settings.auto else "chosen by a person"
+    by = BEST_RANKED if settings.auto else "chosen by a person"
     return Choice(factor, {"by": by, "ranking": [asdict(each) for each in sweep.ranking]})

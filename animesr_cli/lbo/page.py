@@ -14,7 +14,7 @@ from torch import Tensor
 from animesr_cli.lbo.detail import CODES, PLACE_STEP_PX, part_scores
 from animesr_cli.lbo.pairs import Pair
 from animesr_cli.lbo.pseudo_hr import HR_SCALE
-from animesr_cli.lbo.ranking import factor_text
+from animesr_cli.lbo.ranking import BEST_RANKED, factor_text
 from animesr_cli.model.tiles import Region
 from animesr_cli.pages.chart import Chart, chart
 from animesr_cli.pages.html import render
@@ -23,7 +23,6 @@ from animesr_cli.writing.png import encode_png
 
 SHOWN_PX: Final = 128
 """Side of what is shown of a picture, in LR pixels."""
-BEST_RANKED: Final = "the best ranked"
 LOSSES: Final[Mapping[str, str]] = {
     "l1": "L1",
     "l2": "L2",

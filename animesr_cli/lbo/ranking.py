@@ -13,6 +13,8 @@ def factor_text(factor: float) -> str:
     return f"{factor:.1f}" if round(factor, 1) == factor else f"{factor:g}"
 
 
+BEST_RANKED: Final = "the best ranked"
+"""How a factor was chosen, or what it would have been."""
 RANKING_TITLES: Final = ("rank", "factor", "flat energy", "overshoot", "sharpness", "score")
 
 

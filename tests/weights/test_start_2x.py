@@ -9,13 +9,19 @@ from animesr_cli.model.compact_msrb import CompactMSRB
 from start_2x import coarser
 
 
-@torch.inference_mode()
-def test_the_first_frame_is_the_mean_of_2x2_pixels() -> None:
-    """Whatever the weights are; the state is the same."""
-    torch.manual_seed(0)
+def networks(seed: int) -> tuple[CompactMSRB, CompactMSRB]:
+    """One of random weights, and its x2 start."""
+    torch.manual_seed(seed)
     fine = CompactMSRB(num_feat=8, num_state=4, num_conv=3)
     coarse = CompactMSRB(num_feat=8, num_state=4, num_conv=3, scale=2)
     coarse.load_state_dict(coarser(fine.state_dict()))
+    return fine, coarse
+
+
+@torch.inference_mode()
+def test_the_first_frame_is_the_mean_of_2x2_pixels() -> None:
+    """Whatever the weights are; the state is the same."""
+    fine, coarse = networks(seed=0)
     frame = torch.rand(1, 3, 16, 20)
     window = (frame, frame, frame)
     sr, (_, state) = fine.step(window, fine.initial(frame))
@@ -27,10 +33,7 @@ def test_the_first_frame_is_the_mean_of_2x2_pixels() -> None:
 @torch.inference_mode()
 def test_a_former_frame_without_fine_detail_counts_the_same() -> None:
     """Where all four pixels of a former frame are equal, nothing is lost."""
-    torch.manual_seed(1)
-    fine = CompactMSRB(num_feat=8, num_state=4, num_conv=3)
-    coarse = CompactMSRB(num_feat=8, num_state=4, num_conv=3, scale=2)
-    coarse.load_state_dict(coarser(fine.state_dict()))
+    fine, coarse = networks(seed=1)
     frame, former, state = (
         torch.rand(1, 3, 16, 20),
         torch.rand(1, 3, 32, 40),
