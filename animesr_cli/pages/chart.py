@@ -86,7 +86,7 @@ def labels(values: Sequence[float]) -> list[str]:
         digits = max(math.ceil(math.log10(largest / step)), 0)
         return ["0" if abs(value) < step / 2 else _power(value, digits) for value in values]
     digits = max(-math.floor(math.log10(step) + 1e-9), 0)
-    return [f"{value + 0.0:.{digits}f}" for value in values]
+    return [f"{value:z.{digits}f}" for value in values]
 
 
 def _needs_power(size: float) -> bool:
@@ -128,8 +128,8 @@ def chart(
 
     def text(value: float) -> str:
         if digits is not None:
-            return f"{value:.{digits}f}"
-        return _power(value, 3) if _needs_power(abs(value)) else f"{value:.4g}"
+            return f"{value:z.{digits}f}"
+        return _power(value, 3) if _needs_power(abs(value)) else f"{value:z.4g}"
 
     y_values = [values[0]] if is_flat else ticks(low, high)
     y_labels = [text(values[0])] if is_flat else labels(y_values)

@@ -6,7 +6,7 @@ import math
 import xml.etree.ElementTree as ET
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from animesr_cli.pages.chart import (
@@ -99,6 +99,7 @@ finite = st.floats(-1e9, 1e9, allow_nan=False)
     st.lists(st.tuples(st.integers(0, 10**7), finite), min_size=1, max_size=30),
     st.dictionaries(st.sampled_from(["before", "bicubic"]), finite),
 )
+@example([(0, -0.0)], {})
 def test_labels_differ_and_lie_inside(
     points: list[tuple[int, float]], levels: dict[str, float]
 ) -> None:
