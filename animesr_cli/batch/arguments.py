@@ -36,15 +36,16 @@ def understand(names: Sequence[str], output: str | None, settings: UpscaleSettin
         names: as they were given, at least one.
         output: what ``-o`` names.
     """
-    paths = [check_name("input", name) for name in names]
+    is_output = len(names) > 1 and output is None and not os.path.isfile(names[-1])
+    last = check_name("output" if is_output else "input", names[-1])
+    paths = [*(check_name("input", name) for name in names[:-1]), last]
     if output is not None:
         if len(paths) > 1 and paths[-1] != PIPE and not os.path.lexists(paths[-1]):
             raise UsageError(f"the output is named twice: {shown(paths[-1])} and {shown(output)}")
         return Named(tuple(paths), check_name("output", output))
-    last = paths[-1]
     if len(paths) == 1:
         return Named((last,), None)
-    if not os.path.isfile(last):
+    if is_output:
         return Named(tuple(paths[:-1]), last)
     if len(paths) > 2:
         return Named(tuple(paths), None)

@@ -12,6 +12,7 @@ from animesr_cli.batch.out_folder import out_folder
 from animesr_cli.errors import AnimesrError, UsageError
 from animesr_cli.reading.y4m import PIPE
 from animesr_cli.settings import UpscaleSettings, check_settings
+from animesr_cli.upscaling.open import open_reader
 from animesr_cli.upscaling.plan import (
     LoadedNetwork,
     Plan,
@@ -59,6 +60,7 @@ def forecast_one(
     if source == PIPE:
         raise UsageError("standard input can be read only once", "leave --dry-run out")
     plan = make_plan(source, output, settings, warn=warn)
+    _check_part(plan, warn)
     return Forecast(source=source, output=plan.output, plan=plan)
 
 
@@ -99,4 +101,16 @@ def _planned(item: Item, settings: UpscaleSettings, loaded: LoadedNetwork, warn:
             warn=lambda text: warn(f"{item.name}: {text}"),
             loaded=loaded,
         )
+    _check_part(plan, warn)
     return Forecast(source=item.source, output=item.output, plan=plan)
+
+
+def _check_part(plan: Plan, warn: Warn) -> None:
+    """Refuse a part without a frame, as the run does.
+
+    What a file announces may be wrong, so where it leaves no frame the first one is looked for.
+    """
+    seconds = plan.source.shown_seconds(plan.settings.start, plan.settings.end)
+    if seconds is not None and seconds * (plan.source.frame_rate or 0) < 1:
+        with open_reader(plan, warn) as reader:
+            next(iter(reader), None)

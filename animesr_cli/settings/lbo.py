@@ -50,7 +50,10 @@ class LearnSettings:
     """How ``learn-lbo`` comes by its factor, and how a run is carried out."""
 
     factor: Annotated[
-        float | None, Option("Above 0, at most 1. Left out: compare and ask.", "-f", metavar="F")
+        float | None,
+        Option(
+            "Above 0, at most 1. Left out: compare and ask.", "-f", metavar="F", above=0, most=1
+        ),
     ] = None
     output: Annotated[
         Path | None, Option("CLIP_lbo.safetensors if left out.", "-o", metavar="FILE", reads=Path)

@@ -134,15 +134,18 @@ def check_value(each: Declared, value: object) -> None:
     if option.automatic is not None and value == option.automatic:
         return
     automatic = "" if option.automatic is None else f"{option.automatic:g} (automatic) or "
+    above = "" if option.above is None else f"above {option.above:g}"
+    least = "" if option.least is None else f"{automatic}at least {option.least:.10g}"
+    most = "" if option.most == UNLIMITED else f"at most {option.most:.10g}"
     wanted = ""
-    if option.above is not None and not value > option.above:
-        wanted = f"above {option.above:g}"
-    elif option.least is not None and not value >= option.least:
-        wanted = f"{automatic}at least {option.least:.10g}"
-    elif not value <= option.most:
-        wanted = f"at most {option.most:.10g}"
-    elif not math.isfinite(value):
-        wanted = "a finite number"
+    if not math.isfinite(value):  # one end alone would be half of what is wrong
+        wanted = " and ".join(filter(None, (least or above, most)))
+    elif option.above is not None and value <= option.above:
+        wanted = above
+    elif option.least is not None and value < option.least:
+        wanted = least
+    elif value > option.most:
+        wanted = most
     if wanted:
         shown = f"{value:g}" if isinstance(value, float) else _whole(value)
         raise UsageError(f"--{each.name} must be {wanted}, not {shown}")

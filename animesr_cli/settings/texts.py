@@ -46,7 +46,7 @@ def parse_time(text: str) -> Fraction:
             return int(hours or 0) * 3600 + minutes * 60 + part
     raise UsageError(
         f"{text!r} is not a time",
-        "give seconds (12.5) or hours, minutes and seconds (1:02:03.250)",
+        "give seconds (12.5) or hours, minutes and seconds (1:02:03.250), from 0 to 10000 hours",
     )
 
 
@@ -57,7 +57,7 @@ def parse_rate(text: str) -> Fraction:
     if not 0 < rate <= MAX_RATE:
         raise UsageError(
             f"{text!r} is no number of frames per second",
-            "give for example 24, 23.976 or 24000/1001",
+            f"give for example 24, 23.976 or 24000/1001, above 0 and at most {MAX_RATE}",
         )
     ntsc = Fraction(round(rate) * 1000, 1001)
     return ntsc if "." in text and abs(rate - ntsc) < NTSC_ROUNDING else rate

@@ -83,7 +83,7 @@ def _loss_weight(text: str) -> tuple[str, float]:
     if name not in LOSSES or not 0 <= value < float("inf"):
         raise UsageError(
             f"{text!r} is no weight of a loss",
-            f"give NAME=WEIGHT, such as temporal=0.5; the names are {', '.join(LOSSES)}",
+            f"give NAME=WEIGHT from 0 on, such as temporal=0.5; the names are {', '.join(LOSSES)}",
         )
     return name, value
 

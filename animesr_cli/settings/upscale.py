@@ -130,11 +130,8 @@ class UpscaleSettings:
     ] = "auto"
     crf: Annotated[
         float | None,
-        Option(
-            "Quality, lower is better; each encoder has its range and default.",
-            panel=ENCODING, least=-1000, most=1000,
-        ),
-    ] = None  # fmt: skip
+        Option("Quality, lower is better; each encoder has its range and default.", panel=ENCODING),
+    ] = None
     bitrate: Annotated[
         int | None,
         Option(

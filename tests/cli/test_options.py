@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import shlex
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from animesr_cli import upscale
 from animesr_cli.cli.commands import app
 from animesr_cli.cli.options import long_names
 from animesr_cli.degradation.video import degrade_video
+from animesr_cli.errors import UsageError
 from animesr_cli.metrics.evaluate import evaluate
 from animesr_cli.settings import (
     BenchSettings,
@@ -27,7 +29,7 @@ from animesr_cli.settings import (
     PreviewSettings,
     UpscaleSettings,
 )
-from animesr_cli.settings.option import declared
+from animesr_cli.settings.option import Declared, check_value, declared
 from command import animesr
 from options_table import MANUAL, with_table
 
@@ -108,6 +110,30 @@ def test_numbers_out_of_range_are_one_line_everywhere() -> None:
     animesr("degrade", "a.mkv", "b.mkv", "--seed", "-1").refused(2, "--seed must be at least 0")
     animesr("evaluate", "a.mkv", "b.mkv", "--crop", "-1").refused(2, "--crop must be at least 0")
     animesr("preview", "a.mkv", "--seconds", "61").refused(2, "--seconds must be at most 60")
+
+
+SETTINGS = (
+    UpscaleSettings, BenchSettings, CompareSettings, DegradeSettings, EvaluateSettings,
+    FinetuneSettings, FinetuneRun, LboSettings, LearnSettings, PreviewSettings,
+)  # fmt: skip
+NUMBERS = [
+    pytest.param(each, id=f"{settings.__name__}.{each.field}")
+    for settings in SETTINGS
+    for each in declared(settings).values()
+    if float in each.types and each.field != "crf"  # whose range each encoder tells itself
+]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("each", NUMBERS)
+def test_what_is_no_number_is_told_the_whole_range(each: Declared, value: float) -> None:
+    """One end of the range alone would be half of what is wrong with NaN."""
+    with pytest.raises(UsageError) as caught:
+        check_value(each, value)
+    option = each.option
+    lowest = f"at least {option.least:.10g}" if option.least is not None else "above"
+    assert caught.value.message.startswith(f"--{each.name} must be {lowest}")
+    assert caught.value.message.endswith(f" and at most {option.most:.10g}, not {value:g}")
 
 
 @pytest.mark.parametrize("verb", get_command(app).commands)  # type: ignore[attr-defined]

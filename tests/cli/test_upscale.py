@@ -212,10 +212,10 @@ WRONG: dict[str, tuple[str, tuple[str, ...]]] = {
     "negative time": ("--start=-1", ("'-1' is not a time",)),
     "order": ("--start 5 --end 4", ("--end must be later than --start",)),
     "scale": ("--scale 0", ("--scale must be above 0, not 0",)),
-    "no scale": ("--scale nan", ("--scale must be above 0, not nan",)),
+    "no scale": ("--scale nan", ("--scale must be at least 0.01 and at most 100, not nan",)),
     "tiny scale": ("--scale 1e-300", ("--scale must be at least 0.01, not 1e-300",)),
     "huge scale": ("--scale 1e300", ("--scale must be at most 100, not 1e+300",)),
-    "infinite scale": ("--scale inf", ("--scale must be at most 100, not inf",)),
+    "infinite scale": ("--scale inf", ("must be at least 0.01 and at most 100, not inf",)),
     "two sizes": ("--scale 2 --height 1080", ("--scale and --height both set the size",)),
     "the default too": ("-s 4 --fit 4k", ("--scale and --fit both set the size",)),
     "box and side": ("--fit 4k --width 99", ("--fit sets both sides",)),
@@ -229,7 +229,11 @@ WRONG: dict[str, tuple[str, tuple[str, ...]]] = {
     "many digits of a rate": ("--fps " + "9" * 5000, ("is no number of frames per second",)),
     "crf": ("--crf 99", ("--crf of libx264 goes from 0 to 51, not to 99",)),
     "large crf": ("--crf 1000 -c libsvtav1", ("--crf of libsvtav1 goes from 1 to 63",)),
-    "no crf": ("--crf nan", ("--crf must be at least -1000, not nan",)),
+    "no crf": ("--crf nan", ("--crf of libx264 goes from 0 to 51, not to nan",)),
+    "no crf of AV1": ("--crf=-inf -c libsvtav1", ("libsvtav1 goes from 1 to 63, not to -inf",)),
+    "no strength": ("--strength nan", ("must be at least 0 and at most 1, not nan",)),
+    "time without end": ("--start inf", ("'inf' is not a time", "from 0 to 10000 hours")),
+    "no rate": ("--fps nan", ("is no number of frames per second", "above 0 and at most 1000")),
     "NUL": ("-c lib\0x264", ("--codec holds a NUL byte",)),
     "width": ("--width 0", ("--width must be at least 1, not 0",)),
     "frames": ("--frames 0", ("--frames must be at least 1, not 0",)),
@@ -458,6 +462,22 @@ def test_a_dry_run_says_what_it_cannot_know(
     total = animesr("upscale", *names, *model, "--dry-run").stdout.splitlines()[-1]
     assert total.startswith(said)
     assert ("without the 1 of unknown length" in total) == (len(inputs) == 2)
+
+
+@pytest.mark.parametrize("more", [(), ("--frames", "3")], ids=["open", "frames"])
+def test_a_dry_run_refuses_a_part_without_a_frame(
+    more: tuple[str, ...], source: Path, model: Model
+) -> None:
+    """In the words and with the code of the run itself; of several, each for itself."""
+    part = (*model, "--start", "60", *more)
+    run = animesr("upscale", source, *part)
+    run.refused(2, "holds no frame", "the video ends at")
+    assert run.stderr.endswith("\n" + animesr("upscale", source, *part, "--dry-run").stderr)
+    long = source.with_name("long.mkv")
+    media.write_video(long, frames=61, width=32, height=24, rate=1)
+    season = animesr("upscale", source, long, *part, "--dry-run")
+    assert season.exit_code == 2
+    assert "1 to do" in season.stdout
 
 
 def test_a_dry_run_of_a_season_adds_up(source: Path, model: Model) -> None:
