@@ -10,7 +10,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final
@@ -39,6 +39,8 @@ class _Wish:
     """What this process was asked to do by a signal."""
 
     why: Interrupted | None = None
+    in_steps = False
+    """Only whoever knows where a step ends may ask: inside of one nothing is torn apart."""
     is_heard = False
     """It was raised, and cleaning must not be disturbed by raising it once more."""
     is_waiting = False
@@ -56,6 +58,8 @@ def stop_wanted() -> Interrupted | None:
 def want_stop(why: Interrupted) -> None:
     """In a handler: whoever asks next is told; who does not ask in time is interrupted."""
     _Wish.why = why
+    if _Wish.in_steps:
+        return
     if _Wish.is_waiting or sys.platform == "win32":
         check_stop()
     _set_alarm(UNHEARD_SECONDS)
@@ -66,9 +70,17 @@ def check_stop() -> None:
 
     Elsewhere it does nothing: other threads are told by those who started them.
     """
+    if _Wish.in_steps:
+        return
     if _Wish.why is not None and threading.current_thread() is threading.main_thread():
         _Wish.is_heard = True
         _set_alarm(0)
+        raise _Wish.why
+
+
+def check_step() -> None:
+    """``check_stop`` between two steps of work that must not be torn apart; in any thread."""
+    if _Wish.why is not None:
         raise _Wish.why
 
 
@@ -84,18 +96,21 @@ def waiting_for_somebody() -> Iterator[None]:
 
 
 @contextmanager
-def stop_wishes() -> Iterator[None]:
-    """For the main thread: wishes are those of this ``with``, and are forgotten behind it."""
-    _Wish.why, _Wish.is_heard = None, False
+def stop_wishes(*, between_steps: bool = False) -> Iterator[Callable[[], None]]:
+    """For the main thread: wishes are those of this ``with``, and are forgotten behind it.
+
+    What it gives is asked by the work; ``between_steps``, nobody else is told.
+    """
+    _Wish.why, _Wish.is_heard, _Wish.in_steps = None, False, between_steps
     if sys.platform != "win32":
         before = signal.signal(signal.SIGALRM, _interrupt)
     try:
-        yield
+        yield check_step if between_steps else check_stop
     finally:
         _set_alarm(0)
         if sys.platform != "win32":
             signal.signal(signal.SIGALRM, before)
-        _Wish.why = None
+        _Wish.why, _Wish.in_steps = None, False
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

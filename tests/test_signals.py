@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -74,6 +74,30 @@ def test_work_that_never_asks_is_interrupted(monkeypatch: pytest.MonkeyPatch) ->
             time.sleep(0.2)
             cleaned = True
     assert cleaned
+
+
+def test_a_step_is_not_torn_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing in it hears of the signal, however long it takes; whoever asks behind it does."""
+    monkeypatch.setattr(signals, "UNHEARD_SECONDS", 0.05)
+    steps, told = [], []
+
+    def ask(listen: Callable[[], None]) -> None:
+        try:
+            listen()
+        except Interrupted as error:
+            told.append(error)
+
+    with pytest.raises(Interrupted, match="SIGINT"), stoppable(between_steps=True) as listen:
+        signal.raise_signal(signal.SIGINT)
+        check_stop()
+        time.sleep(0.2)
+        steps.append("done")
+        thread = threading.Thread(target=ask, args=(listen,))
+        thread.start()
+        thread.join()
+        listen()
+    assert (len(steps), len(told)) == (1, 1)
+    assert stop_wanted() is None
 
 
 def test_work_that_asked_is_left_in_peace(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,53 +90,33 @@ Handler = Callable[[int, FrameType | None], None]
 
 
 @contextmanager
-def stoppable() -> Iterator[Callable[[], None]]:
+def stoppable(*, between_steps: bool = False) -> Iterator[Callable[[], None]]:
     """The first signal to stop raises ``Interrupted`` where the work asks; one more ends it all.
 
-    Whoever walks or waits asks, with ``check_stop``, which this yields. Where nobody does for a
-    while the work is interrupted wherever it is.
+    Whoever walks or waits asks, with what this yields. Where nobody does for a while the work is
+    interrupted wherever it is, unless its steps must not be torn apart: ``between_steps``.
     """
-    began = 0.0
-
-    def note(signum: int, frame: FrameType | None) -> None:
-        nonlocal began
-        if stop_wanted() is None:
-            began = time.monotonic()
-            want_stop(Interrupted(signum))
-        elif time.monotonic() - began > SAME_REQUEST_SECONDS:
-            _leave_at_once(Interrupted(signum))
-
-    with stop_wishes(), _handled_by(note):
-        try:
-            yield check_stop
-        except Exception as error:
-            why = stop_wanted()
-            if why is not None and error is not why:
-                raise why from error  # what was interrupted fails in its own ways
-            raise
-
-
-@contextmanager
-def stoppable_between_steps() -> Iterator[Callable[[], None]]:
-    """The first signal to stop is only noted; what this yields raises ``Interrupted`` then.
-
-    For work whose steps must not be torn apart. One more signal ends it all at once; torchrun sends
-    one itself to those that the terminal has told already.
-    """
-    heard: list[Interrupted] = []
+    began, count = 0.0, 0
+    # torchrun sends one itself to those that the terminal has told already.
     enough = 3 if "TORCHELASTIC_RUN_ID" in os.environ else 2
 
     def note(signum: int, frame: FrameType | None) -> None:
-        heard.append(Interrupted(signum))
-        if len(heard) >= enough:
-            _leave_at_once(heard[0])
+        nonlocal began, count
+        count += 1
+        if stop_wanted() is None:
+            began = time.monotonic()
+            want_stop(Interrupted(signum))
+        elif count >= enough and time.monotonic() - began > SAME_REQUEST_SECONDS:
+            _leave_at_once(Interrupted(signum))
 
-    def listen() -> None:
-        if heard:
-            raise heard[0]
-
-    with _handled_by(note):
-        yield listen
+    with stop_wishes(between_steps=between_steps) as ask, _handled_by(note):
+        try:
+            yield ask
+        except Exception as error:
+            why = stop_wanted()
+            if why is not None and error is not why and not between_steps:
+                raise why from error  # what was interrupted fails in its own ways
+            raise
 
 
 @contextmanager

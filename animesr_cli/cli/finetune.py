@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from animesr_cli.cli.app import stoppable_between_steps, undisturbed
+from animesr_cli.cli.app import stoppable, undisturbed
 from animesr_cli.cli.console import (
     FrameCounter,
     err,
@@ -80,7 +80,7 @@ def finetune(
 
     animesr finetune --data episodes --stage gan -n net/model.safetensors -o run
     """
-    with stoppable_between_steps() as listen:
+    with stoppable(between_steps=True) as listen:
         settings = finetune_settings(preset, given)
         with undisturbed():
             from animesr_cli.training.finetune import finetune as train

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from animesr_cli.cli.app import stoppable, stoppable_between_steps, undisturbed
+from animesr_cli.cli.app import stoppable, undisturbed
 from animesr_cli.cli.learn_display import LearnDisplay, can_ask
 from animesr_cli.cli.options import DebugOption, JsonOption, QuietOption, VerboseOption, verb
 from animesr_cli.settings import LBO_PRESETS, LboPreset, LboSettings, LearnSettings
@@ -72,7 +72,7 @@ def learn_lbo(
             if found is None:
                 return
             choice = found
-        with stoppable_between_steps() as listen:
+        with stoppable(between_steps=True) as listen:
             result = room.learn_lbo(
                 clip,
                 output,
