@@ -16,6 +16,8 @@ from animesr_cli.reading.packets import AVFMT_NOTIMESTAMPS, AVFMT_TS_DISCONT, MI
 
 TRUNCATION_TOLERANCE_SECONDS: Final = Fraction(1, 2)
 """A video that ends earlier than this before its announced end was cut off."""
+Y4M: Final = "yuv4mpegpipe"
+"""FFmpeg's name of the format."""
 _BOX_HEADER: Final = 16
 _MOST_BOXES: Final = 64
 """At the top of an MP4 file, among which its first fragment is looked for."""
@@ -89,6 +91,8 @@ class Ends:
         self.video_alone = own is not None
         self._index = stream.index
         self._latest_end = Fraction(0)
+        self._path = path if container.format.name == Y4M else None
+        self._read_to = 0  # behind the last packet, in bytes
         self._announced: Fraction | None = None
         if container.format.flags & (AVFMT_NOTIMESTAMPS | AVFMT_TS_DISCONT):
             self.video_alone = True
@@ -106,6 +110,7 @@ class Ends:
         self._latest_end = max(self._latest_end, end)
         if packet.stream_index == self._index:
             self.packets += 1
+            self._read_to = (packet.pos or 0) + packet.size
             self.video_end = max(self.video_end, end)
 
     def missing_seconds(self) -> Fraction:
@@ -114,3 +119,9 @@ class Ends:
             return Fraction(0)
         missing = self._announced - (self.video_end if self.video_alone else self._latest_end)
         return missing if missing > TRUNCATION_TOLERANCE_SECONDS else Fraction(0)
+
+    def dropped_bytes(self) -> int:
+        """What stands behind the last frame of a y4m file, of which its demuxer says nothing."""
+        if not self.reached or self._path is None:
+            return 0
+        return self._path.stat().st_size - self._read_to

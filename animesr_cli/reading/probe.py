@@ -20,9 +20,10 @@ from av.video.codeccontext import VideoCodecContext
 
 from animesr_cli.errors import InputError, UsageError
 from animesr_cli.reading.codecs import DECODING_ERRORS, codec_name, decoding_context
-from animesr_cli.reading.ends import is_told_as_end, stream_duration
+from animesr_cli.reading.ends import Y4M, is_told_as_end, stream_duration
 from animesr_cli.reading.info import ColourTags, StreamInfo, VideoInfo
 from animesr_cli.reading.packets import AVFMT_NOTIMESTAMPS, AVFMT_TS_DISCONT, MICROSECOND, demux
+from animesr_cli.reading.y4m_header import check_file
 from animesr_cli.settings.limits import MAX_PIXELS
 from animesr_cli.text import shown
 from animesr_cli.video import colour, containers
@@ -74,6 +75,8 @@ def probe(
     with containers.open_input(path, max_pixels=max_pixels) as container:
         stream = choose_stream(container, path, stream_index)
         _check_size(stream, path, max_pixels)
+        if container.format.name == Y4M:
+            check_file(path, stream.pix_fmt or "")
         try:
             frame, begin = _first_picture(container, stream, path, max_pixels)
         except OSError as error:

@@ -24,7 +24,7 @@ from animesr_cli.reading.icc import remark_on_profile
 from animesr_cli.reading.info import ColourTags, StreamInfo, VideoInfo
 from animesr_cli.reading.probe import probe
 from animesr_cli.signals import check_stop
-from animesr_cli.text import shown
+from animesr_cli.text import counted, shown
 from animesr_cli.video.colour import from_rgb, to_rgb
 from animesr_cli.video.part import WHOLE, Part
 from animesr_cli.video.pixel_formats import (
@@ -255,16 +255,23 @@ class Reader(FrameReader):
             logger.info("timestamps repaired: %s", kinds)
         if self.lost_frames:
             self._warn(
-                f"{_frames(self.lost_frames)} of {self.frames} could not be decoded and "
+                f"{counted(self.lost_frames, 'frame')} of {self.frames} could not be decoded and "
                 "repeat the one before"
             )
         if self.damaged_frames:
-            self._warn(f"{_frames(self.damaged_frames)} of {self.frames} came from damaged data")
-        missing = self._decoder.ends.missing_seconds() if self._decoder.ends is not None else 0
-        if missing > 0:
+            self._warn(
+                f"{counted(self.damaged_frames, 'frame')} of {self.frames} came from damaged data"
+            )
+        ends = self._decoder.ends
+        if ends is not None and (missing := ends.missing_seconds()):
             self._warn(
                 f"the input is cut off: the last {float(missing):.1f} s of what it announces "
                 "are not there"
+            )
+        if ends is not None and (dropped := ends.dropped_bytes()):
+            self._warn(
+                "the input is cut off or damaged: behind its last frame stand "
+                f"{counted(dropped, 'byte')} that are no whole frame, and they are dropped"
             )
 
     def _warn_once(self, matter: str, text: str) -> None:
@@ -277,7 +284,3 @@ def origin_of(info: VideoInfo, start: Fraction | None, first_pts: int) -> Fracti
     """The clock's zero; or the first frame, where the input is cut or begins before it."""
     first = first_pts * info.time_base
     return first if start is not None else min(first, info.clock_start)
-
-
-def _frames(count: int) -> str:
-    return f"{count} frame" if count == 1 else f"{count} frames"

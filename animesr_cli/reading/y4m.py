@@ -2,14 +2,12 @@
 
 A stream is one line of text and then every picture as its planes, so nothing is decoded and nothing
 can be sought. Reading and writing wait for the other process in slices, so that a run can be
-stopped in between. It knows no files, and nothing but pictures passes through it.
+stopped in between. Nothing but pictures passes through it. It knows no files: those FFmpeg reads,
+guarded against what it does silently (``check_file``, ``Ends.dropped_bytes``).
 
 Not by FFmpeg's demuxer: that takes a kind which it does not know (C420p11) for 8-bit 4:2:0, says
 nothing of a stream that ends inside a frame, gives one reason for all that it refuses, and refuses
 lines of more than 128 bytes and streams of mixed fields (tried with FFmpeg 8.1.2).
-
-Source: mjpegtools, yuv4mpeg(5); the names above 8 bits, XCOLORRANGE and the meaning of C420 as in
-FFmpeg, libavformat/yuv4mpegdec.c and yuv4mpegenc.c.
 """
 
 from __future__ import annotations
@@ -21,7 +19,6 @@ import os
 import select
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
@@ -34,10 +31,20 @@ from animesr_cli.errors import InputError, UsageError
 from animesr_cli.reading.frame import Frame, FrameReader
 from animesr_cli.reading.info import ColourTags, VideoInfo
 from animesr_cli.reading.probe import colour_spec
+from animesr_cli.reading.y4m_header import (
+    FORMATS,
+    LONGEST_LINE_BYTES,
+    MAGIC,
+    RANGES,
+    SITINGS,
+    kind_of,
+    unknown_kind,
+    words_of,
+)
 from animesr_cli.settings.limits import MAX_PIXELS
-from animesr_cli.video.colour import ColourSpec, PixelLayout
+from animesr_cli.video.colour import PixelLayout
 from animesr_cli.video.part import WHOLE, Part
-from animesr_cli.video.pixel_formats import SUBSAMPLING, has_alpha
+from animesr_cli.video.pixel_formats import has_alpha
 from animesr_cli.video.timestamps import FALLBACK_RATE, format_time
 
 logger = logging.getLogger(__name__)
@@ -49,30 +56,9 @@ PIPE: Final = Path("-")
 """The name of standard input and of standard output."""
 STDIN: Final = 0
 
-MAGIC: Final = b"YUV4MPEG2"
 FRAME: Final = b"FRAME"
-LONGEST_LINE_BYTES: Final = 1024
-
 WAIT_SECONDS: Final = 0.2
 """How often a wait for the other process looks whether the run has ended."""
-
-_DEPTHS: Final = (9, 10, 12, 14, 16)
-_SITINGS: Final = {"420": 2, "420jpeg": 2, "420mpeg2": 1, "420paldv": 3}  # AVCHROMA_LOC_*
-_RANGES: Final = {"LIMITED": 1, "FULL": 2}  # AVCOL_RANGE_*
-_FORMATS: Final = {
-    **dict.fromkeys(_SITINGS, "yuv420p"),
-    "411": "yuv411p", "422": "yuv422p", "444": "yuv444p", "444alpha": "yuva444p", "mono": "gray",
-    **{f"mono{depth}": f"gray{depth}le" for depth in _DEPTHS},
-    **{f"{subsampling}p{depth}": f"yuv{subsampling}p{depth}le"
-       for subsampling in ("420", "422", "444") for depth in _DEPTHS},
-}  # fmt: skip
-"""The C parameter -> FFmpeg's name of the pixel format."""
-_TITLES: Final = {"left": "420mpeg2", "center": "420jpeg", "topleft": "420paldv"}
-
-OUTPUT_FORMATS: Final = tuple(
-    dict.fromkeys(name for name in _FORMATS.values() if not name.startswith("yuva"))
-)
-"""FFmpeg's names of what can be written."""
 
 
 # The header --------------------------------------------------------------------------------------
@@ -90,27 +76,21 @@ def parse_header(
     Raises:
         InputError: it is no such line, or tells of what cannot be read.
     """
-    magic, *words = line.split()
-    if magic != MAGIC:
+    if line.split()[0] != MAGIC:
         raise _not_y4m()
-    given = {word[:1].decode("latin-1"): word[1:].decode("latin-1") for word in reversed(words)}
-    extensions = dict(word[1:].decode("latin-1").split("=", 1) for word in words
-                      if word.startswith(b"X") and b"=" in word)  # fmt: skip
+    given = words_of(line)
     width, height = (_size(given.get(letter, "")) for letter in "WH")
     if width * height > max_pixels:
         raise InputError(
             f"the pictures on standard input are {width}x{height}, more than {max_pixels:,} pixels",
             "--max-pixels raises this limit",
         )
-    kind = given.get("C", "420jpeg")
-    pix_fmt = _FORMATS.get(kind)
+    kind = kind_of(given)
+    pix_fmt = FORMATS.get(kind)
     if pix_fmt is None:
-        raise InputError(
-            f"the kind of y4m on standard input (C{kind}) is not known",
-            "4:2:0, 4:1:1, 4:2:2, 4:4:4 and mono of 8 to 16 bits are",
-        )
+        raise unknown_kind("standard input", kind)
     tags = ColourTags(
-        range=_RANGES.get(extensions.get("COLORRANGE", ""), 0), siting=_SITINGS.get(kind, 0)
+        range=RANGES.get(given.get("XCOLORRANGE", ""), 0), siting=SITINGS.get(kind, 0)
     )
     spec, note = colour_spec(tags, pix_fmt, width, height, matrix)
     rate = rate or _ratio(given.get("F", "")) or FALLBACK_RATE
@@ -159,38 +139,6 @@ def _ratio(text: str) -> Fraction | None:
     if not (over.isdecimal() and under.isdecimal() and int(over) and int(under)):
         return None
     return Fraction(int(over), int(under))
-
-
-def header_line(
-    width: int, height: int, rate: Fraction, aspect: Fraction, colour: ColourSpec
-) -> bytes:
-    """The first line of a stream."""
-    rate = rate.limit_denominator(1_000_000)
-    range_name = "FULL" if colour.full_range else "LIMITED"
-    return (
-        f"{MAGIC.decode()} W{width} H{height} F{rate.numerator}:{rate.denominator} Ip "
-        f"A{aspect.numerator}:{aspect.denominator} C{_kind(colour)} XCOLORRANGE={range_name}\n"
-    ).encode()
-
-
-def _kind(colour: ColourSpec) -> str:
-    layout = colour.layout
-    deep = "" if layout.depth == 8 else str(layout.depth)
-    if layout.family == "gray":
-        return f"mono{deep}"
-    shifts = (layout.chroma_shift_x, layout.chroma_shift_y)
-    subsampling = next(name for name, pair in SUBSAMPLING.items() if pair == shifts)
-    if deep:
-        return f"{subsampling}p{deep}"
-    return _TITLES[colour.siting] if subsampling == "420" else subsampling
-
-
-def signalled(colour: ColourSpec) -> ColourSpec:
-    """The nearest colours of which a header can tell: only 8-bit 4:2:0 has a choice of siting."""
-    layout = colour.layout
-    if layout.depth == 8 and layout.chroma_shift_y:
-        return colour
-    return replace(colour, siting="left")
 
 
 # Waiting -----------------------------------------------------------------------------------------

@@ -23,7 +23,8 @@ from animesr_cli.model.realbasicvsr import RealBasicVSR
 from animesr_cli.reading.deinterlace import Deinterlacer, Verdict, interlacing_remark, look_into
 from animesr_cli.reading.image_sequence import ImageSequence
 from animesr_cli.reading.info import VideoInfo
-from animesr_cli.reading.y4m import OUTPUT_FORMATS, PIPE, signalled
+from animesr_cli.reading.y4m import PIPE
+from animesr_cli.reading.y4m_header import OUTPUT_FORMATS
 from animesr_cli.settings import UpscaleSettings, check_settings
 from animesr_cli.settings.limits import MAX_COUNT
 from animesr_cli.text import format_bytes
@@ -41,6 +42,7 @@ from animesr_cli.writing.encoding import (
 )
 from animesr_cli.writing.image_names import ImageNames
 from animesr_cli.writing.output import OutputFormat
+from animesr_cli.writing.pipe_writer import signalled
 
 HARDWARE_H264_WIDTH_PX: Final = 4096
 """Hardware decoders of H.264 end here."""

@@ -178,6 +178,7 @@ _SIGNATURES: Final = (
     (b"%PDF", "a PDF document"),
 )
 _HINTS: Final = {
+    "a y4m file whose header makes no sense": "a pipe says why: animesr upscale - OUT < IN",
     "an HTML page": "the download brought a web page in place of the video",
     "an HLS playlist, which only names other files": "give the video file itself",
     "a concat script, which only names other files": "give the video file itself",

@@ -10,6 +10,8 @@ import logging
 import os
 import stat
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Final, Self
 
@@ -19,7 +21,10 @@ from torch import Tensor
 from animesr_cli.atomic_files import explained
 from animesr_cli.errors import UsageError
 from animesr_cli.reading.info import VideoInfo
-from animesr_cli.reading.y4m import FRAME, Stopped, header_line, never, ready
+from animesr_cli.reading.y4m import FRAME, Stopped, never, ready
+from animesr_cli.reading.y4m_header import MAGIC
+from animesr_cli.video.colour import ColourSpec
+from animesr_cli.video.pixel_formats import SUBSAMPLING
 from animesr_cli.video.timestamps import FALLBACK_RATE, Pace, seconds
 from animesr_cli.writing.output import OutputFormat
 
@@ -33,6 +38,40 @@ STDOUT_NAME: Final = Path("standard output")
 PIPE_CHUNK_BYTES: Final = 4096
 """PIPE_BUF of Linux: what a pipe that is ready takes without waiting."""
 FILE_CHUNK_BYTES: Final = 1 << 20
+
+_TITLES: Final = {"left": "420mpeg2", "center": "420jpeg", "topleft": "420paldv"}
+
+
+def header_line(
+    width: int, height: int, rate: Fraction, aspect: Fraction, colour: ColourSpec
+) -> bytes:
+    """The first line of a stream."""
+    rate = rate.limit_denominator(1_000_000)
+    range_name = "FULL" if colour.full_range else "LIMITED"
+    return (
+        f"{MAGIC.decode()} W{width} H{height} F{rate.numerator}:{rate.denominator} Ip "
+        f"A{aspect.numerator}:{aspect.denominator} C{_kind(colour)} XCOLORRANGE={range_name}\n"
+    ).encode()
+
+
+def _kind(colour: ColourSpec) -> str:
+    layout = colour.layout
+    deep = "" if layout.depth == 8 else str(layout.depth)
+    if layout.family == "gray":
+        return f"mono{deep}"
+    shifts = (layout.chroma_shift_x, layout.chroma_shift_y)
+    subsampling = next(name for name, pair in SUBSAMPLING.items() if pair == shifts)
+    if deep:
+        return f"{subsampling}p{deep}"
+    return _TITLES[colour.siting] if subsampling == "420" else subsampling
+
+
+def signalled(colour: ColourSpec) -> ColourSpec:
+    """The nearest colours of which a header can tell: only 8-bit 4:2:0 has a choice of siting."""
+    layout = colour.layout
+    if layout.depth == 8 and layout.chroma_shift_y:
+        return colour
+    return replace(colour, siting="left")
 
 
 def check_pipe_output(descriptor: int = STDOUT) -> None:

@@ -20,7 +20,8 @@ from animesr_cli.reading.frame import FrameReader
 from animesr_cli.reading.image_reader import SequenceReader, probe_sequence
 from animesr_cli.reading.image_sequence import find_sequence
 from animesr_cli.reading.reader import Reader, probe
-from animesr_cli.reading.y4m import OUTPUT_FORMATS, PipeReader, probe_pipe
+from animesr_cli.reading.y4m import PipeReader, probe_pipe
+from animesr_cli.reading.y4m_header import OUTPUT_FORMATS
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.upscaling.plan import output_colour
 from animesr_cli.video.part import WHOLE, Part

@@ -29,16 +29,8 @@ from animesr_cli.api import run
 from animesr_cli.errors import DiskFullError, InputError, OutputError, UsageError
 from animesr_cli.reading.info import VideoInfo
 from animesr_cli.reading.reader import Frame
-from animesr_cli.reading.y4m import (
-    OUTPUT_FORMATS,
-    PIPE,
-    PipeReader,
-    header_line,
-    parse_header,
-    plane_shapes,
-    probe_pipe,
-    signalled,
-)
+from animesr_cli.reading.y4m import PIPE, PipeReader, parse_header, plane_shapes, probe_pipe
+from animesr_cli.reading.y4m_header import OUTPUT_FORMATS
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.upscaling.events import Observer
 from animesr_cli.video.colour import ColourSpec
@@ -46,7 +38,7 @@ from animesr_cli.video.part import Part
 from animesr_cli.video.pixel_formats import layout_of, planes_of
 from animesr_cli.writing.encoders import Encoding
 from animesr_cli.writing.output import OutputFormat
-from animesr_cli.writing.pipe_writer import PipeWriter, check_pipe_output
+from animesr_cli.writing.pipe_writer import PipeWriter, check_pipe_output, header_line, signalled
 from command import animesr, environment, finished, start
 
 UNIX = pytest.mark.skipif(sys.platform == "win32", reason="a Unix matter")

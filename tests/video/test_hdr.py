@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from animesr_cli.errors import InputError, UsageError
 from animesr_cli.reading.probe import probe
-from animesr_cli.reading.y4m import OUTPUT_FORMATS
+from animesr_cli.reading.y4m_header import OUTPUT_FORMATS
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.video import hdr
 from animesr_cli.video.hdr import ContentLight, HdrMetadata, MasteringDisplay
