@@ -183,7 +183,7 @@ class LboRun:
 
     def go_on(self, saved: SavedState) -> None:
         """From what ``keep_state`` kept."""
-        self.trainer.restore(saved, self.state)
+        self.trainer.restore(saved)
         self.curve.rows = [dict(row) for row in saved.identity["curve"]]
         if told := saved.identity.get("best"):
             weights = {

@@ -3,12 +3,10 @@
 Stage net minimises L1 + L2; stage gan, which goes on from it, L1 + perceptual + LSGAN, with a
 discriminator of one scale. In the middle of each stage the learning rate is halved. All of it is
 fp32: the operator is small.
-Source: the recipe of AnimeSR (https://arxiv.org/abs/2206.07038): Adam, betas 0.9 and 0.99.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Final
 
 import torch
@@ -18,16 +16,11 @@ from torch.nn import functional
 from animesr_cli.degradation.lbo import SCALE, LearnableOperator
 from animesr_cli.errors import WeightsError
 from animesr_cli.settings import LboSettings, Stage
-from animesr_cli.training.descent import LOSS, DivergedError, descend
-from animesr_cli.training.discriminator import (
-    PatchDiscriminator,
-    discriminator_loss,
-    generator_loss,
-)
+from animesr_cli.training.discriminator import Judge, new_discriminator
+from animesr_cli.training.learner import LOSS, DivergedError, Learner, seeded
 from animesr_cli.training.losses import perceptual_loss
-from animesr_cli.training.state import SavedState, restore, tensors_of
+from animesr_cli.training.state import SavedState
 
-BETAS: Final = (0.9, 0.99)
 REST_SHARE: Final = 0.1
 """Of the usual random weights, behind the paths that begin as area downscaling."""
 
@@ -55,34 +48,23 @@ def begin_as_area(network: LearnableOperator) -> None:
 
 def new_operator(settings: LboSettings) -> LearnableOperator:
     """The operator before the first iteration, the same for a seed."""
-    with torch.random.fork_rng(devices=()):
-        torch.manual_seed(settings.seed)
+    with seeded(settings.seed):
         network = LearnableOperator()
-        if settings.from_area:
-            begin_as_area(network)
+    if settings.from_area:
+        begin_as_area(network)
     return network
 
 
-def _new_discriminator(settings: LboSettings) -> PatchDiscriminator:
-    with torch.random.fork_rng(devices=()):
-        torch.manual_seed(settings.seed)
-        return PatchDiscriminator(scales=1)
-
-
 class LboTrainer:
-    """The operator, the discriminator, and Adam of each.
-
-    ``iteration`` counts those of both stages.
-    """
+    """The operator and the discriminator; ``iteration`` counts those of both stages."""
 
     def __init__(self, settings: LboSettings, device: torch.device) -> None:
         self.settings = settings
         self.device = device
         self.iteration = 0
         self.operator = new_operator(settings).to(device)
-        self.adam = _adam(self.operator)
-        self.discriminator = _new_discriminator(settings).to(device)
-        self.discriminator_adam = _adam(self.discriminator)
+        self.learner = Learner("operator", self.operator)
+        self.judge = Judge(new_discriminator("patch", settings.seed, sizes=1).to(device))
         self.perceptual = perceptual_loss(settings.perceptual).to(device)
 
     @property
@@ -120,15 +102,15 @@ class LboTrainer:
         if stage == "net":
             losses["l2"] = functional.mse_loss(made, lr)
         else:
-            self.discriminator.requires_grad_(False)
             losses["perceptual"] = self.perceptual(made, lr)
-            losses["gan"] = generator_loss(self.discriminator(made))
+            losses |= self.judge.losses(made, lr)
         total = torch.stack(list(losses.values())).sum()
         try:
-            values = descend({LOSS: total, **losses}, self.operator, self.adam, rate)
+            values = self.learner.descend({LOSS: total, **losses}, rate)
             told = {name: values[name] for name in losses}
             if stage == "gan":
-                told["discriminator"] = self._learn_to_judge(made.detach(), lr, rate)
+                loss = self.judge.loss(made, lr)
+                told["discriminator"] = self.judge.descend({LOSS: loss}, rate)[LOSS]
         except DivergedError as error:
             raise WeightsError(
                 f"learning went wrong: the loss is not finite at iteration {self.iteration + 1}, "
@@ -138,35 +120,21 @@ class LboTrainer:
         self.iteration += 1
         return told
 
-    def _learn_to_judge(self, made: Tensor, lr: Tensor, rate: float) -> float:
-        self.discriminator.requires_grad_(True)
-        loss = discriminator_loss(self.discriminator(lr), self.discriminator(made))
-        return descend({LOSS: loss}, self.discriminator, self.discriminator_adam, rate)[LOSS]
-
     # -- keeping it --
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that is needed to go on, by name."""
-        tensors = tensors_of("operator", self.operator, self.adam)
-        return tensors | tensors_of("discriminator", self.discriminator, self.discriminator_adam)
+        return self.learner.tensors() | self.judge.tensors()
 
-    def restore(self, state: SavedState, path: Path) -> None:
+    def restore(self, state: SavedState) -> None:
         """Go on from what ``tensors`` gave.
 
         Raises:
             WeightsError: it is of something else.
         """
-        judged = state.iteration > self.settings.net_iterations
-        restore("operator", self.operator, self.adam, state, path, trained=state.iteration > 0)
-        restore(
-            "discriminator", self.discriminator, self.discriminator_adam, state, path,
-            trained=judged,
-        )  # fmt: skip
+        self.learner.restore(state)
+        self.judge.restore(state)
         self.iteration = state.iteration
-
-
-def _adam(module: nn.Module) -> torch.optim.Adam:
-    return torch.optim.Adam(module.parameters(), betas=BETAS, fused=False)
 
 
 def operate(operator: nn.Module, hr: Tensor) -> Tensor:

@@ -32,8 +32,9 @@ from animesr_cli.model.memory import free_memory
 from animesr_cli.settings import LOSSES, LOSSES_OF_GAN, FinetuneRun, FinetuneSettings
 from animesr_cli.text import counted, shown
 from animesr_cli.training.corpus import Shot, Source, load_sources, shots_of, workers_pool
-from animesr_cli.training.descent import DivergedError
+from animesr_cli.training.discriminator import smallest_judged_px
 from animesr_cli.training.distributed import any_of_us, joined, own_device, rank
+from animesr_cli.training.learner import DivergedError
 from animesr_cli.training.run import TrainingProgress, TrainingRun
 from animesr_cli.training.start import anchor_of, identity_of, material_of, start_of, told_settings
 from animesr_cli.training.state import (
@@ -42,7 +43,7 @@ from animesr_cli.training.state import (
     check_same,
     read_state,
 )
-from animesr_cli.training.trainer import Trainer, smallest_judged_px
+from animesr_cli.training.trainer import Trainer
 from animesr_cli.training.validation import fixed_windows, hold_out
 from animesr_cli.training.windows import Batch, Batches, WindowSampler, usable_shots
 
@@ -108,7 +109,7 @@ def check(settings: FinetuneSettings) -> None:
 
 def _check_pictures(settings: FinetuneSettings, scale: int) -> None:
     """Raises UsageError where enlarged windows are too small for the discriminator."""
-    needed = -(-smallest_judged_px(settings) // scale)
+    needed = -(-smallest_judged_px(settings.discriminator) // scale)
     if settings.stage == "gan" and settings.patch < needed:
         raise UsageError(
             f"a patch of {settings.patch}x{settings.patch} pixels is too small for stage gan, "
@@ -340,7 +341,7 @@ def finetune(
             anchor=None if anchor is None else anchor.network,
         )
         if start.state is not None:
-            trainer.begin_with(start.state, Path(settings.model))
+            trainer.begin_with(start.state)
         one = TrainingRun(
             trainer,
             windows,

@@ -170,7 +170,7 @@ class TrainingRun:
         self.bicubic = self._examine(lambda lr: bicubic(lr, scale))
         self.before = self._examine(trainer.upscale)
         if saved is not None:
-            trainer.restore(saved, output / STATE_FILE)
+            trainer.restore(saved)
         self.after = self.before
         self.earlier_seconds = saved.seconds if saved is not None else 0.0
         self.log = TrainingLog(output / LOG_FILE, trainer.iteration, writes=self.leads)

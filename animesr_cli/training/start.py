@@ -24,7 +24,7 @@ from animesr_cli.model.recognise import recognise
 from animesr_cli.settings import SCRATCH, FinetuneSettings
 from animesr_cli.training.corpus import Source
 from animesr_cli.training.distributed import world_size
-from animesr_cli.training.state import SavedState, is_state, network_tensors, read_state
+from animesr_cli.training.state import SavedState, is_state, read_state
 
 Warn = Callable[[str], None]
 
@@ -85,7 +85,7 @@ def start_of(settings: FinetuneSettings, warn: Warn) -> Start:
 def _of_state(path: Path) -> Start:
     state = read_state(path)
     assert state is not None  # it was there a moment ago
-    empty, _ = recognise(network_tensors(state), path)
+    empty, _ = recognise(state.network(), path)
     network = type(empty)(**empty.config)  # the state brings the weights
     identity = {"name": path.name, "sha256": sha256_of(path)}
     return Start(network=network, identity=identity, state=state)

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
 from animesr_cli.atomic_files import write_file
 from animesr_cli.bounded import Range, UnfitError, check_regular, fitted, parse_json
@@ -35,10 +35,10 @@ LARGEST_SECONDS: Final = 10**12
 LISTED: Final = 5
 """Differences that a message names."""
 _METADATA: Final = "animesr_training"
-_MOMENTS: Final = ("exp_avg", "exp_avg_sq")
-_STEPS: Final = "steps"
+MOMENTS: Final = ("exp_avg", "exp_avg_sq")
+STEPS: Final = "steps"
 """That Adam has made: more than the run's iterations, where it began with another's state."""
-NETWORK: Final = "network."
+NETWORK: Final = "network"
 """What the network's tensors in a state begin with."""
 
 
@@ -46,12 +46,35 @@ NETWORK: Final = "network."
 class SavedState:
     """A state file's content."""
 
+    path: Path
     tensors: Mapping[str, Tensor]
     iteration: int
     identity: Mapping[str, Any]
     """What must be the same for a run to go on: settings, material, operators, start."""
     seconds: float = 0.0
     """Of training so far."""
+
+    def tensor(self, name: str) -> Tensor:
+        """One of them.
+
+        Raises:
+            WeightsError: there is none of that name.
+        """
+        if name not in self.tensors:
+            raise WeightsError(
+                f"{shown(self.path)} does not fit the network: it has no tensor {name}",
+                "--restart begins anew",
+            )
+        return self.tensors[name]
+
+    def network(self) -> dict[str, Tensor]:
+        """The weights of the network alone, under the names of a checkpoint."""
+        named = [(name.split("."), tensor) for name, tensor in self.tensors.items()]
+        return {
+            ".".join(name): tensor
+            for (owner, *name), tensor in named
+            if owner == NETWORK and name[0] not in (*MOMENTS, STEPS)
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +137,7 @@ def read_state(path: Path) -> SavedState | None:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             told = fitted(_Header, parse_json((file.metadata() or {})[_METADATA]))
-        saved = SavedState(tensors=tensors, **vars(told))
+        saved = SavedState(path=path, tensors=tensors, **vars(told))
     except (SafetensorError, OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
         why = f"{type(error).__name__}: {error}".splitlines()[0]
         raise WeightsError(
@@ -179,71 +202,3 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _value(value: object) -> str:
     text = "absent" if value is None else json.dumps(value)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-# ---- tensors of modules and optimisers -----------------------------------------------------------
-
-
-def tensors_of(prefix: str, module: nn.Module, adam: torch.optim.Adam) -> dict[str, Tensor]:
-    """The module's weights and buffers, its parameters' moments by name, and Adam's steps."""
-    tensors = {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
-    for name, parameter in module.named_parameters():
-        for moment in _MOMENTS if parameter in adam.state else ():
-            tensors[f"{prefix}.{moment}.{name}"] = adam.state[parameter][moment]
-            tensors[f"{prefix}.{_STEPS}"] = adam.state[parameter]["step"]  # the same of all
-    return tensors
-
-
-def network_tensors(state: SavedState) -> dict[str, Tensor]:
-    """The weights of the network alone, under the names of a checkpoint."""
-    own = {n.removeprefix(NETWORK): t for n, t in state.tensors.items() if n.startswith(NETWORK)}
-    return {n: t for n, t in own.items() if n.partition(".")[0] not in (*_MOMENTS, _STEPS)}
-
-
-def taken(state: SavedState, name: str, path: Path) -> Tensor:
-    """A tensor of a state.
-
-    Raises:
-        WeightsError: the state has none of that name.
-    """
-    if name not in state.tensors:
-        raise WeightsError(
-            f"{shown(path)} does not fit the network: it has no tensor {name}",
-            "--restart begins anew",
-        )
-    return state.tensors[name]
-
-
-def restore(
-    prefix: str,
-    module: nn.Module,
-    adam: torch.optim.Adam,
-    state: SavedState,
-    path: Path,
-    *,
-    trained: bool = True,
-) -> None:
-    """Give a module and its optimiser back what ``tensors_of`` took of them.
-
-    Args:
-        trained: False where the optimiser had made no step yet, and so remembers nothing.
-    """
-    tensors = state.tensors
-    steps = float(tensors.get(f"{prefix}.{_STEPS}", state.iteration))
-    try:
-        module.load_state_dict({n: tensors[f"{prefix}.{n}"] for n in module.state_dict()})
-        for name, parameter in module.named_parameters():
-            if not (trained and parameter.requires_grad and steps):
-                continue
-            moments = {m: tensors[f"{prefix}.{m}.{name}"].to(parameter.device) for m in _MOMENTS}
-            fused = bool(adam.defaults["fused"])
-            step = torch.tensor(steps, device=parameter.device if fused else "cpu")
-            adam.state[parameter] = {
-                "step": step,
-                **{m: torch.empty_like(parameter).copy_(t) for m, t in moments.items()},
-            }
-    except (KeyError, RuntimeError) as error:
-        raise WeightsError(
-            f"{shown(path)} does not fit the {prefix}: {str(error).splitlines()[0]}",
-            "--restart begins anew",
-        ) from error

@@ -4,8 +4,8 @@ Weights, their average and the moments of Adam are fp32; multiplications run in 
 holds (autocast). Several processes each take their own batch and average the gradients, so that
 together they do what one would with all of it.
 
-Source: the recipe of AnimeSR (https://arxiv.org/abs/2206.07038): Adam, betas 0.9 and 0.99, an
-average of the weights with decay 0.999.
+Source: the recipe of AnimeSR (https://arxiv.org/abs/2206.07038): an average of the weights with
+decay 0.999.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Final
 
 import torch
@@ -24,14 +23,8 @@ from animesr_cli.errors import UsageError
 from animesr_cli.model.network import Network
 from animesr_cli.model.realbasicvsr import RealBasicVSR
 from animesr_cli.settings import FinetuneSettings
-from animesr_cli.training.descent import LOSS, descend
-from animesr_cli.training.discriminator import (
-    PatchDiscriminator,
-    discriminator_loss,
-    feature_matching_loss,
-    generator_loss,
-    smallest_picture_px,
-)
+from animesr_cli.training.discriminator import Judge, new_discriminator
+from animesr_cli.training.learner import LOSS, Learner
 from animesr_cli.training.losses import (
     anchor_loss,
     energy_loss,
@@ -42,19 +35,17 @@ from animesr_cli.training.losses import (
     temporal_difference_loss,
     unsharp_mask,
 )
-from animesr_cli.training.state import SavedState, restore, taken, tensors_of
-from animesr_cli.training.unet_discriminator import (
-    FEATURES,
-    UNET_SMALLEST_SIDE_PX,
-    UNetDiscriminatorSN,
-)
+from animesr_cli.training.state import NETWORK, SavedState
 from animesr_cli.training.windows import Batch, downscaled, truth_of
 
-BETAS: Final = (0.9, 0.99)
-JUDGED_SIZES: Final = 3
-"""Of the picture, by the discriminator of patches."""
-JUDGE: Final = "discriminator."
-"""What the discriminator's tensors in a state begin with."""
+CLIP_LOSSES: Final = {
+    "gradient": gradient_loss,
+    "energy": energy_loss,
+    "frequency": focal_frequency_loss,
+    "temporal": temporal_difference_loss,
+    "held": held_frame_loss,
+}
+"""Of a clip and the truth beside L1, where they weigh anything."""
 LAST_SHARE: Final = 0.01
 """Of the learning rate, that schedule cosine ends with."""
 SPYNET: Final = "spynet"
@@ -83,27 +74,6 @@ def _rate_share(settings: FinetuneSettings, iteration: int) -> float:
     rest = max(settings.iterations - settings.warmup, 1)
     done = min((iteration - settings.warmup) / rest, 1.0)
     return halved * (LAST_SHARE + (1 - LAST_SHARE) * (1 + math.cos(math.pi * done)) / 2)
-
-
-def _adam(module: nn.Module, settings: FinetuneSettings, device: torch.device) -> torch.optim.Adam:
-    learned = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    return torch.optim.Adam(learned, settings.lr, BETAS, fused=device.type == "cuda")
-
-
-def _new_discriminator(settings: FinetuneSettings) -> nn.Module:
-    """The same first weights in every process and every run of these settings."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        if settings.discriminator == "unet":
-            return UNetDiscriminatorSN(FEATURES)
-        return PatchDiscriminator(JUDGED_SIZES)
-
-
-def smallest_judged_px(settings: FinetuneSettings) -> int:
-    """The least height and width of pictures that the discriminator of the settings judges."""
-    if settings.discriminator == "unet":
-        return UNET_SMALLEST_SIDE_PX
-    return smallest_picture_px(JUDGED_SIZES)
 
 
 def freeze(network: nn.Module, words: Iterable[str]) -> None:
@@ -161,15 +131,15 @@ class Trainer:
         # The flow is not learned: a few clips would only spoil it.
         flow = (SPYNET,) if isinstance(network, RealBasicVSR) else ()
         freeze(self.network, (*settings.freeze, *flow))
-        self.adam = _adam(self.network, settings, device)
+        self.learner = Learner(NETWORK, self.network)
         self.average = {n: p.detach().clone() for n, p in self.network.named_parameters()}
         self.iteration = 0
         """Batches that were learned from."""
-        self.discriminator: nn.Module | None = None
+        self.judge: Judge | None = None
         if settings.stage == "gan":
-            discriminator = _new_discriminator(settings)
-            self.discriminator = discriminator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            self.discriminator_adam = _adam(discriminator, settings, device)
+            discriminator = new_discriminator(settings.discriminator, settings.seed)
+            discriminator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.judge = Judge(discriminator, settings.gan_loss)
             self.perceptual = perceptual_loss(settings.perceptual).to(device)
         if device.type == "cuda":
             torch.backends.cudnn.benchmark = True  # all batches are of one size
@@ -197,18 +167,21 @@ class Trainer:
             losses["cleaning"] = (cleaned - small.view(lr.shape)).abs().mean()
         seen = self._judged_frames(batch.iteration, sr.shape[1])
         pictures, real = sr[:, seen].flatten(0, 1), hr[:, seen].flatten(0, 1)
-        if self.discriminator is not None:
-            losses |= self._picture_losses(pictures, real, wanted[:, seen].flatten(0, 1))
+        if self.judge is not None:
+            losses |= self._picture_losses(
+                self.judge, pictures, real, wanted[:, seen].flatten(0, 1)
+            )
         total = torch.stack([self._weight(name) * loss for name, loss in losses.items()]).sum()
-        values = descend(
-            {LOSS: total, **losses}, self.network, self.adam, rate, largest_norm=settings.clip
-        )
+        values = self.learner.descend({LOSS: total, **losses}, rate, largest_norm=settings.clip)
         with torch.no_grad():
             torch._foreach_lerp_(
                 list(self.average.values()), list(self.network.parameters()), 1 - settings.ema
             )
-        if self.discriminator is not None:
-            values["discriminator"] = self._learn_to_judge(pictures.detach(), real)
+        if self.judge is not None:
+            with self._autocast():
+                loss = self.judge.loss(pictures, real)
+            judge_rate = discriminator_rate(settings, self.iteration)
+            values["discriminator"] = self.judge.descend({LOSS: loss}, judge_rate)[LOSS]
         self.iteration += 1
         return {"lr": rate, **values}
 
@@ -227,18 +200,9 @@ class Trainer:
 
     def _clip_losses(self, sr: Tensor, wanted: Tensor) -> dict[str, Tensor]:
         weights = self.settings.weights
-        losses = {"l1": (sr - wanted).abs().mean()}
-        if weights.gradient:
-            losses["gradient"] = gradient_loss(sr, wanted)
-        if weights.energy:
-            losses["energy"] = energy_loss(sr, wanted)
-        if weights.frequency:
-            losses["frequency"] = focal_frequency_loss(sr, wanted)
-        if weights.temporal:
-            losses["temporal"] = temporal_difference_loss(sr, wanted)
-        if weights.held:
-            losses["held"] = held_frame_loss(sr, wanted)
-        return losses
+        return {"l1": (sr - wanted).abs().mean()} | {
+            name: loss(sr, wanted) for name, loss in CLIP_LOSSES.items() if getattr(weights, name)
+        }
 
     def _anchor_losses(self, batch: Batch, sr: Tensor, lr: Tensor, hr: Tensor) -> dict[str, Tensor]:
         """How far the result is from what the anchor makes of these frames, and of clean ones.
@@ -270,74 +234,56 @@ class Trainer:
         rng = random.Random(f"{self.settings.seed}/{iteration}/judged")
         return sorted(rng.sample(range(frames), min(wanted, frames)))
 
-    def _picture_losses(self, pictures: Tensor, real: Tensor, wanted: Tensor) -> dict[str, Tensor]:
+    def _picture_losses(
+        self, judge: Judge, pictures: Tensor, real: Tensor, wanted: Tensor
+    ) -> dict[str, Tensor]:
         """What the discriminator and the perceptual loss have to say of the network's pictures.
 
         The latter compares with the truth as the pixel losses want it, which may be sharpened.
         """
-        assert self.discriminator is not None
         weights, losses = self.settings.weights, {}
-        self.discriminator.requires_grad_(False)
         with self._autocast():
             if weights.perceptual:
                 losses["perceptual"] = self.perceptual(pictures, wanted)
             if weights.gan or weights.matching:
-                fake = self.discriminator(pictures)
-            if weights.gan:
-                losses["gan"] = generator_loss(fake, self.settings.gan_loss)
-            if weights.matching:
-                with torch.no_grad():
-                    truth = self.discriminator(real)
-                losses["matching"] = feature_matching_loss(truth, fake)
+                found = judge.losses(pictures, real, matching=weights.matching > 0)
+                losses |= {name: loss for name, loss in found.items() if getattr(weights, name)}
         return losses
-
-    def _learn_to_judge(self, pictures: Tensor, real: Tensor) -> float:
-        assert self.discriminator is not None
-        self.discriminator.requires_grad_(True)
-        rate = discriminator_rate(self.settings, self.iteration)
-        with self._autocast():
-            judged = self.discriminator(real), self.discriminator(pictures)
-            loss = discriminator_loss(*judged, self.settings.gan_loss)
-        return descend({LOSS: loss}, self.discriminator, self.discriminator_adam, rate)[LOSS]
 
     # -- keeping it --
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that is needed to go on, by name."""
-        tensors = tensors_of("network", self.network, self.adam)
-        tensors |= {f"average.{name}": tensor for name, tensor in self.average.items()}
-        if self.discriminator is not None:
-            tensors |= tensors_of("discriminator", self.discriminator, self.discriminator_adam)
-        return tensors
+        average = {f"average.{name}": tensor for name, tensor in self.average.items()}
+        judge = {} if self.judge is None else self.judge.tensors()
+        return self.learner.tensors() | average | judge
 
     def result(self) -> dict[str, Tensor]:
         """What was learned, as a checkpoint: the averaged weights, and what is not trained."""
         return {**self.network.state_dict(), **self.average}
 
-    def restore(self, state: SavedState, path: Path) -> None:
+    def restore(self, state: SavedState) -> None:
         """Go on from what ``tensors`` gave.
 
         Raises:
             WeightsError: it is of another network or stage.
         """
-        restore("network", self.network, self.adam, state, path)
-        if self.discriminator is not None:
-            # A state that was packed to be published has no discriminator, and that of another run
-            # may have one of the other kind: then it learns to judge anew.
-            first = next(iter(self.discriminator.state_dict()))
-            if JUDGE + first in state.tensors:
-                restore("discriminator", self.discriminator, self.discriminator_adam, state, path)
+        self.learner.restore(state)
+        # A state that was packed to be published has no discriminator, and that of another run may
+        # have one of the other kind: then it learns to judge anew.
+        if self.judge is not None and self.judge.is_in(state):
+            self.judge.restore(state)
         for name, tensor in self.average.items():
-            tensor.copy_(taken(state, f"average.{name}", path))
+            tensor.copy_(state.tensor(f"average.{name}"))
         self.iteration = state.iteration
 
-    def begin_with(self, state: SavedState, path: Path) -> None:
+    def begin_with(self, state: SavedState) -> None:
         """Start from another run's weights, average and moments, at iteration 0.
 
         Raises:
             WeightsError: it is of another network.
         """
-        self.restore(state, path)
+        self.restore(state)
         self.iteration = 0
 
     def upscale(self, clip: Tensor) -> Tensor:

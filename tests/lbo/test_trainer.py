@@ -104,7 +104,7 @@ def test_going_on_equals_going_through(tmp_path: Path, stop: int) -> None:
     saved = read_state(path)
     assert saved is not None
     second = LboTrainer(SETTINGS, CPU)
-    second.restore(saved, path)
+    second.restore(saved)
     for number in range(stop, 8):
         second.step(*batch(number))
     expected = through.tensors()
@@ -115,9 +115,11 @@ def test_going_on_equals_going_through(tmp_path: Path, stop: int) -> None:
 
 def test_a_state_of_something_else_is_refused(tmp_path: Path) -> None:
     """One clear error."""
-    state = SavedState(tensors={"network.x": torch.zeros(1)}, iteration=3, identity={})
+    state = SavedState(
+        path=tmp_path / "a.state", tensors={"network.x": torch.zeros(1)}, iteration=3, identity={}
+    )
     with pytest.raises(WeightsError, match="does not fit the operator"):
-        LboTrainer(SETTINGS, CPU).restore(state, tmp_path / "a.state")
+        LboTrainer(SETTINGS, CPU).restore(state)
 
 
 @pytest.mark.parametrize("before", [1, 5])

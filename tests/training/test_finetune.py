@@ -197,7 +197,7 @@ def test_an_interrupted_run_goes_on_exactly(
 ) -> None:  # fmt: skip
     """Stopped by a signal and called again, a run logs what an uninterrupted one logs."""
     monkeypatch.setattr("animesr_cli.training.discriminator.WIDTHS", (3, 4, 4, 4, 4, 1))
-    monkeypatch.setattr("animesr_cli.training.trainer.FEATURES", 2)
+    monkeypatch.setattr("animesr_cli.training.discriminator.FEATURES", 2)
     write_video(tmp_path / "large.mp4", frames=8, width=128, height=112)
     write_video(tmp_path / "other.mp4", frames=8, width=128, height=112)
     if "anchor" in changes:

@@ -24,12 +24,11 @@ from animesr_cli.model.rrdb import RRDBNet
 from animesr_cli.model.srvgg import SRVGGNetCompact
 from animesr_cli.settings import LOSSES, FinetuneSettings, LossWeights, finetune_settings
 from animesr_cli.training import discriminator
-from animesr_cli.training import trainer as trainer_module
-from animesr_cli.training.descent import DivergedError
+from animesr_cli.training.discriminator import UNetDiscriminatorSN
+from animesr_cli.training.learner import DivergedError
 from animesr_cli.training.losses import gradient_loss, unsharp_mask
 from animesr_cli.training.state import SavedState, write_tensors
 from animesr_cli.training.trainer import Trainer, discriminator_rate, learning_rate
-from animesr_cli.training.unet_discriminator import UNetDiscriminatorSN
 from animesr_cli.training.windows import Batch, Window, downscaled
 
 CPU = torch.device("cpu")
@@ -42,7 +41,7 @@ UNET = replace(TINY, stage="gan", batch=1, discriminator="unet", gan_loss="vanil
 def narrow_discriminator(monkeypatch: pytest.MonkeyPatch) -> None:
     """The real one has 8 million parameters, which take seconds to begin with."""
     monkeypatch.setattr(discriminator, "WIDTHS", (3, 4, 4, 4, 4, 1))
-    monkeypatch.setattr(trainer_module, "FEATURES", 2)
+    monkeypatch.setattr(discriminator, "FEATURES", 2)
 
 
 def trainer_of(settings: FinetuneSettings = TINY, dtype: torch.dtype = torch.float32) -> Trainer:
@@ -224,9 +223,10 @@ def test_recipes_of_other_networks(preset: str, kind: str, stage: str) -> None:
     if stage == "gan":
         weight = {"realesrgan": 0.1, "bsrgan": 1.0, "realbasicvsr": 0.05}[preset]
         expected += told["perceptual"] + weight * told["gan"]
-        assert isinstance(trainer.discriminator, UNetDiscriminatorSN)
+        assert trainer.judge is not None
+        assert isinstance(trainer.judge.module, UNetDiscriminatorSN)
         rate = 1e-4 if preset != "bsrgan" else 5e-5
-        assert trainer.discriminator_adam.param_groups[0]["lr"] == rate
+        assert trainer.judge.adam.param_groups[0]["lr"] == rate
     assert told["loss"] == pytest.approx(expected, rel=1e-5)
     after = trainer.network.parameters()
     assert any(not torch.equal(one, other) for one, other in zip(before, after, strict=True))
@@ -238,8 +238,8 @@ def test_the_discriminator_sees_the_truth_as_it_is() -> None:
     plain, sharp = (trainer_of(each) for each in (replace(settings, gan_usm=0.0), settings))
     batch = batch_of(settings)
     seen: list[Tensor] = []
-    assert sharp.discriminator is not None
-    sharp.discriminator.register_forward_pre_hook(lambda _, pictures: seen.append(pictures[0]))
+    assert sharp.judge is not None
+    sharp.judge.module.register_forward_pre_hook(lambda _, pictures: seen.append(pictures[0]))
     without, with_usm = plain.step(batch), sharp.step(batch)
     assert torch.equal(seen[1], batch.hr.flatten(0, 1))  # after what was made: the truth
     assert with_usm["gan"] == without["gan"]
@@ -314,12 +314,12 @@ def test_the_truth_is_sharpened_for_net_only() -> None:
 def test_gan_teaches_both() -> None:
     """In stage gan the network and the discriminator change, each by its own loss."""
     trainer = trainer_of(GAN)
-    assert trainer.discriminator is not None
-    before = {name: p.detach().clone() for name, p in trainer.discriminator.named_parameters()}
+    assert trainer.judge is not None
+    before = {name: p.detach().clone() for name, p in trainer.judge.module.named_parameters()}
     start = weights_of(trainer)
     values = trainer.step(batch_of(GAN))
     assert {"l1", "perceptual", "gan", "discriminator"} <= values.keys()
-    after = dict(trainer.discriminator.named_parameters())
+    after = dict(trainer.judge.module.named_parameters())
     assert all(not torch.equal(before[name], after[name]) for name in before if "bias" not in name)
     assert any(not torch.equal(start[name], weight) for name, weight in weights_of(trainer).items())
 
@@ -370,7 +370,9 @@ def test_what_is_not_finite_changes_nothing(fault: float) -> None:
 def state_of(trainer: Trainer) -> SavedState:
     """As it would come back from a file."""
     tensors = {name: tensor.detach().clone() for name, tensor in trainer.tensors().items()}
-    return SavedState(tensors=tensors, iteration=trainer.iteration, identity={})
+    return SavedState(
+        path=Path("state.safetensors"), tensors=tensors, iteration=trainer.iteration, identity={}
+    )
 
 
 @pytest.mark.parametrize("settings", [TINY, replace(TINY, freeze=("fusion",)), GAN, UNET])
@@ -381,43 +383,43 @@ def test_going_on_is_as_if_nothing_happened(settings: FinetuneSettings) -> None:
     first = trainer_of(settings)
     found = [first.step(batch_of(settings, number)) for number in range(2)]
     second = trainer_of(settings)
-    second.restore(state_of(first), Path("state.safetensors"))
+    second.restore(state_of(first))
     found += [second.step(batch_of(settings, number)) for number in (2, 3)]
     assert found == expected
 
 
-def test_a_new_run_takes_over_the_moments(tmp_path: Path) -> None:
+def test_a_new_run_takes_over_the_moments() -> None:
     """Begun with another run's state, the next step is the one that run would have made."""
     first, second = trainer_of(), trainer_of()
     for number in range(3):
         first.step(batch_of(TINY, number))
-    second.begin_with(state_of(first), tmp_path)
+    second.begin_with(state_of(first))
     assert second.iteration == 0
     assert second.step(batch_of(TINY, 3)) == first.step(batch_of(TINY, 3))
     assert (first.iteration, second.iteration) == (4, 1)
     again = trainer_of()
-    again.restore(state_of(second), tmp_path)
+    again.restore(state_of(second))
     assert again.step(batch_of(TINY, 4)) == first.step(batch_of(TINY, 4))
 
 
-def test_a_state_with_another_discriminator(tmp_path: Path) -> None:
+def test_a_state_with_another_discriminator() -> None:
     """The network goes on, and the new discriminator learns to judge from the beginning."""
     first = trainer_of(GAN)
     first.step(batch_of(GAN))
     second = trainer_of(UNET)
-    assert second.discriminator is not None
-    before = {name: tensor.clone() for name, tensor in second.discriminator.state_dict().items()}
-    second.begin_with(state_of(first), tmp_path)
+    assert second.judge is not None
+    before = {name: tensor.clone() for name, tensor in second.judge.module.state_dict().items()}
+    second.begin_with(state_of(first))
     assert all(torch.equal(tensor, second.average[n]) for n, tensor in first.average.items())
-    now = second.discriminator.state_dict()
+    now = second.judge.module.state_dict()
     assert all(torch.equal(tensor, now[name]) for name, tensor in before.items())
     second.step(batch_of(UNET))
 
 
-def test_a_state_before_the_first_iteration(tmp_path: Path) -> None:
+def test_a_state_before_the_first_iteration() -> None:
     """A run that was stopped before it learned anything goes on from its start."""
     first, second = trainer_of(), trainer_of()
-    second.restore(state_of(first), tmp_path)
+    second.restore(state_of(first))
     assert second.step(batch_of()) == first.step(batch_of())
 
 
@@ -429,4 +431,4 @@ def test_a_state_that_lacks_something(missing: str) -> None:
     state = state_of(trainer)
     kept: dict[str, Any] = {n: t for n, t in state.tensors.items() if not n.startswith(missing)}
     with pytest.raises(WeightsError, match="does not fit the network"):
-        trainer_of().restore(replace(state, tensors=kept), Path("state.safetensors"))
+        trainer_of().restore(replace(state, tensors=kept))

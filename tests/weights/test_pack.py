@@ -230,7 +230,7 @@ def test_a_packed_state_lets_training_go_on(state: Path, tmp_path: Path) -> None
     saved = read_state(output)
     assert saved is not None
     resumed = trainer_after(0)
-    resumed.restore(saved, output)
+    resumed.restore(saved)
     resumed.step(batch_of(3))
     wanted = trainer_after(4)
     assert (resumed.iteration, saved.seconds) == (4, 60.0)
@@ -280,7 +280,7 @@ def test_a_packed_state_of_stage_gan_goes_on(
     assert saved is not None
     assert not [name for name in saved.tensors if name.startswith("discriminator")]
     resumed = trainer_of(settings)
-    resumed.restore(saved, tmp_path / "packed.safetensors")
+    resumed.restore(saved)
     for name, tensor in trainer.average.items():
         assert torch.allclose(resumed.average[name], tensor, rtol=1e-3, atol=1e-6), name
     assert resumed.step(batch_of(1, side=24))["discriminator"] > 0

@@ -94,9 +94,9 @@ def test_training_goes_on_from_a_state(state: Path) -> None:
     trainer = Trainer(
         start.network, FinetuneSettings(lr=1e-5), device=torch.device("cpu"), dtype=torch.float32
     )
-    trainer.begin_with(start.state, state)
+    trainer.begin_with(start.state)
     parameters = list(trainer.network.parameters())
-    moments = [trainer.adam.state[parameter]["exp_avg"] for parameter in parameters]
+    moments = [trainer.learner.adam.state[parameter]["exp_avg"] for parameter in parameters]
     assert [each.shape for each in moments] == [each.shape for each in parameters]
     assert all(bool(each.any()) for each in moments)
 
