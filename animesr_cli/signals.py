@@ -43,6 +43,8 @@ class _Wish:
     """Only whoever knows where a step ends may ask: inside of one nothing is torn apart."""
     is_heard = False
     """It was raised, and cleaning must not be disturbed by raising it once more."""
+    is_too_late = False
+    """What was worked for is there, or almost, and is carried to its end."""
     is_waiting = False
     """The main thread is in a wait that cannot ask."""
     blocked = 0
@@ -60,7 +62,7 @@ def want_stop(why: Interrupted) -> None:
     _Wish.why = why
     if _Wish.in_steps:
         return
-    if _Wish.is_waiting or sys.platform == "win32":
+    if _Wish.is_waiting or (sys.platform == "win32" and not _Wish.is_too_late):
         check_stop()
     _set_alarm(UNHEARD_SECONDS)
 
@@ -72,10 +74,21 @@ def check_stop() -> None:
     """
     if _Wish.in_steps:
         return
+    _Wish.is_too_late = False
     if _Wish.why is not None and threading.current_thread() is threading.main_thread():
         _Wish.is_heard = True
         _set_alarm(0)
         raise _Wish.why
+
+
+def last_check() -> None:
+    """``check_stop`` before an output gets its name: now, or not until somebody asks again.
+
+    Whatever follows is carried to its end however long it takes: the name, what tidies up behind
+    it, and the word that it is done. A batch asks again in its next file.
+    """
+    check_stop()
+    _Wish.is_too_late = True
 
 
 def check_step() -> None:
@@ -102,6 +115,7 @@ def stop_wishes(*, between_steps: bool = False) -> Iterator[Callable[[], None]]:
     What it gives is asked by the work; ``between_steps``, nobody else is told.
     """
     _Wish.why, _Wish.is_heard, _Wish.in_steps = None, False, between_steps
+    _Wish.is_too_late = False
     if sys.platform != "win32":
         before = signal.signal(signal.SIGALRM, _interrupt)
     try:
@@ -114,7 +128,7 @@ def stop_wishes(*, between_steps: bool = False) -> Iterator[Callable[[], None]]:
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:
-    if _Wish.blocked:
+    if _Wish.blocked or _Wish.is_too_late:
         _set_alarm(UNHEARD_SECONDS)
     elif not _Wish.is_heard:
         check_stop()

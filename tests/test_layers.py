@@ -44,6 +44,7 @@ ROOMS: dict[str, set[str]] = {
         "open_folder",
         "errors",
         "settings",
+        "signals",
         "text",
         "video",
         "atomic_files",

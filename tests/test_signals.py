@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,14 +11,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import media
 from animesr_cli import signals
+from animesr_cli.atomic_files import PartFile
 from animesr_cli.cli.app import stoppable
 from animesr_cli.errors import Interrupted
 from animesr_cli.signals import check_stop, signals_blocked, stop_wanted, waiting_for_somebody
-from command import environment, finished, hidden
+from animesr_cli.writing import writer
+from animesr_cli.writing.part_folder import PartFolder
+from command import animesr, environment, finished, hidden
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 
@@ -141,6 +148,97 @@ def test_a_question_to_a_person_ends_at_once() -> None:
     with pytest.raises(Interrupted), stoppable(), waiting_for_somebody():
         threading.Timer(0.1, signal.pthread_kill, (threading.get_ident(), signal.SIGINT)).start()
         time.sleep(60)
+
+
+# The end of a run --------------------------------------------------------------------------------
+
+KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "one piece": ("out.mkv", ("--no-journal",)),
+    "segments": ("out.mkv", ("--segment-frames", "2")),
+    "images": ("out/%d.png", ()),
+}
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    (tmp_path / "out").mkdir()
+    return media.write_video(tmp_path / "in.mkv", frames=5, width=32, height=24)
+
+
+@pytest.fixture
+def model(zero_checkpoint: Path) -> tuple[str, str]:
+    return "-n", str(zero_checkpoint)
+
+
+def interrupting(
+    monkeypatch: pytest.MonkeyPatch, where: object, name: str, of: str | None = None
+) -> None:
+    """The first call is told of SIGTERM when it begins, and takes longer than patience lasts.
+
+    ``of``: the first for the output of that name.
+    """
+    monkeypatch.setattr(signals, "UNHEARD_SECONDS", 0.05)
+    really = getattr(where, name)
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        if of is not None and arguments[0].output.name != of:
+            return really(*arguments, **options)
+        monkeypatch.setattr(where, name, really)
+        signal.raise_signal(signal.SIGTERM)
+        for _ in range(20):
+            time.sleep(0.01)
+        return really(*arguments, **options)
+
+    monkeypatch.setattr(where, name, slow)
+
+
+@pytest.mark.parametrize("patience", [0.05, 600.0], ids=["interrupted", "asked"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_output_that_has_no_name_yet_gets_none(
+    kind: str, patience: float, clip: Path, model: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal during the verification, in whatever call, stops the run; what is kept goes on."""
+    output, more = KINDS[kind]
+    where: Any = (PartFolder, "sizes") if kind == "images" else (writer, "read_back")
+    interrupting(monkeypatch, *where)
+    monkeypatch.setattr(signals, "UNHEARD_SECONDS", patience)
+    command: tuple[str | Path, ...] = ("upscale", clip, clip.parent / output, *model, *more)
+    animesr(*command).refused(143, "stopped by SIGTERM")
+    kept = {"out.mkv.animesr"} if kind == "segments" else set()
+    assert set(os.listdir(clip.parent)) == {"in.mkv", "out", *kept}
+    assert os.listdir(clip.with_name("out")) == []
+    assert animesr(*command).exit_code == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_output_that_gets_its_name_is_done(
+    kind: str, clip: Path, model: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing tears it or what comes behind it apart, nothing is left, and the code says done."""
+    output, more = KINDS[kind]
+    if kind == "images":
+        interrupting(monkeypatch, PartFolder, "publish")
+    else:
+        interrupting(monkeypatch, PartFile, "publish", of=output)
+    outcome = animesr("upscale", clip, clip.parent / output, *model, *more)
+    assert outcome.exit_code == 0, outcome.stderr
+    assert "5 images" in outcome.stderr or "5 frames verified" in outcome.stderr
+    made = {"out"} if kind == "images" else {"out", "out.mkv"}
+    assert set(os.listdir(clip.parent)) == {"in.mkv", *made}
+    assert len(os.listdir(clip.with_name("out"))) == (5 if kind == "images" else 0)
+
+
+def test_a_batch_ends_behind_the_output_that_got_its_name(
+    clip: Path, model: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That file is done and said to be; the others are left, and the code is the signal's."""
+    shutil.copy(clip, clip.with_name("second.mkv"))
+    interrupting(monkeypatch, PartFile, "publish", of="in_x4.mkv")
+    names = clip, clip.with_name("second.mkv")
+    outcome = animesr("upscale", *names, clip.with_name("out"), *model, "--no-journal")
+    outcome.refused(143, "stopped by SIGTERM")
+    assert "1 done, 1 not done" in outcome.stderr
+    assert os.listdir(clip.with_name("out")) == ["in_x4.mkv"]
 
 
 TOLD = """

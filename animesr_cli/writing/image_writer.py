@@ -23,6 +23,7 @@ from animesr_cli.errors import VerificationError
 from animesr_cli.reading.codecs import DECODING_ERRORS
 from animesr_cli.reading.image_reader import decode_image
 from animesr_cli.reading.info import VideoInfo
+from animesr_cli.signals import last_check
 from animesr_cli.text import shown
 from animesr_cli.video.pixel_formats import (
     Converter,
@@ -138,6 +139,7 @@ class SequenceWriter:
                 f"{len(self._sizes)} images were written, and the folder holds {len(found)}, or "
                 "others"
             )
+        last_check()
         self._part.publish(self._sizes, overwrite=self._overwrite)
         if self._images.known is None:
             self._tell_what_is_lost()

@@ -20,6 +20,7 @@ from av.stream import Discard, Disposition, Stream
 from animesr_cli.errors import InputError, VerificationError
 from animesr_cli.reading.ends import stream_duration
 from animesr_cli.reading.packets import demux
+from animesr_cli.signals import check_stop
 from animesr_cli.video.containers import open_input
 from animesr_cli.video.timestamps import seconds
 from animesr_cli.writing.mp4_boxes import media_lengths
@@ -75,6 +76,7 @@ def read_back(path: Path) -> list[Track]:
             tallies = {stream.index: Tally() for stream in streams}
             logs = {s.index: PacketLog(Fraction(s.time_base or 1)) for s in streams}
             for packet in demux(container):
+                check_stop()
                 tally = tallies.get(packet.stream_index)
                 if tally is None or is_filler(packet.stream, packet.size):
                     continue

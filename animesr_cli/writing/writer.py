@@ -28,6 +28,7 @@ from animesr_cli.atomic_files import PartFile, check_place, explained
 from animesr_cli.errors import UsageError
 from animesr_cli.file_names import check_name
 from animesr_cli.reading.info import VideoInfo
+from animesr_cli.signals import last_check
 from animesr_cli.text import shown
 from animesr_cli.video.containers import open_output
 from animesr_cli.video.hdr import is_replaced
@@ -366,6 +367,7 @@ class Writer:
         tracks = read_back(self._part.path)
         verify_video(written, tracks[self._video.index])
         verify_copies(self._copier.logs, self._copier.tolerances, tracks)
+        last_check()
         before_naming(self._part.path)
         self._part.publish(overwrite=self._overwrite)
 
