@@ -20,19 +20,18 @@ from typing import Final, NoReturn
 READ_BYTES: Final = 1 << 16
 LONGEST_NAME: Final = 1000
 OPENED: Final = b"opened "
+GOES_ON: Final = b"goes on "
 FATAL: Final = b"Fatal Python error: "
 """How ``faulthandler`` begins."""
 
 CRASHED: Final = (
-    "error: native code crashed ({}){}\n"
-    "hint: a damaged file can do that to FFmpeg; a long run keeps its finished segments, and the "
-    "same command goes on\n"
+    "error: native code crashed ({}){}\nhint: a damaged file can do that to FFmpeg; {}\n"
 )
 KILLED: Final = (
     "error: the command was killed, by hand or by the system for want of memory{}\n"
-    "hint: smaller tiles (--tile) need less memory; a long run keeps its finished segments, and "
-    "the same command goes on\n"
+    "hint: smaller tiles (--tile) need less memory; {}\n"
 )
+OF_ONE_RUN: Final = "a long run keeps its finished segments, and the same command goes on"
 
 
 @dataclass(frozen=True)
@@ -66,10 +65,19 @@ def begin(*, debug: bool = False) -> None:
 
 def opened(name: str) -> None:
     """A file, as it is shown to people, is read from now on: a crash may be about it."""
+    _told(OPENED, name)
+
+
+def goes_on(how: str) -> None:
+    """What is there and how to go on, should the command end now."""
+    _told(GOES_ON, how)
+
+
+def _told(kind: bytes, text: str) -> None:
     if _watch is not None:
         with suppress(OSError):
-            told = name.encode("ascii", "backslashreplace")[:LONGEST_NAME]
-            os.write(_watch.pipe, OPENED + told + b"\n")
+            line = text.encode("ascii", "backslashreplace")[:LONGEST_NAME]
+            os.write(_watch.pipe, kind + line + b"\n")
 
 
 def end() -> None:
@@ -109,23 +117,27 @@ def _keep_only(pipe: int) -> None:
                 os.close(int(name))
 
 
-def _heard(debug: bool) -> tuple[bytes, bytes]:
-    """The last file that was opened, and what ``faulthandler`` wrote: nothing, or from FATAL on."""
-    name, text = b"", b""
+def _heard(debug: bool) -> tuple[dict[bytes, str], bytes]:
+    """The last line of each kind, and what ``faulthandler`` wrote: nothing, or from FATAL on."""
+    told: dict[bytes, str] = {}
+    text = b""
     while part := os.read(0, READ_BYTES):
         text += part
         while not text.startswith(FATAL) and b"\n" in text:
             line, _, text = text.partition(b"\n")
-            name = line.removeprefix(OPENED) if line.startswith(OPENED) else name
+            told |= {
+                k: line.removeprefix(k).decode() for k in (OPENED, GOES_ON) if line.startswith(k)
+            }
         if not debug and text.startswith(FATAL) and b"\n" in text:
             break  # what is said at once is said before the shell's prompt
-    return name, text
+    return told, text
 
 
-def _tell(name: bytes, crash: bytes, debug: bool) -> None:
-    after = f"; the last file that it opened was {name.decode('ascii')}" if name else ""
+def _tell(told: dict[bytes, str], crash: bytes, debug: bool) -> None:
+    after = f"; the last file that it opened was {told[OPENED]}" if OPENED in told else ""
+    how = told.get(GOES_ON, OF_ONE_RUN)
     reason = crash.partition(b"\n")[0].removeprefix(FATAL).decode("ascii", "replace")
-    said = CRASHED.format(reason.lower(), after) if crash else KILLED.format(after)
+    said = CRASHED.format(reason.lower(), after, how) if crash else KILLED.format(after, how)
     if os.isatty(2):
         said = f"\n\x1b[?25h{said}"  # below the bar, and with the cursor that it hid
     os.write(2, said.encode() + (crash if debug else b""))

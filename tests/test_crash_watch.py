@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import media
 from animesr_cli import crash_watch
 from animesr_cli.errors import ExitCode
 from command import Outcome, environment, finished, hidden, start
@@ -76,6 +77,40 @@ def test_a_crash_of_the_decoder_is_told(
     assert not (tmp_path / "out.mkv").exists()
 
 
+CRASHER = """
+import ctypes
+import animesr_cli.reading.probe as probe
+first = probe._first_picture
+
+def crash(container, stream, path, *more):
+    if path.name == "2.mkv":
+        ctypes.string_at(0)
+    return first(container, stream, path, *more)
+
+probe._first_picture = crash
+from animesr_cli.__main__ import main
+main()
+"""
+
+
+def test_a_file_that_crashes_holds_up_no_other(zero_checkpoint: Path, tmp_path: Path) -> None:
+    """Which was in work and how many are done is told; the same command comes to it last."""
+    (tmp_path / "in").mkdir()
+    for name in ("1.mkv", "2.mkv", "3.mkv"):
+        media.write_video(tmp_path / "in" / name, frames=3, width=32, height=24)
+    done: list[str] = []
+    for _ in range(2):
+        command = ("upscale", tmp_path / "in", tmp_path / "out", "-n", zero_checkpoint)
+        process = subprocess.Popen(
+            [sys.executable, "-c", CRASHER, *command],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
+        )  # fmt: skip
+        ended = finished(process)
+        ended.refused(-signal.SIGSEGV, "2.mkv was in work", f"{len(done) + 1} of 3 files are done")
+        done = sorted(os.listdir(tmp_path / "out"))
+    assert done == ["1.mkv", "3.mkv"]
+
+
 @pytest.mark.parametrize("parts", [1, 3])
 def test_a_name_and_a_crash_in_one_read_are_told_apart(
     parts: int, monkeypatch: pytest.MonkeyPatch
@@ -86,8 +121,8 @@ def test_a_name_and_a_crash_in_one_read_are_told_apart(
     reads = iter([written[at : at + size] for at in range(0, len(written), size)] + [b""])
     read = os.read  # others in this process may read, too
     monkeypatch.setattr(os, "read", lambda pipe, most: read(pipe, most) if pipe else next(reads))
-    name, text = crash_watch._heard(debug=True)
-    assert (name, text) == (b"b.mp4", written[26:])
+    told, text = crash_watch._heard(debug=True)
+    assert (told, text) == ({crash_watch.OPENED: "b.mp4"}, written[26:])
 
 
 @pytest.mark.slow

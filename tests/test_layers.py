@@ -110,6 +110,7 @@ ROOMS: dict[str, set[str]] = {
     },
     "__init__": {"model", "reading", "api"},
     "batch": {
+        "crash_watch",
         "file_hash",
         "bounded",
         "errors",

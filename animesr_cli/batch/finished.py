@@ -171,6 +171,10 @@ class FinishedOutputs:
                 "remove it, or replace all outputs with -y",
             )
 
+    def is_begun(self, output: Path) -> bool:
+        """Whether a run noted what the output is made from, and was killed before it was there."""
+        return self._key(output) in self._read() and not os.path.lexists(output)
+
     def note(self, output: Path, origin: Origin | None) -> None:
         """Keep what an output is made from; None: it is not made."""
         outputs = self._read()

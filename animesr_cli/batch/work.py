@@ -10,10 +10,11 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from animesr_cli import crash_watch
 from animesr_cli.api import finished_before, run
 from animesr_cli.batch.find import BatchInputs, Item, found
 from animesr_cli.batch.finished import FinishedOutputs, Origin, is_finished, origin_of
@@ -46,20 +47,15 @@ def _upscale_item(
 
 
 def _attempt(
-    item: Item,
-    settings: UpscaleSettings,
-    observer: BatchObserver,
-    loaded: LoadedNetwork,
-    tell: Callable[[Plan], None],
+    item: Item, settings: UpscaleSettings, observer: BatchObserver, loaded: LoadedNetwork
 ) -> Outcome:
-    """One file, whatever happens to it; ``tell`` is told of its plan."""
+    """One file, whatever happens to it."""
     watcher = observer.on_item(item)
     begun = False
 
     def on_plan(plan: Plan) -> None:
         nonlocal begun
         begun = True
-        tell(plan)
         watcher.on_plan(plan)
 
     try:
@@ -136,7 +132,8 @@ class _Work:
         """Upscale one file, with the folder's state right at every moment.
 
         A run may be killed right after the output got its name, so what it is made from is kept
-        before that; but while an older output still has the name, nothing must be said of it.
+        before that, and where it was killed earlier that tells which file it was at; but while an
+        older output still has the name, nothing must be said of it.
         """
         try:
             origin: Origin | None = origin_of(item.source, self.settings)
@@ -144,20 +141,37 @@ class _Work:
             origin = None  # the run says what is wrong
         replaced = os.path.lexists(item.output)
 
-        def on_plan(plan: Plan) -> None:
-            finished.note(item.output, None if replaced else origin)
+        finished.note(item.output, None if replaced else origin)
+        is_done = False
+        try:
+            outcome = _attempt(item, self.settings, self.observer, self._network())
+            is_done = outcome.state is State.DONE
+            return outcome
+        finally:
+            if is_done:
+                finished.note(item.output, origin)
+            elif not replaced and not os.path.lexists(item.output):
+                finished.note(item.output, None)
 
-        outcome = _attempt(item, self.settings, self.observer, self._network(), on_plan)
-        if outcome.state is State.DONE:
-            finished.note(item.output, origin)
-        elif not replaced and not os.path.lexists(item.output):
-            finished.note(item.output, None)
-        return outcome
+    def _ordered(self) -> list[Item]:
+        """What a run was killed in comes last: it may crash FFmpeg each time."""
+        return sorted(
+            self.batch.items,
+            key=lambda item: FinishedOutputs(item.top, log.info).is_begun(item.output),
+        )
+
+    def _tell_watch(self, item: Item) -> None:
+        done = sum(outcome.state in (State.DONE, State.SKIPPED) for outcome in self.outcomes)
+        crash_watch.goes_on(
+            f"{shown(item.name)} was in work, {done} of {len(self.batch.items)} files are done; "
+            "the same command goes on, and comes to this one last"
+        )
 
     def run(self) -> None:
         for outcome in _failed_folders(self.batch):
             self._settle(outcome)
-        for item in self.batch.items:
+        for item in self._ordered():
+            self._tell_watch(item)
             outcome = self._outcome(item)
             self._settle(outcome)
             if isinstance(outcome.error, DiskFullError) and outcome.begun:

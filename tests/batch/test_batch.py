@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -480,6 +481,28 @@ def test_an_interrupt_leaves_what_is_done(season: Path, settings: UpscaleSetting
     assert [str(path.relative_to(output)) for path in output.rglob("*")] == ["ep1.mkv"]
     again = run_batch(season, None, settings)
     assert states(again) == {"ep1.mkv": "SKIPPED", "extras/trailer.avi": "DONE"}
+
+
+@pytest.mark.parametrize("error", [Interrupted(signal.SIGTERM), SystemExit(1)])
+def test_a_file_in_which_a_run_was_stopped_keeps_its_turn(
+    error: BaseException, season: Path, settings: UpscaleSettings
+) -> None:
+    """Only one whose run could not tidy up any more, as behind a crash, comes last."""
+    turns: list[str] = []
+
+    def watch(item: Item) -> Observer:
+        def stop(progress: object) -> None:
+            if len(turns) == 1:
+                raise error
+
+        turns.append(str(item.name))
+        return Observer(on_progress=stop)
+
+    observer = BatchObserver(on_item=watch)
+    with suppress(SystemExit):
+        run_batch(season, None, settings, observer)
+    run_batch(season, None, settings, observer)
+    assert turns == ["ep1.mkv", "ep1.mkv", "extras/trailer.avi"]
 
 
 def outcomes_of(*errors: AnimesrError | None, warnings: Sequence[str] = ()) -> BatchResult:
