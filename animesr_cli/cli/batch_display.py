@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from animesr_cli.cli.console import emit, err, error_event, show_error, show_note, show_table
+from animesr_cli.cli.console import Display, err, error_event, show_error, show_note, show_table
 from animesr_cli.cli.upscale_display import RunDisplay
 from animesr_cli.errors import AnimesrError
+from animesr_cli.settings.command import Reporting
 from animesr_cli.text import counted, shown
 from animesr_cli.video.timestamps import format_time
 
@@ -17,20 +18,13 @@ if TYPE_CHECKING:
     from animesr_cli.batch.outcome import BatchResult, Outcome
 
 
-class BatchDisplay:
+class BatchDisplay(Display):
     """A batch: one run after another, and in the end what became of each file."""
 
-    def __init__(
-        self, *, json_events: bool = False, quiet: bool = False, debug: bool = False
-    ) -> None:
-        self._json = json_events
-        self._quiet = quiet
-        self._debug = debug
+    def __init__(self, reporting: Reporting) -> None:
+        super().__init__(reporting)
         self._run: RunDisplay | None = None
         self._items: tuple[Item, ...] = ()
-
-    def __enter__(self) -> BatchDisplay:
-        return self
 
     def __exit__(self, *exc: object) -> None:
         if self._run is not None:
@@ -42,10 +36,9 @@ class BatchDisplay:
         folder = None if batch.folder is None else str(batch.folder)
         output = None if batch.output is None else str(batch.output)
         passed_over = {"others": batch.others, "earlier": batch.earlier}
-        if self._json:
-            places = {"folder": folder, "output": output}
-            emit("batch", {**places, "files": len(batch.items), **passed_over})
-        if self._quiet:
+        places = {"folder": folder, "output": output}
+        self.emit("batch", {**places, "files": len(batch.items), **passed_over})
+        if self._reporting.quiet:
             return
         count = counted(len(batch.items), "video")
         where = "" if batch.folder is None else f" in {shown(batch.folder)}"
@@ -60,10 +53,10 @@ class BatchDisplay:
             show_note(f"passed over: {counted(batch.earlier, 'file')} with the name of an output")
 
     def begin(self, item: Item) -> RunDisplay:
-        if not self._quiet:
+        if not self._reporting.quiet:
             number = self._items.index(item) + 1
             err.print(Text(f"[{number}/{len(self._items)}] {shown(item.name)}", style="bold"))
-        self._run = RunDisplay(json_events=self._json, quiet=self._quiet, file=item.source)
+        self._run = RunDisplay(self._reporting, item.source)
         return self._run
 
     def on_outcome(self, outcome: Outcome) -> None:
@@ -74,29 +67,25 @@ class BatchDisplay:
             run.__exit__()
         if outcome.error is not None:
             self._show_failure(outcome.item, outcome.error)
-        elif outcome.result is None and self._json:
+        elif outcome.result is None:
             item = outcome.item
-            emit("skipped", {"file": str(item.source), "output": str(item.output)})
+            self.emit("skipped", {"file": str(item.source), "output": str(item.output)})
 
     def _show_failure(self, item: Item, error: AnimesrError) -> None:
-        if self._debug:
+        if self._reporting.debug:
             from rich.traceback import Traceback  # brings a highlighter, which no help needs
 
             err.print(Traceback.from_exception(type(error), error, error.__traceback__))
-        if self._json:
-            emit("error", {"file": str(item.source)} | error_event(error))
-        name = f"{shown(item.name)}: " if self._quiet else ""  # else it stands in the line above
+        self.emit("error", {"file": str(item.source)} | error_event(error))
+        # Else its name stands in the line above.
+        name = f"{shown(item.name)}: " if self._reporting.quiet else ""
         show_error(AnimesrError(name + error.message, error.hint))
-
-    def on_warning(self, message: str) -> None:
-        RunDisplay(json_events=self._json, quiet=self._quiet).on_warning(message)
 
     def on_result(self, result: BatchResult, exit_code: int) -> None:
         """Each file that was worked on or left, and how many were finished before."""
-        if self._json:
-            counts = {state.name.lower(): count for state, count in result.counts.items()}
-            emit("summary", counts | {"seconds": result.seconds, "exit_code": exit_code})
-        if self._quiet:
+        counts = {state.name.lower(): count for state, count in result.counts.items()}
+        self.emit("summary", counts | {"seconds": result.seconds, "exit_code": exit_code})
+        if self._reporting.quiet:
             return
         rows = [
             (outcome.state.value, shown(outcome.item.name), _describe_outcome(outcome))
@@ -105,8 +94,8 @@ class BatchDisplay:
         ]
         if rows:
             show_table(("result", "file", ""), rows, on=err)
-        counted = [f"{count} {state.value}" for state, count in result.counts.items() if count]
-        err.print(Text(", ".join([*counted, format_time(result.seconds)])))
+        states = [f"{count} {state.value}" for state, count in result.counts.items() if count]
+        err.print(Text(", ".join([*states, format_time(result.seconds)])))
 
 
 def _describe_outcome(outcome: Outcome) -> str:

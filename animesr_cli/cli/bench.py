@@ -10,8 +10,9 @@ import typer
 
 from animesr_cli.cli.app import stoppable, undisturbed
 from animesr_cli.cli.console import show_json, show_table
-from animesr_cli.cli.options import DebugOption, JsonOption, only, verb
+from animesr_cli.cli.options import only, verb
 from animesr_cli.settings import BenchSettings, UpscaleSettings
+from animesr_cli.settings.command import Reporting
 from animesr_cli.text import counted, format_bytes
 
 if TYPE_CHECKING:
@@ -26,8 +27,7 @@ def bench(
     *,
     measuring: BenchSettings,
     settings: Annotated[UpscaleSettings, MEASURED],
-    json_output: JsonOption = False,
-    debug: DebugOption = False,
+    reporting: Annotated[Reporting, only("json", "debug")],
 ) -> None:
     """Measure speed and memory on your clip, beside AnimeSR's own network.
 
@@ -42,7 +42,7 @@ def bench(
             from animesr_cli.upscaling.bench import measure
 
         settings = replace(settings, frames=measuring.frames)
-        show_figures(measure(clip, settings, repeats=measuring.repeats), as_json=json_output)
+        show_figures(measure(clip, settings, repeats=measuring.repeats), as_json=reporting.json)
 
 
 def show_figures(figures: Figures, *, as_json: bool) -> None:

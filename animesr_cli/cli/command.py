@@ -62,7 +62,7 @@ class ConfiguredCommand(Command):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
         if not (ctx.resilient_parsing or given.get("help")):  # completion; the help always works
-            debug, json_events = bool(given.get("debug")), bool(given.get("json_events"))
+            debug, json_events = bool(given.get("debug")), bool(given.get("json"))
             with errors_shown(debug=debug, json_events=json_events):
                 ctx.default_map = self._defaults(given)
         return super().parse_args(ctx, args)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,22 +10,11 @@ import typer
 from rich.text import Text
 
 from animesr_cli.cli.app import stoppable, undisturbed
-from animesr_cli.cli.console import (
-    FrameCounter,
-    err,
-    show_json,
-    show_table,
-)
-from animesr_cli.cli.options import (
-    DebugOption,
-    JsonOption,
-    QuietOption,
-    VerboseOption,
-    only,
-    verb,
-)
+from animesr_cli.cli.console import Display, err, show_json, show_table
+from animesr_cli.cli.options import only, verb
 from animesr_cli.metrics.measures import MEASURES
 from animesr_cli.settings import CompareSettings, UpscaleSettings
+from animesr_cli.settings.command import Reporting
 from animesr_cli.text import counted, format_bytes, visible
 from animesr_cli.video.timestamps import format_speed, format_time
 
@@ -46,28 +34,8 @@ def compare(
     clip: Annotated[Path, typer.Argument(metavar="CLIP", help="A video, or a folder of images.")],
     *,
     wishes: CompareSettings,
-    page: Annotated[
-        Path | None,
-        typer.Option(
-            "-o", "--output", metavar="HTML", help="The page; CLIP_compare.html if left out."
-        ),
-    ] = None,
-    reference: Annotated[
-        Path | None,
-        typer.Option(metavar="HR", help="The clip at full quality: measure against it, show it."),
-    ] = None,
-    video: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="A split-screen clip too: of --start to --end, else of ten seconds.",
-        ),
-    ] = None,
     settings: Annotated[UpscaleSettings, COMPUTED],
-    json_output: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-    debug: DebugOption = False,
+    reporting: Reporting,
 ) -> None:
     """Put networks and classic resamplers side by side on a clip: a page with a slider, a sheet.
 
@@ -80,42 +48,25 @@ def compare(
     animesr compare poor.mp4 --reference clean.mkv --video split.mp4
     """
 
-    def make(counter: FrameCounter) -> CompareResult:
+    with stoppable():
         with undisturbed():
             from animesr_cli.compare.run import compare as put_side_by_side
 
-        return put_side_by_side(
-            clip,
-            settings,
-            wishes,
-            page=page,
-            reference=reference,
-            video=video,
-            warn=counter.warn,
-            on_progress=counter.tell,
-        )
-
-    show_comparison(make, as_json=json_output, quiet=quiet)
+        with Display(reporting) as display:
+            result = put_side_by_side(
+                clip, settings, wishes, warn=display.warn, on_progress=display.progress
+            )
+        show_comparison(result, reporting)
 
 
-def show_comparison(
-    make: Callable[[FrameCounter], CompareResult], *, as_json: bool, quiet: bool
-) -> None:
-    """Put side by side what ``make`` does, with its progress, and say what came of it."""
-    with stoppable():
-        with FrameCounter(quiet=quiet) as counter:
-            result = make(counter)
-        _show(result, as_json=as_json, quiet=quiet)
-
-
-def _show(result: CompareResult, *, as_json: bool, quiet: bool) -> None:
+def show_comparison(result: CompareResult, reporting: Reporting) -> None:
     """What was measured of each candidate, and where page, sheet and clip are."""
     report = result.report
-    if as_json:
+    if reporting.json:
         written = {"page": result.page, "page_bytes": result.page_bytes, "sheet": result.sheet}
         video = {"video": result.video, "video_frames": result.video_frames}
         return show_json(asdict(report) | written | video)
-    if quiet:
+    if reporting.quiet:
         return None
     show_table(
         ("", "how", "frames/s", "whole clip"),

@@ -1,4 +1,4 @@
-"""What every command says with: two consoles, lines, tables, JSON events, a counter.
+"""What every command shows with: two consoles, lines, tables, JSON events, a display of progress.
 
 Everything for people goes to stderr; stdout is for results and, with ``--json``, for one JSON
 object a line. What a run looks like is in ``upscale_display``, each verb's tables are beside it.
@@ -12,14 +12,16 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from animesr_cli.errors import AnimesrError
+from animesr_cli.settings.command import Reporting
 from animesr_cli.text import visible
 
 LINE_SECONDS: Final = 5.0
@@ -102,14 +104,20 @@ def show_json(value: Any) -> None:
     sys.stdout.flush()  # a closed pipe is noticed here, not at exit
 
 
-class FrameCounter:
-    """Frames done, of how many: in place on a terminal, elsewhere a line now and then."""
+class Display:
+    """What is seen of a command at work: a bar on a terminal, elsewhere a line now and then.
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        self._quiet = quiet
+    With ``--json`` there are events as well, with ``--quiet`` no lines.
+    """
+
+    def __init__(self, reporting: Reporting, file: Path | None = None) -> None:
+        self._reporting = reporting
+        self._file = {} if file is None else {"file": str(file)}
+        """Of a batch, in every event."""
         self._bar: Progress | None = None
         self._task = TaskID(0)
         self._line_due = time.monotonic() + LINE_SECONDS
+        self._event_due = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -118,27 +126,45 @@ class FrameCounter:
         if self._bar is not None:
             self._bar.stop()
 
+    def emit(self, event: str, values: Mapping[str, Any]) -> None:
+        """An event, where events are wanted."""
+        if self._reporting.json:
+            emit(event, {**self._file, **values})
+
+    def on_warning(self, message: str) -> None:
+        self.emit("warning", {"message": message})
+        self.warn(message)
+
     def warn(self, message: str) -> None:
-        if not self._quiet:
+        if not self._reporting.quiet:
             show_warning(message)
 
     def note(self, text: str) -> None:
-        if not self._quiet:
+        if not self._reporting.quiet:
             err.print(Text(visible(text)))
 
     def show(self, frames: int, total: int | None) -> None:
-        self.tell(f"frame {frames}" + (f"/{total}" if total else ""), frames, total)
+        self.progress(f"frame {frames}" + (f"/{total}" if total else ""), frames, total)
 
-    def tell(self, line: str, done: int, total: int | None) -> None:
-        if self._quiet:
+    def progress(
+        self, line: str, done: int, total: int | None, event: Mapping[str, Any] | None = None
+    ) -> None:
+        """How far the work is: in the bar each time, as a line and as an event now and then."""
+        now = time.monotonic()
+        if event is not None and now >= self._event_due:
+            self._event_due = now + LINE_SECONDS
+            self.emit("progress", event)
+        if self._reporting.quiet:
             return
         if not err.is_terminal:
-            if time.monotonic() >= self._line_due:
-                self._line_due = time.monotonic() + LINE_SECONDS
+            if now >= self._line_due:
+                self._line_due = now + LINE_SECONDS
                 err.print(Text(line))
             return
         if self._bar is None:
-            self._bar = Progress(BarColumn(24), TextColumn("{task.description}"), console=err)
+            uncut = Column(no_wrap=True, overflow="ellipsis")
+            text = TextColumn("{task.description}", markup=False, table_column=uncut)
+            self._bar = Progress(BarColumn(24), text, console=err)
             self._task = self._bar.add_task(line, total=total)
             self._bar.start()
         self._bar.update(self._task, completed=done, total=total, description=line)

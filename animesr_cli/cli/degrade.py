@@ -9,14 +9,14 @@ import typer
 from rich.text import Text
 
 from animesr_cli.cli.app import stoppable, undisturbed
-from animesr_cli.cli.console import FrameCounter, err
-from animesr_cli.cli.options import DebugOption, QuietOption, VerboseOption, verb
+from animesr_cli.cli.console import Display, err
+from animesr_cli.cli.options import only, verb
 from animesr_cli.settings import DegradeSettings
+from animesr_cli.settings.command import Reporting
 from animesr_cli.text import counted, visible
 
 if TYPE_CHECKING:
     from animesr_cli.degradation.operators import DegradationPlan
-    from animesr_cli.degradation.video import DegradeResult
 
 
 @verb
@@ -27,9 +27,7 @@ def degrade(
     ],
     *,
     settings: DegradeSettings,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-    debug: DebugOption = False,
+    reporting: Annotated[Reporting, only("quiet", "verbose", "debug")],
 ) -> None:
     """Make a low-quality copy, a quarter as wide and high, by the paper's degradation model.
 
@@ -43,7 +41,7 @@ def degrade(
 
     animesr degrade other.mkv other_poor.mp4 --plan poor.mp4.plan.json
     """
-    with stoppable(), FrameCounter(quiet=quiet) as counter:
+    with stoppable(), Display(reporting) as display:
         with undisturbed():
             from animesr_cli.degradation.video import degrade_video
 
@@ -51,22 +49,15 @@ def degrade(
             source,
             output,
             **vars(settings),
-            warn=counter.warn,
-            on_plan=show_degradation if verbose else lambda _: None,
-            on_progress=counter.show,
+            warn=display.warn,
+            on_plan=show_degradation if reporting.verbose else lambda _: None,
+            on_progress=display.show,
         )
-        if not quiet:
-            show_degraded(result)
+        display.note(
+            f"{result.output}: {counted(result.frames, 'frame')} of "
+            f"{result.width}x{result.height} verified, plan in {result.plan_path}"
+        )
 
 
 def show_degradation(plan: DegradationPlan) -> None:
     err.print(Text.assemble(("plan: ", "cyan"), visible(str(plan))))
-
-
-def show_degraded(result: DegradeResult) -> None:
-    err.print(
-        Text(
-            f"{visible(str(result.output))}: {counted(result.frames, 'frame')} of "
-            f"{result.width}x{result.height} verified, plan in {visible(str(result.plan_path))}"
-        )
-    )

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from animesr_cli.cli.app import app, undisturbed
 from animesr_cli.cli.console import show_json, show_table
-from animesr_cli.cli.options import (
-    ConfigOption,
-    DebugOption,
-    IgnoreConfigOption,
-    JsonOption,
-    option_kinds,
-    verb,
-)
+from animesr_cli.cli.options import only, option_kinds, verb
 from animesr_cli.cli.user_config import file_in_force
+from animesr_cli.settings.command import ConfigChoice, Reporting
 
 if TYPE_CHECKING:
     from animesr_cli.cli.machine import Finding
@@ -27,10 +21,8 @@ if TYPE_CHECKING:
 @verb
 def doctor(
     *,
-    config: ConfigOption = None,
-    ignore_config: IgnoreConfigOption = False,
-    json_output: JsonOption = False,
-    debug: DebugOption = False,
+    choice: Annotated[ConfigChoice, only("config", "ignore_config")],
+    reporting: Annotated[Reporting, only("json", "debug")],
 ) -> None:
     """Show what this machine can do, and what the configuration file sets.
 
@@ -42,13 +34,13 @@ def doctor(
 
     animesr doctor --json
     """
-    path = file_in_force(config, ignore=ignore_config)
+    path = file_in_force(choice.config, ignore=choice.ignore_config)
     with undisturbed():
         from animesr_cli.cli.machine import configuration, examine
 
     commands = cast("Any", typer.main.get_command(app)).commands
     findings = [*examine(), *configuration(path, option_kinds(commands["upscale"]))]
-    show_findings(findings, as_json=json_output)
+    show_findings(findings, as_json=reporting.json)
 
 
 def show_findings(findings: Sequence[Finding], *, as_json: bool) -> None:

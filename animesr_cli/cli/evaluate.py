@@ -11,9 +11,10 @@ import typer
 
 from animesr_cli.cli.app import stoppable, undisturbed
 from animesr_cli.cli.console import err, out, show_json, show_table, show_warning
-from animesr_cli.cli.options import DebugOption, JsonOption, verb
+from animesr_cli.cli.options import only, verb
 from animesr_cli.metrics.measures import MEASURES, Measure
 from animesr_cli.settings import EvaluateSettings
+from animesr_cli.settings.command import Reporting
 from animesr_cli.text import counted, visible
 
 if TYPE_CHECKING:
@@ -33,8 +34,7 @@ def evaluate(
     hr: Annotated[Path, typer.Argument(metavar="HR", help="What it should be.")],
     *,
     settings: EvaluateSettings,
-    json_output: JsonOption = False,
-    debug: DebugOption = False,
+    reporting: Annotated[Reporting, only("json", "debug")],
 ) -> None:
     """Measure how near a video is to its original of the same size, in luma.
 
@@ -57,7 +57,7 @@ def evaluate(
                 on_frame=lambda each: status.update(f"frame {each.index + 1}"),
                 warn=show_warning,
             )
-        show_evaluation(result, as_json=json_output, per_frame=settings.per_frame)
+        show_evaluation(result, as_json=reporting.json, per_frame=settings.per_frame)
 
 
 def show_evaluation(evaluation: Evaluation, *, as_json: bool, per_frame: bool) -> None:

@@ -6,26 +6,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
 from rich.text import Text
 
 from animesr_cli.cli.app import stoppable, undisturbed
-from animesr_cli.cli.console import (
-    FrameCounter,
-    err,
-    show_json,
-    show_table,
-)
-from animesr_cli.cli.options import (
-    DebugOption,
-    JsonOption,
-    LboOption,
-    QuietOption,
-    VerboseOption,
-    verb,
-)
+from animesr_cli.cli.console import Display, err, show_json, show_table
+from animesr_cli.cli.options import verb
 from animesr_cli.metrics.measures import MEASURES
-from animesr_cli.settings import FinetuneRun, FinetuneSettings, finetune_settings
+from animesr_cli.settings import FinetuneFiles, FinetuneRun, FinetuneSettings, finetune_settings
+from animesr_cli.settings.command import Reporting
 from animesr_cli.text import visible
 from animesr_cli.video.timestamps import format_time
 
@@ -37,38 +25,10 @@ if TYPE_CHECKING:
 @verb
 def finetune(
     *,
-    data: Annotated[
-        list[Path],
-        typer.Option("--data", metavar="DIR", help="Clean videos, folders of images; repeatable."),
-    ],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="DIR",
-            help="The folder; DATA_STAGE if left out, such as episodes_net.",
-        ),
-    ] = None,
-    lbo: LboOption = None,
-    validation: Annotated[
-        list[Path] | None,
-        typer.Option("--validation", metavar="DIR", help="Validate with these; repeatable."),
-    ] = None,
-    preset: Annotated[
-        str,
-        typer.Option(
-            help="quick, for a CPU; paper, for a GPU; realesrgan, bsrgan or realbasicvsr: the "
-            "recipe of that network.",
-            rich_help_panel="Learning",
-        ),
-    ] = "quick",
+    about: FinetuneFiles,
     given: Annotated[dict[str, Any], FinetuneSettings],
     run: FinetuneRun,
-    json_output: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-    debug: DebugOption = False,
+    reporting: Reporting,
 ) -> None:
     """Train the network further with clean videos; stopped, the same command goes on.
 
@@ -81,34 +41,34 @@ def finetune(
     animesr finetune --data episodes --stage gan -n net/model.safetensors -o run
     """
     with stoppable(between_steps=True) as listen:
-        settings = finetune_settings(preset, given)
+        settings = finetune_settings(about.preset, given)
         with undisturbed():
             from animesr_cli.training.finetune import finetune as train
 
-        with TrainingCounter(minutes=run.minutes, quiet=quiet) as counter:
+        with TrainingDisplay(reporting, run.minutes) as display:
             result = train(
-                data,
-                output or Path(f"{data[0].resolve().stem}_{settings.stage}"),
+                about.data,
+                about.output or Path(f"{about.data[0].resolve().stem}_{settings.stage}"),
                 settings=settings,
                 run=run,
-                lbo=lbo or [],
-                validation=validation or [],
-                warn=counter.warn,
+                lbo=about.lbo,
+                validation=about.validation,
+                warn=display.warn,
                 listen=listen,
-                on_progress=counter.show_iteration,
-                on_note=counter.note,
+                on_progress=display.on_progress,
+                on_note=display.note,
             )
-        show_finetuned(result, as_json=json_output, quiet=quiet)
+        show_finetuned(result, reporting)
 
 
-class TrainingCounter(FrameCounter):
+class TrainingDisplay(Display):
     """Iterations done, of how many, and what is said in between."""
 
-    def __init__(self, *, minutes: float | None, quiet: bool) -> None:
-        super().__init__(quiet=quiet)
+    def __init__(self, reporting: Reporting, minutes: float | None) -> None:
+        super().__init__(reporting)
         self._end = None if minutes is None else time.monotonic() + 60 * minutes
 
-    def show_iteration(self, progress: TrainingProgress) -> None:
+    def on_progress(self, progress: TrainingProgress) -> None:
         rate = max(progress.iterations_per_second, 1e-9)
         left = (progress.iterations - progress.iteration) / rate
         limit = ""
@@ -119,16 +79,16 @@ class TrainingCounter(FrameCounter):
             f"loss {progress.values['loss']:.4f} · {progress.iterations_per_second:.2f}/s · "
             f"waiting {progress.waiting:.0%} · {format_time(left)} left{limit}"
         )
-        self.tell(line, progress.iteration, progress.iterations)
+        self.progress(line, progress.iteration, progress.iterations)
 
 
-def show_finetuned(result: FinetuneResult, *, as_json: bool, quiet: bool) -> None:
+def show_finetuned(result: FinetuneResult, reporting: Reporting) -> None:
     """Where the result is, and what it gained on the held-out part."""
     columns = {"bicubic": result.bicubic, "before": result.before, "after": result.after}
     if not result.after:
         return  # one of several processes, which does not measure
-    if as_json:
-        told = {
+    if reporting.json:
+        values = {
             "folder": str(result.folder),
             "model": str(result.model),
             "iteration": result.iteration,
@@ -137,8 +97,8 @@ def show_finetuned(result: FinetuneResult, *, as_json: bool, quiet: bool) -> Non
             "waiting": result.waiting,
             **{name: dict(scores) for name, scores in columns.items()},
         }
-        show_json(told)
-    elif not quiet:
+        show_json(values)
+    elif not reporting.quiet:
         rows = [
             [measure.heading, *(measure.text(scores[name]) for scores in columns.values())]
             for name, measure in MEASURES.items()

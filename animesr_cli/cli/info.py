@@ -10,7 +10,8 @@ import typer
 
 from animesr_cli.cli.app import undisturbed
 from animesr_cli.cli.console import show_json, show_table
-from animesr_cli.cli.options import DebugOption, JsonOption, verb
+from animesr_cli.cli.options import only, verb
+from animesr_cli.settings.command import Reporting
 from animesr_cli.settings.upscale import UpscaleSettings
 from animesr_cli.text import counted, format_bytes
 from animesr_cli.video.timestamps import format_time
@@ -25,8 +26,7 @@ def info(
         Path, typer.Argument(metavar="IN", help="A video, a folder or pattern of images, or -.")
     ],
     *,
-    json_output: JsonOption = False,
-    debug: DebugOption = False,
+    reporting: Annotated[Reporting, only("json", "debug")],
 ) -> None:
     """Show what the reader sees in a file, in a sequence of images, or in what is piped in.
 
@@ -39,7 +39,7 @@ def info(
     with undisturbed():
         from animesr_cli.upscaling.targets import images_of, look_at
 
-    show_info(look_at(file, images_of(file), UpscaleSettings()), as_json=json_output)
+    show_info(look_at(file, images_of(file), UpscaleSettings()), as_json=reporting.json)
 
 
 def show_info(info: VideoInfo, *, as_json: bool) -> None:

@@ -13,8 +13,9 @@ import typer
 
 from animesr_cli.cli.app import stoppable
 from animesr_cli.cli.console import out, show_json, show_warning
-from animesr_cli.cli.options import DebugOption, JsonOption, verb
+from animesr_cli.cli.options import only, verb
 from animesr_cli.errors import UsageError
+from animesr_cli.settings.command import DownloadSettings, Reporting
 from animesr_cli.text import format_bytes, visible
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @verb
-def models(*, json_output: JsonOption = False, debug: DebugOption = False) -> None:
+def models(*, reporting: Annotated[Reporting, only("json", "debug")]) -> None:
     """List the checkpoints: what each is good for, its cost, size, licence, and where it is.
 
     [bold]Examples[/bold]
@@ -36,7 +37,7 @@ def models(*, json_output: JsonOption = False, debug: DebugOption = False) -> No
     from animesr_cli.model.download import models_folder, status, user_files
 
     rows = [status(checkpoint) for checkpoint in CATALOGUE]
-    if json_output:
+    if reporting.json:
         return show_json([_values(row) for row in rows])
     show_models(rows)
     return show_own(models_folder(), user_files())
@@ -49,9 +50,8 @@ def download(
         typer.Argument(metavar="NAME", help="Of `animesr models`.", show_default=False),
     ] = None,
     *,
-    every: Annotated[bool, typer.Option("--all", help="Every model of the catalogue.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Fetch again what is there.")] = False,
-    debug: DebugOption = False,
+    settings: DownloadSettings,
+    reporting: Annotated[Reporting, only("debug")],
 ) -> None:
     """Fetch checkpoints, verified by their hashes; an interrupted download breaks nothing.
 
@@ -62,13 +62,13 @@ def download(
     animesr download --all --force
     """
     with stoppable():
-        if bool(names) == every:
+        if bool(names) == settings.every:
             raise UsageError("name the models to download, or --all", "animesr download v2")
         from animesr_cli.model.catalogue import CATALOGUE
         from animesr_cli.model.download import download as fetch
 
-        wanted = [row.name for row in CATALOGUE if not row.shipped] if every else names or []
-        for path in fetch(wanted, force=force, warn=show_warning):
+        wanted = names or [row.name for row in CATALOGUE if not row.shipped]
+        for path in fetch(wanted, force=settings.force, warn=show_warning):
             out.print(str(path), markup=False)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
@@ -18,56 +18,19 @@ import typer
 
 from animesr_cli.cli.app import errors_shown, set_up_logging
 from animesr_cli.settings.option import Declared, Option, declared, read
-from animesr_cli.settings.upscale import LBO
-
-CONFIGURATION = "Configuration"
 
 
-def typed(option: Option, name: str = "") -> Any:
-    """What Typer is told of an option; a ``name`` without dashes is its long one."""
+def _typed(option: Option, name: str) -> Any:
+    """What Typer is told of an option; ``name`` is its long one without dashes."""
     title = f" [default: {option.default_title}]" if option.default_title else ""
-    flags = [flag for flag in (option.short, f"--{name}" if name else "") if flag]
     return typer.Option(
-        *flags,
+        *filter(None, (option.short, f"--{name}")),
         help=(option.help + title).replace("[", r"\["),
         metavar=option.metavar or None,
         rich_help_panel=option.panel or None,
         show_default=not option.default_title,
+        hidden=option.hidden,
     )
-
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
-DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-QuietOption = Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")]
-VerboseOption = Annotated[
-    bool, typer.Option("-v", "--verbose", help="Say what is decided and why.")
-]
-LboOption = Annotated[list[str] | None, typed(LBO, "lbo")]
-
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Read this file instead of ~/.config/animesr/config.toml.",
-        rich_help_panel=CONFIGURATION,
-    ),
-]
-IgnoreConfigOption = Annotated[
-    bool,
-    typer.Option(
-        "--ignore-config", help="Read no configuration file.", rich_help_panel=CONFIGURATION
-    ),
-]
-ProfileOption = Annotated[
-    str | None,
-    typer.Option(
-        "-p",
-        "--profile",
-        metavar="NAME",
-        help=r"Use \[preset.NAME] of the configuration file.",
-        rich_help_panel=CONFIGURATION,
-    ),
-]
 
 
 # A verb ------------------------------------------------------------------------------------------
@@ -129,6 +92,8 @@ def _parameter(each: Declared) -> inspect.Parameter:
     kind: Any = next((kind for kind in (bool, int, float, Path) if kind in each.types), str)
     if option.switches_off:
         default = False
+    elif default is MISSING:
+        kind, default = list[str] if option.repeatable else kind, inspect.Parameter.empty
     elif option.repeatable:
         kind, default = list[str] | None, None
     elif option.by_preset or option.default_title or default is None:
@@ -139,7 +104,7 @@ def _parameter(each: Declared) -> inspect.Parameter:
         _parameter_name(each),
         inspect.Parameter.KEYWORD_ONLY,
         default=default,
-        annotation=Annotated[kind, typed(option, each.name)],
+        annotation=Annotated[kind, _typed(option, each.name)],
     )
 
 
@@ -169,8 +134,8 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def command(**given: Any) -> None:
-        debug, json_events = given.get("debug", False), given.get("json_events", False)
-        with errors_shown(debug=debug, json_events=json_events):
+        debug = given.get("debug", False)
+        with errors_shown(debug=debug, json_events=given.get("json", False)):
             set_up_logging(verbose=given.get("verbose", False), debug=debug)
             settings = {name: group.taken_from(given) for name, group in groups.items()}
             function(**given, **settings)

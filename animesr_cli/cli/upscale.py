@@ -12,20 +12,12 @@ import typer
 
 from animesr_cli.cli.app import stoppable, undisturbed
 from animesr_cli.cli.batch_display import BatchDisplay
-from animesr_cli.cli.console import show_note, show_warning
+from animesr_cli.cli.console import Display, show_note, show_warning
 from animesr_cli.cli.forecast_display import show_forecast
-from animesr_cli.cli.options import (
-    ConfigOption,
-    DebugOption,
-    IgnoreConfigOption,
-    JsonOption,
-    ProfileOption,
-    QuietOption,
-    VerboseOption,
-    verb,
-)
+from animesr_cli.cli.options import verb
 from animesr_cli.cli.upscale_display import RunDisplay
 from animesr_cli.errors import ExitCode, UsageError
+from animesr_cli.settings.command import ConfigChoice, Reporting, UpscaleCommand
 from animesr_cli.settings.upscale import UpscaleSettings
 
 if TYPE_CHECKING:
@@ -48,30 +40,10 @@ def upscale(
         ),
     ] = None,
     *,
-    input_option: Annotated[
-        str | None, typer.Option("-i", "--input", help="The same as IN.", hidden=True)
-    ] = None,
-    output_option: Annotated[
-        str | None, typer.Option("-o", "--output", help="The same as OUT.", hidden=True)
-    ] = None,
     settings: UpscaleSettings,
-    half: Annotated[
-        bool, typer.Option("--half", help="The same as --precision fp16.", hidden=True)
-    ] = False,
-    fp32: Annotated[
-        bool, typer.Option("--fp32", help="The same as --precision fp32.", hidden=True)
-    ] = False,
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Show outputs, sizes, hours and disk; do nothing."),
-    ] = False,
-    config: ConfigOption = None,  # these three are seen to before, by ConfiguredCommand
-    ignore_config: IgnoreConfigOption = False,
-    profile: ProfileOption = None,
-    json_events: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-    debug: DebugOption = False,
+    asked: UpscaleCommand,
+    choice: ConfigChoice,  # ConfiguredCommand has seen to it
+    reporting: Reporting,
 ) -> None:
     """Enlarge a video, every video of a folder, a sequence of images, or what is piped in.
 
@@ -94,22 +66,22 @@ def upscale(
     ffmpeg -i old.avi -f yuv4mpegpipe - | animesr upscale - new.mkv
     """
     with stoppable() as listen:
-        if input_option is not None and names:
-            raise UsageError(f"the input is named twice: {names[0]} and {input_option}")
-        named = [input_option] if input_option is not None else names
+        if asked.input is not None and names:
+            raise UsageError(f"the input is named twice: {names[0]} and {asked.input}")
+        named = [asked.input] if asked.input is not None else names
         if not named:
             raise UsageError("no input is named", "animesr upscale IN [OUT]")
-        if half or fp32:
-            settings = replace(settings, precision="fp16" if half else "fp32")
+        if asked.half or asked.fp32:
+            settings = replace(settings, precision="fp16" if asked.half else "fp32")
         with undisturbed():
             from animesr_cli.batch.arguments import understand
 
-        what = understand(named, output_option, settings)
-        if json_events and what.output == PIPE:
+        what = understand(named, asked.output, settings)
+        if reporting.json and what.output == PIPE:
             raise UsageError(
                 "--json and OUT - both write to standard output", "name a file, or leave --json out"
             )
-        if what.note and not quiet:
+        if what.note and not reporting.quiet:
             (show_warning if settings.overwrite else show_note)(what.note)
         source = what.inputs[0]
         inputs: Path | Sequence[Path] | None = None  # one video, one sequence, or a pipe
@@ -119,11 +91,12 @@ def upscale(
             inputs = source
         if inputs is not None and what.output == PIPE:
             raise UsageError("several videos cannot go through one pipe", "name a folder")
-        if dry_run:
-            return _forecast(source, inputs, what.output, settings, json_events, quiet)
-        if inputs is None:
-            return _upscale(source, what.output, settings, json_events, quiet, listen)
-        _upscale_all(inputs, what.output, settings, json_events, quiet, debug, listen)
+        if asked.dry_run:
+            _forecast(source, inputs, what.output, settings, reporting)
+        elif inputs is None:
+            _upscale(source, what.output, settings, reporting, listen)
+        else:
+            _upscale_all(inputs, what.output, settings, reporting, listen)
 
 
 def _holds_videos(folder: Path, output: Path | None) -> bool:
@@ -138,21 +111,17 @@ def _forecast(
     inputs: Path | Sequence[Path] | None,
     output: Path | None,
     settings: UpscaleSettings,
-    json_events: bool,
-    quiet: bool,
+    reporting: Reporting,
 ) -> None:
     from animesr_cli.batch.forecast import forecast_all, forecast_one
     from animesr_cli.batch.outcome import WORST_FIRST
 
-    def warn(text: str) -> None:
-        if not quiet:
-            show_warning(text)
-
+    warn = Display(reporting).warn
     if inputs is None:
         forecasts = [forecast_one(source, output, settings, warn=warn)]
     else:
         forecasts = list(forecast_all(inputs, output, settings, warn=warn))
-    show_forecast(forecasts, json_events=json_events)
+    show_forecast(forecasts, json_events=reporting.json)
     codes = {each.error.exit_code for each in forecasts if each.error}
     if codes:
         raise typer.Exit(next(code for code in WORST_FIRST if code in codes))
@@ -177,9 +146,7 @@ def _upscale_all(
     inputs: Path | Sequence[Path],
     output: Path | None,
     settings: UpscaleSettings,
-    json_events: bool,
-    quiet: bool,
-    debug: bool,
+    reporting: Reporting,
     listen: Callable[[], None],
 ) -> None:
     with undisturbed():
@@ -190,7 +157,7 @@ def _upscale_all(
     def watch(item: Item) -> Observer:
         return _observer(display.begin(item), listen)
 
-    with BatchDisplay(json_events=json_events, quiet=quiet, debug=debug) as display:
+    with BatchDisplay(reporting) as display:
         observer = BatchObserver(
             on_batch=display.on_batch,
             on_item=watch,
@@ -210,14 +177,13 @@ def _upscale(
     source: Path,
     output: Path | None,
     settings: UpscaleSettings,
-    json_events: bool,
-    quiet: bool,
+    reporting: Reporting,
     listen: Callable[[], None],
 ) -> None:
     with undisturbed():
         from animesr_cli.api import run
 
-    with RunDisplay(json_events=json_events, quiet=quiet) as display:
+    with RunDisplay(reporting) as display:
         result = run(source, output, settings, _observer(display, listen))
         display.on_result(result)
     if settings.strict and result.warnings:

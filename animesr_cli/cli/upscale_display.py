@@ -6,23 +6,15 @@ Knows no torch: the plan and the progress arrive as objects that are only read.
 from __future__ import annotations
 
 import logging
-import time
 from collections import deque
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
-from rich.table import Column
 from rich.text import Text
 
-from animesr_cli.cli.console import (
-    LINE_SECONDS,
-    emit,
-    err,
-    show_note,
-    show_warning,
-)
+from animesr_cli.cli.console import Display, err, show_note
+from animesr_cli.settings.command import Reporting
 from animesr_cli.text import counted, format_bytes, shown, visible
 from animesr_cli.video.timestamps import format_time
 
@@ -149,90 +141,44 @@ def plan_event(plan: Plan) -> dict[str, Any]:
     }
 
 
-class RunDisplay:
+class RunDisplay(Display):
     """Plan, progress, warnings and result of one run: a bar, lines, JSON events, or nothing."""
 
-    def __init__(
-        self, *, json_events: bool = False, quiet: bool = False, file: Path | None = None
-    ) -> None:
-        self._json = json_events
-        self._quiet = quiet
-        self._file = {} if file is None else {"file": str(file)}
-        """Of a batch, in every event."""
+    def __init__(self, reporting: Reporting, file: Path | None = None) -> None:
+        super().__init__(reporting, file)
         self._speed = Speed()
-        self._bar: Progress | None = None
-        self._task = TaskID(0)
-        self._line_due = 0.0  # the first frame is told at once: it runs
-
-    def __enter__(self) -> RunDisplay:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        self._line_due = 0.0  # the first frame is shown at once: it runs
 
     def on_plan(self, plan: Plan) -> None:
-        if self._json:
-            emit("plan", self._file | plan_event(plan))
-        if self._quiet:
+        self.emit("plan", plan_event(plan))
+        if self._reporting.quiet:
             return
         for line in plan_lines(plan):
             err.print(Text(line))
         for note in plan.notes:
             show_note(note)
         if err.is_terminal:
-            self._bar = Progress(
-                BarColumn(bar_width=24),
-                TextColumn(
-                    "{task.description}",
-                    markup=False,
-                    table_column=Column(no_wrap=True, overflow="ellipsis"),
-                ),
-                console=err,
-            )
-            self._task = self._bar.add_task("frame 0", total=plan.frames)
-            self._bar.start()
+            self.progress("frame 0", 0, plan.frames)
 
     def on_segment(self, event: SegmentEvent) -> None:
-        if self._json:
-            emit("segment", self._file | asdict(event))
+        self.emit("segment", asdict(event))
         log.info("%s: segment at frame %d %s", event.worker, event.first_frame, event.state)
 
     def on_progress(self, progress: RunProgress) -> None:
         new = progress.frames - progress.frames_before
         media = progress.media_seconds * new / max(progress.frames, 1)
         self._speed.add(progress.elapsed_seconds, new, media)
+        event = asdict(progress) | {"fps": self._speed.frames_per_second}
         line = progress_line(progress, self._speed)
-        if self._bar is not None:
-            self._bar.update(self._task, completed=progress.frames, description=line)
-        if time.monotonic() < self._line_due:
-            return
-        self._line_due = time.monotonic() + LINE_SECONDS
-        if self._json:
-            fps = {"fps": self._speed.frames_per_second}
-            emit("progress", self._file | asdict(progress) | fps)
-        if self._bar is None and not self._quiet:
-            err.print(Text(line))
-
-    def on_warning(self, message: str) -> None:
-        if self._json:
-            emit("warning", self._file | {"message": message})
-        if not self._quiet:
-            show_warning(message)
+        self.progress(line, progress.frames, progress.total_frames, event)
 
     def on_result(self, result: UpscaleResult) -> None:
         self.__exit__()
-        if self._json:
-            emit("done", self._file | asdict(result) | {"output": str(result.output)})
-        if not self._quiet:
-            fps = (result.frames - result.frames_before) / max(result.seconds, 1e-9)
-            piped = result.output.name == "-"
-            name = "standard output" if piped else visible(str(result.output))
-            done = "written" if piped else "verified"
-            err.print(
-                Text(
-                    f"{name}: {counted(result.frames, 'frame')} {done}, "
-                    f"{format_time(result.seconds)}, {fps:.2f} fps, "
-                    f"{counted(result.cuts, 'scene cut')}"
-                )
-            )
+        self.emit("done", asdict(result) | {"output": str(result.output)})
+        fps = (result.frames - result.frames_before) / max(result.seconds, 1e-9)
+        piped = result.output.name == "-"
+        name = "standard output" if piped else str(result.output)
+        self.note(
+            f"{name}: {counted(result.frames, 'frame')} {'written' if piped else 'verified'}, "
+            f"{format_time(result.seconds)}, {fps:.2f} fps, {counted(result.cuts, 'scene cut')}"
+        )

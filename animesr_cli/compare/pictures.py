@@ -87,7 +87,7 @@ class Comparison:
     Args:
         settings: size, device, precision, tile, matrix, stream, scenes; ``start`` and ``end`` are
             the part that moments are chosen from.
-        reference: the clip at full quality, measured against and shown as one more candidate.
+        wishes: its reference is measured against and shown as one more candidate.
 
     Raises:
         AnimesrError: whatever cannot work, before anything is computed.
@@ -99,11 +99,11 @@ class Comparison:
         settings: UpscaleSettings,
         wishes: CompareSettings,
         *,
-        reference: Path | None = None,
         warn: Warn,
     ) -> None:
         self.warn = partial(_once, set(), warn)
         check_settings(settings)
+        reference = wishes.reference
         if len(wishes.models) + (reference is not None) < 2:
             raise UsageError("one picture alone is no comparison", "add -n bicubic, for example")
         self.reference: Clip | None = None

@@ -81,6 +81,8 @@ def preview(
             for place in range(PICTURES)
         ),
         run_up=RUN_UP,
+        page=page,
+        video=page.with_suffix(".mkv") if video else None,
     )
 
     def show(written: Path) -> None:
@@ -91,8 +93,6 @@ def preview(
         clip,
         replace(settings, start=start, end=end),
         wishes,
-        page=page,
-        video=page.with_suffix(".mkv") if video else None,
         warn=warn,
         on_progress=on_progress,
         on_page=show,

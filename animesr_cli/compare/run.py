@@ -157,9 +157,6 @@ def compare(
     settings: UpscaleSettings,
     wishes: CompareSettings,
     *,
-    page: Path | None = None,
-    reference: Path | None = None,
-    video: Path | None = None,
     warn: Warn = log.warning,
     on_progress: OnProgress = lambda line, done, total: None,
     on_page: Callable[[Path], None] = lambda page: None,
@@ -169,21 +166,19 @@ def compare(
     Args:
         settings: size, device and precision, and the encoding of the video; ``start`` and ``end``
             are the part that moments are chosen from and that the video shows.
-        page: an HTML file; the sheet gets its name with ``.png``. None: ``CLIP_compare.html``.
-        reference: the clip at full quality, to be measured against.
-        video: a split-screen clip, too.
+        wishes: the page is an HTML file; the sheet gets its name with ``.png``.
         on_progress: called with a line for people, the frames done, and of how many.
         on_page: called with the page once it is complete, before the video is begun.
 
     Raises:
         AnimesrError: what cannot work is refused before the first frame.
     """
-    page = page or default_page(source)
+    page, video = wishes.page or default_page(source), wishes.video
     sheet = _check_page(page, source, settings.overwrite)
     if video is not None:
         _check_video(video, source, settings)
     with _reserved(page, sheet) as parts:
-        comparison = Comparison(source, settings, wishes, reference=reference, warn=warn)
+        comparison = Comparison(source, settings, wishes, warn=warn)
         times = comparison.times(lambda: on_progress("looking for moments", 0, None))
         plan = None
         if video is not None:

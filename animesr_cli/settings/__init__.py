@@ -4,7 +4,7 @@ from animesr_cli.settings.bench import BenchSettings
 from animesr_cli.settings.compare import CompareSettings, PreviewSettings
 from animesr_cli.settings.degrade import DegradeSettings
 from animesr_cli.settings.evaluate import EvaluateSettings
-from animesr_cli.settings.lbo import LBO_PRESETS, LboPreset, LboSettings, LearnSettings
+from animesr_cli.settings.lbo import LBO_PRESETS, LboSettings, LearnSettings, lbo_settings
 from animesr_cli.settings.limits import (
     MAX_PIXELS,
     NETWORK_SCALE,
@@ -21,6 +21,7 @@ from animesr_cli.settings.training import (
     SCRATCH,
     STAGES,
     Discriminator,
+    FinetuneFiles,
     FinetuneRun,
     FinetuneSettings,
     GanLoss,
@@ -55,10 +56,10 @@ __all__ = [
     "DegradeSettings",
     "Discriminator",
     "EvaluateSettings",
+    "FinetuneFiles",
     "FinetuneRun",
     "FinetuneSettings",
     "GanLoss",
-    "LboPreset",
     "LboSettings",
     "LearnSettings",
     "LossWeights",
@@ -71,4 +72,5 @@ __all__ = [
     "UpscaleSettings",
     "check_settings",
     "finetune_settings",
+    "lbo_settings",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Annotated
 
 from animesr_cli.settings import texts
@@ -45,12 +46,35 @@ class CompareSettings:
             panel=MOMENTS, least=0, most=MAX_COUNT,
         ),
     ] = 15  # fmt: skip
+    page: Annotated[
+        Path | None,
+        Option(
+            "The page; CLIP_compare.html if left out.", "-o", "output", metavar="HTML", reads=Path
+        ),
+    ] = None
+    reference: Annotated[
+        Path | None,
+        Option("The clip at full quality: measure against it, show it.", metavar="HR", reads=Path),
+    ] = None
+    video: Annotated[
+        Path | None,
+        Option(
+            "A split-screen clip too: of --start to --end, else of ten seconds.",
+            metavar="FILE", reads=Path,
+        ),
+    ] = None  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreviewSettings:
     """What a first look shows."""
 
+    page: Annotated[
+        Path | None,
+        Option(
+            "The page; CLIP_preview.html if left out.", "-o", "output", metavar="HTML", reads=Path
+        ),
+    ] = None
     seconds: Annotated[int, Option("How long the part is that is upscaled.", least=1, most=60)] = 3
     beside: Annotated[str, Option("What is shown on the other side.", metavar="NAME")] = "bicubic"
     open_page: Annotated[

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 from animesr_cli.errors import UsageError
+from animesr_cli.settings.limits import MAX_COUNT
 from animesr_cli.settings.option import Option
 from animesr_cli.settings.training import Perceptual, Stage
 from animesr_cli.settings.upscale import DEVICE, MINUTES, OVERWRITE, SEED
-
-LboPreset = Literal["quick", "paper"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +63,13 @@ class LearnSettings:
     device: Annotated[str, replace(DEVICE, panel="")] = "auto"
     restart: Annotated[bool, Option("Begin anew where a stopped run could go on.")] = False
     overwrite: Annotated[bool, OVERWRITE] = False
+    preset: Annotated[
+        str,
+        Option("quick: minutes on a CPU; paper: the paper's figures.", metavar="<quick|paper>"),
+    ] = "quick"
+    iterations: Annotated[
+        int | None, Option("Of each stage, instead of the preset's.", least=1, most=MAX_COUNT)
+    ] = None
 
     def check(self, *, can_ask: bool) -> None:
         """Refuse two ways to a factor, and none.
@@ -83,8 +89,7 @@ class LearnSettings:
             )
 
 
-LBO_PRESETS: Mapping[LboPreset, LboSettings] = {
-    "paper": LboSettings(),
+LBO_PRESETS: Mapping[str, LboSettings] = {
     "quick": LboSettings(
         excerpts=40,
         frames=4,
@@ -95,4 +100,19 @@ LBO_PRESETS: Mapping[LboPreset, LboSettings] = {
         patch=48,
         from_area=True,
     ),
+    "paper": LboSettings(),
 }
+
+
+def lbo_settings(run: LearnSettings, given: Mapping[str, Any]) -> LboSettings:
+    """The preset's settings with what was given instead, by field.
+
+    Raises:
+        UsageError: there is no such preset.
+    """
+    if run.preset not in LBO_PRESETS:
+        raise UsageError(f"there is no preset {run.preset!r}", f"there is {', '.join(LBO_PRESETS)}")
+    settings = replace(LBO_PRESETS[run.preset], **given)
+    if run.iterations is None:
+        return settings
+    return replace(settings, net_iterations=run.iterations, gan_iterations=run.iterations)

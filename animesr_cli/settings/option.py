@@ -51,6 +51,8 @@ class Option:
     """Left out, it is not the field's default that holds but that of a preset."""
     default_title: str = ""
     """The default as the help says it, where it is not the value itself."""
+    hidden: bool = False
+    """It is not shown in the help."""
     command_only: bool = False
     """Meaningless as a keyword of the Python function."""
     decides: bool = False
@@ -72,6 +74,7 @@ class Declared:
     field: str
     type: Any
     default: Any
+    """``MISSING``: it has to be given."""
     option: Option
 
     @property

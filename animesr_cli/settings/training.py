@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Annotated, Final, Literal, get_args
 
 from animesr_cli.errors import UsageError
 from animesr_cli.settings.limits import Precision
 from animesr_cli.settings.option import Option
-from animesr_cli.settings.upscale import DEVICE, MINUTES, SEED
+from animesr_cli.settings.upscale import DEVICE, LBO, MINUTES, SEED
 
 LEARNING, RUNNING = "Learning", "Running"
 MOST: Final = 10**9
@@ -93,6 +94,10 @@ def _loss_weights(texts: Iterable[str]) -> dict[str, float]:
     return dict(map(_loss_weight, texts))
 
 
+def _paths(texts: Iterable[str]) -> tuple[Path, ...]:
+    return tuple(map(Path, texts))
+
+
 def _iterations(texts: Iterable[str]) -> tuple[int, ...]:
     """Iterations in rising order."""
     try:
@@ -102,6 +107,36 @@ def _iterations(texts: Iterable[str]) -> tuple[int, ...]:
     if any(not 1 <= iteration <= MOST for iteration in found):
         raise UsageError("--halve-at takes iterations from 1 on", "give it once for each")
     return tuple(found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneFiles:
+    """What ``finetune`` learns from and writes, and the preset for what is not said."""
+
+    data: Annotated[
+        tuple[Path, ...],
+        Option(
+            "Clean videos, folders of images; repeatable.",
+            metavar="DIR", repeatable=True, reads=_paths,
+        ),
+    ]  # fmt: skip
+    output: Annotated[
+        Path | None,
+        Option("The folder; DATA_STAGE if left out, such as episodes_net.", "-o", metavar="DIR"),
+    ] = None
+    lbo: Annotated[tuple[str, ...], replace(LBO, reads=tuple)] = ()
+    validation: Annotated[
+        tuple[Path, ...],
+        Option("Validate with these; repeatable.", metavar="DIR", repeatable=True, reads=_paths),
+    ] = ()
+    preset: Annotated[
+        str,
+        Option(
+            "quick, for a CPU; paper, for a GPU; realesrgan, bsrgan or realbasicvsr: the recipe "
+            "of that network.",
+            panel=LEARNING,
+        ),
+    ] = "quick"
 
 
 @dataclass(frozen=True, kw_only=True)

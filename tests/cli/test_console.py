@@ -24,6 +24,7 @@ from animesr_cli.metrics.measures import MEASURES, Scores
 from animesr_cli.model.catalogue import CATALOGUE
 from animesr_cli.model.download import status
 from animesr_cli.settings import UpscaleSettings
+from animesr_cli.settings.command import Reporting
 from animesr_cli.text import format_bytes
 from animesr_cli.upscaling.events import Progress, UpscaleResult
 from animesr_cli.upscaling.plan import Plan, make_plan
@@ -178,7 +179,7 @@ def test_lines_come_every_few_seconds(
     plan: Plan, clock: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The first frame at once, then every five seconds; warnings where they happen; the end."""
-    show_a_run(RunDisplay(), plan, clock)
+    show_a_run(RunDisplay(Reporting()), plan, clock)
     out, err = capsys.readouterr()
     lines = err.splitlines()
     assert out == ""
@@ -199,7 +200,7 @@ def test_quiet_shows_nothing(
     plan: Plan, clock: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With --quiet only errors are shown, and they are not this room's business here."""
-    show_a_run(RunDisplay(quiet=True), plan, clock)
+    show_a_run(RunDisplay(Reporting(quiet=True)), plan, clock)
     assert capsys.readouterr() == ("", "")
 
 
@@ -207,7 +208,7 @@ def test_events_are_one_object_a_line(
     plan: Plan, clock: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """plan, progress, warning, done; each line of stdout is one JSON object."""
-    show_a_run(RunDisplay(json_events=True, quiet=True), plan, clock)
+    show_a_run(RunDisplay(Reporting(json=True, quiet=True)), plan, clock)
     out, err = capsys.readouterr()
     events = [json.loads(line) for line in out.splitlines()]
     assert [event["event"] for event in events] == [

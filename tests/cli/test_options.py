@@ -22,6 +22,7 @@ from animesr_cli.settings import (
     CompareSettings,
     DegradeSettings,
     EvaluateSettings,
+    FinetuneFiles,
     FinetuneRun,
     FinetuneSettings,
     LboSettings,
@@ -29,21 +30,32 @@ from animesr_cli.settings import (
     PreviewSettings,
     UpscaleSettings,
 )
+from animesr_cli.settings.command import (
+    ConfigChoice,
+    DownloadSettings,
+    Reporting,
+    UpscaleCommand,
+)
 from animesr_cli.settings.option import Declared, check_value, declared
 from command import animesr
 from options_table import MANUAL, with_table
 
 VERBS: list[tuple[str, type[Any]]] = [
     ("upscale", UpscaleSettings),
+    ("upscale", UpscaleCommand),
+    ("upscale", ConfigChoice),
+    ("upscale", Reporting),
     ("compare", CompareSettings),
     ("preview", PreviewSettings),
     ("learn-lbo", LboSettings),
     ("learn-lbo", LearnSettings),
+    ("finetune", FinetuneFiles),
     ("finetune", FinetuneSettings),
     ("finetune", FinetuneRun),
     ("bench", BenchSettings),
     ("degrade", DegradeSettings),
     ("evaluate", EvaluateSettings),
+    ("download", DownloadSettings),
 ]
 
 

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import signal
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -80,7 +81,9 @@ def test_pictures_are_those_of_upscale(
         run_up=30,
     )
     settings = UpscaleSettings(device="cpu", precision="fp32", scenes=scenes)
-    result = compare(clip, settings, wishes, page=tmp_path / "x.html", warn=lambda text: None)
+    result = compare(
+        clip, settings, replace(wishes, page=tmp_path / "x.html"), warn=lambda text: None
+    )
     run_ups = [moment.run_up for moment in result.report.moments]
     assert run_ups == ([0, 5, 13, 0, 6, 11] if scenes else numbers)
     shown = pictures_of(tmp_path / "x.html")[::2]
@@ -99,7 +102,7 @@ def test_a_short_run_up_is_another_picture(
             models=(str(random_checkpoint), "bicubic"), times=(Fraction(10, 24),), run_up=run_up
         )
         page = tmp_path / f"{run_up}.html"
-        compare(clip, CPU, wishes, page=page, warn=lambda text: None)
+        compare(clip, CPU, replace(wishes, page=page), warn=lambda text: None)
         found.append(pictures_of(page))
     assert not torch.equal(found[0][0], found[1][0])
     assert torch.equal(found[0][1], found[1][1])
@@ -119,7 +122,7 @@ def test_size_is_chosen_as_in_upscale(
 ) -> None:
     """By factor, by one side or by both; any size, since nothing is encoded with colour halved."""
     wishes = CompareSettings(models=("nearest", "lanczos"), times=(Fraction(0),))
-    compare(clip, settings, wishes, page=tmp_path / "x.html", warn=lambda text: None)
+    compare(clip, settings, replace(wishes, page=tmp_path / "x.html"), warn=lambda text: None)
     source = rgb_frames(clip)[0]
     for name, picture in zip(("nearest", "lanczos"), pictures_of(tmp_path / "x.html"), strict=True):
         assert tuple(picture.shape[1:]) == size
@@ -135,7 +138,7 @@ def test_the_matrix_of_the_clip_makes_the_colours(tmp_path: Path) -> None:
         wishes = CompareSettings(models=("nearest", "bilinear"), times=(Fraction(0),))
         page = tmp_path / "x.html"
         settings = UpscaleSettings(overwrite=True, matrix=option)
-        compare(path, settings, wishes, page=page, warn=lambda text: None)
+        compare(path, settings, replace(wishes, page=page), warn=lambda text: None)
         found.append(pictures_of(page)[0])
     assert not torch.equal(found[0], found[1])
     assert torch.equal(found[0], found[2])
@@ -145,7 +148,7 @@ def test_two_times_of_one_frame_show_it_once(tmp_path: Path, clip: Path) -> None
     """And times need no order."""
     times = (Fraction(1), Fraction(1, 2), Fraction(1, 2) + Fraction(1, 100))
     wishes = CompareSettings(models=("nearest", "bilinear"), times=times)
-    result = compare(clip, CPU, wishes, page=tmp_path / "x.html", warn=lambda text: None)
+    result = compare(clip, CPU, replace(wishes, page=tmp_path / "x.html"), warn=lambda text: None)
     assert [moment.seconds for moment in result.report.moments] == [0.5, 1.0]
 
 
@@ -172,7 +175,7 @@ def test_turned_clips_are_shown_upright(tmp_path: Path, degrees: int) -> None:
         tmp_path / "in.mp4", frames=2, width=48, height=32, rotation=degrees, exact=True
     )
     wishes = CompareSettings(models=("nearest", "bilinear"), times=(Fraction(0),))
-    compare(path, CPU, wishes, page=tmp_path / "x.html", warn=lambda text: None)
+    compare(path, CPU, replace(wishes, page=tmp_path / "x.html"), warn=lambda text: None)
     plain = enlarge(rgb_frames(path)[0], 128, 192, "nearest").mul(255).round().clamp(0, 255)
     turned = torch.rot90(plain.to(torch.uint8), degrees // 90, (1, 2))
     assert torch.equal(pictures_of(tmp_path / "x.html")[0], turned)
@@ -205,7 +208,7 @@ def test_pixels_that_are_not_square_are_shown_in_shape(
     )
     wishes = CompareSettings(models=("nearest", "bilinear"), times=(Fraction(0),))
     page = tmp_path / "x.html"
-    result = compare(path, CPU, wishes, page=page, warn=lambda text: None)
+    result = compare(path, CPU, replace(wishes, page=page), warn=lambda text: None)
     assert result.report.layout.shown_size == pytest.approx(shown)
     assert f'"width": {float(shown[0])}, "height": {float(shown[1])}' in page.read_text()
     stored = (192, 128) if degrees else (128, 192)
@@ -219,7 +222,7 @@ def test_hdr_pictures_say_that_they_are(tmp_path: Path) -> None:
         primaries=9, transfer=16, matrix=9, color_range=1,
     )  # fmt: skip
     wishes = CompareSettings(models=("nearest", "bilinear"), times=(Fraction(0),))
-    compare(path, CPU, wishes, page=tmp_path / "x.html", warn=lambda text: None)
+    compare(path, CPU, replace(wishes, page=tmp_path / "x.html"), warn=lambda text: None)
     assert pictures_of(tmp_path / "x.html")[0].dtype == torch.uint16
     content = (tmp_path / "x.html").read_text()
     first = re.search(r'id="store">\s*<img[^>]*base64,([^"]+)', content)
@@ -238,7 +241,7 @@ def test_networks_of_different_scales_are_shown_at_one_size(
     names = (str(random_checkpoint), str(twice), "bicubic")
     wishes = CompareSettings(models=names, times=(Fraction(0),), run_up=0)
     page = tmp_path / "x.html"
-    result = compare(clip, CPU, wishes, page=page, warn=lambda text: None)
+    result = compare(clip, CPU, replace(wishes, page=page), warn=lambda text: None)
     assert [picture.shape for picture in pictures_of(page)][:3] == [(3, 128, 192)] * 3
     rows = result.report.entries
     assert [row.name for row in rows] == ["random.safetensors ×4", "twice.pth ×2", "bicubic"]
@@ -261,7 +264,7 @@ def test_a_network_of_two_times_alone_is_shown_at_its_own_size(tmp_path: Path, c
     twice = tmp_path / "twice.pth"
     torch.save(SRVGGNetCompact(scale=2, num_feat=8, num_conv=2).state_dict(), twice)
     wishes = CompareSettings(models=(str(twice), "nearest"), times=(Fraction(0),), run_up=0)
-    result = compare(clip, CPU, wishes, page=tmp_path / "x.html", warn=lambda text: None)
+    result = compare(clip, CPU, replace(wishes, page=tmp_path / "x.html"), warn=lambda text: None)
     assert [picture.shape for picture in pictures_of(tmp_path / "x.html")] == [(3, 64, 96)] * 2
     assert [row.name for row in result.report.entries] == ["twice.pth", "nearest"]
     assert result.report.entries[0].how == "SRVGGNetCompact ×2"
@@ -295,7 +298,10 @@ def test_measurements_are_those_of_evaluate(tmp_path: Path, pair: tuple[Path, Pa
     whole = evaluate(tmp_path / "up.mkv", clean, warn=lambda text: None)
     wishes = CompareSettings(models=("base",), times=(Fraction(3, 24), Fraction(6, 24)))
     result = compare(
-        poor, CPU, wishes, page=tmp_path / "x.html", reference=clean, warn=lambda text: None
+        poor,
+        CPU,
+        replace(wishes, page=tmp_path / "x.html", reference=clean),
+        warn=lambda text: None,
     )
     assert [entry.name for entry in result.report.entries] == ["base", "reference"]
     for moment, number in zip(result.report.moments, (3, 6), strict=True):
@@ -316,7 +322,7 @@ def test_the_truth_is_shown_as_it_is(tmp_path: Path, pair: tuple[Path, Path]) ->
     poor, clean = pair
     wishes = CompareSettings(models=("nearest", "bicubic"), times=(Fraction(5, 24),))
     page = tmp_path / "x.html"
-    compare(poor, CPU, wishes, page=page, reference=clean, warn=lambda text: None)
+    compare(poor, CPU, replace(wishes, page=page, reference=clean), warn=lambda text: None)
     assert names_of(page) == ["nearest", "bicubic", "reference"]
     expected = rgb_frames(clean)[5].mul(255).round().clamp(0, 255).to(torch.uint8)
     assert torch.equal(pictures_of(page)[2], expected)
@@ -332,7 +338,7 @@ def test_a_reference_that_degrade_cropped_is_cropped_alike(tmp_path: Path) -> No
     heard: list[str] = []
     wishes = CompareSettings(models=("bicubic",), times=(Fraction(2, 24),))
     page = tmp_path / "x.html"
-    compare(poor, CPU, wishes, page=page, reference=clean, warn=heard.append)
+    compare(poor, CPU, replace(wishes, page=page, reference=clean), warn=heard.append)
     assert [text for text in heard if "196x102 of the reference the upper left 192x96" in text]
     expected = rgb_frames(clean)[2].mul(255).round().clamp(0, 255).to(torch.uint8)
     assert torch.equal(pictures_of(page)[1], expected[:, :96, :192])
@@ -346,7 +352,7 @@ def test_another_size_of_the_reference_is_taken(tmp_path: Path, pair: tuple[Path
     )
     wishes = CompareSettings(models=("bicubic",), times=(Fraction(0),))
     page = tmp_path / "x.html"
-    compare(poor, CPU, wishes, page=page, reference=large, warn=lambda text: None)
+    compare(poor, CPU, replace(wishes, page=page, reference=large), warn=lambda text: None)
     assert {tuple(each.shape) for each in pictures_of(page)} == {(3, 130, 150)}
 
 
@@ -370,7 +376,7 @@ def test_images_are_as_fast_as_what_they_are_compared_with(tmp_path: Path, image
     rate = 24 if images == "both" else 50
     wishes = CompareSettings(models=("nearest",), times=(Fraction(number, rate),))
     page = tmp_path / "x.html"
-    compare(source, CPU, wishes, page=page, reference=reference, warn=lambda text: None)
+    compare(source, CPU, replace(wishes, page=page, reference=reference), warn=lambda text: None)
     if images != "clip":
         expected = decode_png((clean.with_suffix("") / f"{number + 1:03}.png").read_bytes())
     else:
@@ -383,7 +389,7 @@ def test_speed_is_measured_and_the_whole_clip_estimated(
 ) -> None:
     """Frames a second, and the clip's frames at that speed; the reference has neither."""
     wishes = CompareSettings(models=(str(zero_checkpoint), "nearest"), pictures=2, run_up=4)
-    result = compare(clip, CPU, wishes, page=tmp_path / "x.html", warn=lambda text: None)
+    result = compare(clip, CPU, replace(wishes, page=tmp_path / "x.html"), warn=lambda text: None)
     assert result.report.frames == 26
     for entry in result.report.entries:
         assert entry.seconds_per_frame is not None
@@ -511,12 +517,12 @@ def test_moments_behind_the_end_are_refused_before_any_work(
     page = tmp_path / "x.html"
     late = CompareSettings(models=("nearest", "bilinear"), times=(Fraction(0), Fraction(9)))
     with pytest.raises(UsageError, match="nothing is shown at 9 s"):
-        compare(poor, CPU, late, page=page, warn=lambda text: None, on_progress=computed)
+        compare(poor, CPU, replace(late, page=page), warn=lambda text: None, on_progress=computed)
     longer = write_shots(tmp_path / "longer.mkv", [60], 48, 48)
     both = CompareSettings(models=("nearest",), times=(Fraction(0), Fraction(2)))
     with pytest.raises(UsageError, match=r"clean\.mkv shows nothing at 2 s"):
         compare(
-            longer, CPU, both, page=page, reference=clean, warn=lambda text: None,
+            longer, CPU, replace(both, page=page, reference=clean), warn=lambda text: None,
             on_progress=computed,
         )  # fmt: skip
     assert done == []
@@ -553,10 +559,10 @@ def test_a_second_run_on_the_same_page_is_refused(tmp_path: Path, clip: Path) ->
     def second(line: str, done: int, total: int | None) -> None:
         if not refused:
             with pytest.raises(OutputError, match=r"another run is writing .*x\.html") as caught:
-                compare(clip, CPU, wishes, page=page, warn=lambda text: None)
+                compare(clip, CPU, replace(wishes, page=page), warn=lambda text: None)
             refused.append(caught.value.message)
 
-    compare(clip, CPU, wishes, page=page, warn=lambda text: None, on_progress=second)
+    compare(clip, CPU, replace(wishes, page=page), warn=lambda text: None, on_progress=second)
     assert len(refused) == 1
     assert {each.name for each in tmp_path.iterdir()} == {"x.html", "x.png"}
     assert len(pictures_of(page)) == 2
@@ -626,7 +632,7 @@ def test_a_split_screen_shows_the_reference_last(tmp_path: Path, pair: tuple[Pat
         device="cpu", codec="ffv1", start=Fraction(8, 100), end=Fraction(24, 100)
     )
     result = compare(
-        poor, settings, wishes, page=tmp_path / "x.html", reference=clean, video=video,
+        poor, settings, replace(wishes, page=tmp_path / "x.html", reference=clean, video=video),
         warn=lambda text: None,
     )  # fmt: skip
     assert result.video_frames == 4

@@ -21,7 +21,6 @@ from torch import Tensor
 from torch.nn import functional
 
 import cartoon
-from animesr_cli.cli import learn_display
 from animesr_cli.cli import learn_lbo as command_file
 from animesr_cli.degradation.lbo import load_operator
 from animesr_cli.degradation.operators import blur
@@ -389,7 +388,7 @@ def command(clip: Path, checkpoint: Path, *more: str | Path) -> list[str | Path]
         (["-f", "0.5", "--auto"], "--factor and --auto cannot go together"),
         (["-f", "0.5", "--sweep-only"], "--factor and --sweep-only cannot go together"),
         ([], "no terminal to ask"),
-        (["-f", "2"], "not above 0"),
+        (["-f", "2"], "--factor must be at most 1, not 2"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(
@@ -477,7 +476,7 @@ def test_a_person_decides(
     """Enter takes the best-ranked, a number that number; nonsense is asked again, q ends it."""
     typed = io.StringIO("".join(answers))
     monkeypatch.setattr(command_file, "can_ask", lambda: True)
-    monkeypatch.setattr(learn_display, "sys", SimpleNamespace(stdin=typed))
+    monkeypatch.setattr(command_file, "sys", SimpleNamespace(stdin=typed))
     output = tmp_path / "dvd.safetensors"
     ended = animesr(*command(own_clip, zero_checkpoint, "-o", output))
     assert ended.exit_code == 0, ended.stderr
