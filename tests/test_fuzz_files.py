@@ -30,7 +30,7 @@ from animesr_cli.jobs.manifest import MANIFEST, digest_of
 from animesr_cli.jobs.records import Record, record_path, write_record
 from animesr_cli.jobs.recurrent_state import read_state as read_recurrent_state
 from animesr_cli.jobs.recurrent_state import state_bytes
-from animesr_cli.training.run import TrainingLog
+from animesr_cli.training.log import TrainingLog
 from animesr_cli.training.state import read_state, write_state
 from command import animesr
 from damage import NASTY, damaged_bytes, damaged_json

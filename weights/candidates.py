@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from animesr_cli.errors import UsageError
-from animesr_cli.model.checkpoint import LoadedCheckpoint, load_checkpoint
+from animesr_cli.model.checkpoint import load_checkpoint
 from animesr_cli.model.clip_engine import open_engine, run_frames
 from animesr_cli.model.devices import Compute
 from animesr_cli.model.network import Network
@@ -93,19 +93,15 @@ def network_candidate(model: str, compute: Compute, scale: int = SCALE) -> Candi
         usual = f"{candidate_name(blend[1])}~{candidate_name(blend[2])}@{blend[3]}"
     elif single is not None:
         loaded = load_checkpoint(single[1], strength=float(single[2]))
-        key, usual = _identity(loaded), wanted
+        key, usual = loaded.words, wanted
     else:
         loaded = load_checkpoint(wanted)
-        key, usual = _identity(loaded), candidate_name(wanted)
+        key, usual = loaded.words, candidate_name(wanted)
     return Candidate(
         name=name or usual,
         key=f"{key} {compute.device.type} {compute.precision}{_at(scale)}",
         enlarge=_by_network(loaded.build(), compute, scale),
     )
-
-
-def _identity(loaded: LoadedCheckpoint) -> str:
-    return " ".join(map(str, loaded.identity.values()))
 
 
 def _at(scale: int) -> str:

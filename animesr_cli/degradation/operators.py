@@ -362,14 +362,18 @@ def shrink(
     for number, frame in enumerate(result, first_frame):
         rng = frame_rng(plan.noise_seed, number)
         noisy.append(add_noise(frame[None], plan.noise_sigma, plan.noise, rng))
-    result = torch.cat(noisy)
+    return downscaled(torch.cat(noisy), plan, operator)
+
+
+def downscaled(clip: Tensor, plan: DegradationPlan, operator: LoadedOperator | None) -> Tensor:
+    """Both stages of Down and LBO: (T, 3, 4h, 4w) -> (T, 3, h, w)."""
     for stage in plan.down:
         if stage == "lbo":
             assert operator is not None
-            result = learned_downscale(result, operator)
+            clip = learned_downscale(clip, operator)
         else:
-            result = downscale(result, stage)
-    return result
+            clip = downscale(clip, stage)
+    return clip
 
 
 def apply_plan(

@@ -206,8 +206,7 @@ def learn_lbo(
     check_outputs(clip, output, overwrite=overwrite, written=written)
     info = probe(clip)
     make, model = open_network(settings.model, device, warn=warn)
-    maker = " ".join(map(str, model.identity.values()))
-    identity = _identity(clip, factor, maker, settings)
+    identity = _identity(clip, factor, model.words, settings)
     if saved is not None:
         check_same(saved.identity["run"], identity, output)
 

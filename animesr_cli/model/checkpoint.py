@@ -75,6 +75,11 @@ class LoadedCheckpoint:
             "sha256 at strength 0": self.blend.soft_sha256,
         }
 
+    @property
+    def words(self) -> str:
+        """The same in one text."""
+        return " ".join(map(str, self.identity.values()))
+
     def build(self) -> Network:
         """A network of its own with these weights, fp32, on the CPU, in evaluation mode."""
         network = copy.deepcopy(self.network)  # without drawing random weights first

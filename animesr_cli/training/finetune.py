@@ -1,8 +1,7 @@
 """Fine-tuning: material and settings in, a checkpoint out; it goes on where it was stopped.
 
 The folder that it writes holds the state of the run, its result, a log, pictures of the held-out
-part and a report. Read it from the end: ``finetune`` sets everything up, ``_loop`` is the run; what
-an iteration does stands in trainer.py, what is written about it in run.py.
+part and a report. Here everything is checked and set up; the run itself stands in run.py.
 
 Source: AnimeSR (https://arxiv.org/abs/2206.07038), steps 1 and 3 of its recipe.
 """
@@ -16,36 +15,29 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final
 
 import torch
 
 from animesr_cli.atomic_files import PartFile, explained
 from animesr_cli.degradation.lbo import load_operator
-from animesr_cli.degradation.operators import SCALE, DegradationSettings
-from animesr_cli.errors import InputError, Interrupted, OutputError, UsageError, WeightsError
-from animesr_cli.metrics.measures import MEASURES
+from animesr_cli.degradation.operators import SCALE
+from animesr_cli.errors import InputError, OutputError, UsageError
 from animesr_cli.model.devices import choose_compute
 from animesr_cli.model.memory import free_memory
 from animesr_cli.settings import LOSSES, LOSSES_OF_GAN, FinetuneRun, FinetuneSettings
 from animesr_cli.text import counted, shown
 from animesr_cli.training.corpus import Shot, Source, load_sources, shots_of, workers_pool
 from animesr_cli.training.discriminator import smallest_judged_px
-from animesr_cli.training.distributed import any_of_us, joined, own_device, rank
-from animesr_cli.training.learner import DivergedError
+from animesr_cli.training.distributed import joined, own_device, rank
 from animesr_cli.training.run import TrainingProgress, TrainingRun
-from animesr_cli.training.start import anchor_of, identity_of, material_of, start_of, told_settings
-from animesr_cli.training.state import (
-    MODEL_FILE,
-    STATE_FILE,
-    check_same,
-    read_state,
-)
+from animesr_cli.training.start import anchor_of, start_of, told_settings
+from animesr_cli.training.state import MODEL_FILE, STATE_FILE, check_same, read_state
 from animesr_cli.training.trainer import Trainer
 from animesr_cli.training.validation import fixed_windows, hold_out
-from animesr_cli.training.windows import Batch, Batches, WindowSampler, usable_shots
+from animesr_cli.training.windows import WindowSampler, batches, usable_shots
 
 log = logging.getLogger(__name__)
 
@@ -171,72 +163,6 @@ def _split(
     return learned, held
 
 
-# ---- the loop ------------------------------------------------------------------------------------
-
-
-def _loop(
-    one: TrainingRun,
-    batches: Batches,
-    listen: Callable[[], None],
-    deadline: float,
-    on_progress: Callable[[TrainingProgress], None],
-    on_note: Callable[[str], None],
-) -> None:
-    """Iterations until there are enough, time is up, or somebody stops it; then save."""
-    trainer, settings, run = one.trainer, one.settings, one.run
-    if not trainer.iteration:
-        one.validate()
-    waiting = iter(batches)
-    while trainer.iteration < settings.iterations:
-        stop = _stop(listen, deadline)
-        if any_of_us(stop is not None, trainer.device):
-            one.save()
-            if isinstance(stop, Interrupted):
-                raise stop
-            on_note(f"stopped at iteration {trainer.iteration}; the same command goes on from it")
-            break
-        began = time.perf_counter()
-        batch = next(waiting)
-        try:
-            progress = one.learn(batch, time.perf_counter() - began)
-        except DivergedError as error:
-            raise _diverged(one, batch) from error
-        on_progress(progress)
-        if trainer.iteration % run.validate_every == 0 and not progress.done:
-            one.validate()
-            on_note(_validation_line(one))
-        if trainer.iteration % run.save_every == 0:
-            one.save()
-    one.validate()
-    one.save()
-    on_note(_validation_line(one))
-
-
-def _stop(listen: Callable[[], None], deadline: float) -> Interrupted | Literal["time"] | None:
-    """Why to stop now, if there is a reason."""
-    try:
-        listen()
-    except Interrupted as error:
-        return error
-    return "time" if time.monotonic() > deadline else None
-
-
-def _diverged(one: TrainingRun, batch: Batch) -> WeightsError:
-    path = one.keep_batch(batch)
-    return WeightsError(
-        f"a loss is not finite at iteration {batch.iteration + 1}; its batch is kept as "
-        f"{shown(path)}",
-        "begin anew with a lower --lr or with --precision fp32; what was saved before is intact",
-    )
-
-
-def _validation_line(one: TrainingRun) -> str:
-    shown_scores = ("psnr_y", "ssim_y", "gradient_ratio", "flicker")
-    found = one.after.scores
-    told = ", ".join(MEASURES[name].told(found[name]) for name in shown_scores if name in found)
-    return f"iteration {one.trainer.iteration}, held-out part: {told}"
-
-
 # ---- the whole -----------------------------------------------------------------------------------
 
 
@@ -248,7 +174,6 @@ def finetune(
     run: FinetuneRun | None = None,
     lbo: Sequence[str | Path] = (),
     validation: Sequence[Path] = (),
-    degradation: DegradationSettings | None = None,
     warn: Warn = log.warning,
     listen: Callable[[], None] = lambda: None,
     on_progress: Callable[[TrainingProgress], None] = lambda progress: None,
@@ -280,18 +205,22 @@ def finetune(
     compute = choose_compute(own_device(run.device), settings.precision)
     # bf16 has the range of fp32, so that losses need no scaling; fp16 has not.
     dtype = torch.bfloat16 if compute.dtype == torch.float16 else compute.dtype
-    degradation = replace(degradation or DegradationSettings(), mild_probability=settings.mild)
     with joined(compute.device), _folder(output) if rank() == 0 else nullcontext():
         saved = None if run.restart else read_state(output / STATE_FILE)
         start = start_of(settings, warn)
         scale = start.network.scale
         _check_pictures(settings, scale)
-        anchor = anchor_of(settings, start.network, warn)
+        anchor = anchor_of(settings, scale, warn)
         operators = [load_operator(path) for path in lbo]
         for operator in operators:
             operator.network.to(compute.device)
 
-        identity = identity_of(settings, start.identity, anchor, operators)
+        identity: dict[str, Any] = {
+            "settings": told_settings(settings),
+            "start": dict(start.identity),
+            "anchor": None if anchor is None else anchor.words,
+            "operators": [operator.sha256 for operator in operators],
+        }
         usual = {"settings": told_settings(DEFAULTS)}
         if saved is not None:  # before the material is read, which takes longer
             same = {name: saved.identity.get(name) for name in identity}
@@ -308,7 +237,8 @@ def finetune(
             )
 
         sources, others = read(data), read(validation) if validation else []
-        identity |= material_of(sources, others)
+        for name, part in (("data", sources), ("validation", others)):
+            identity[name] = {source.name: source.sha256 for source in part}
         if saved is not None:
             check_same(saved.identity, identity, output, usual)
         learned, held = _split(shots_of(sources), shots_of(others), settings, warn)
@@ -316,29 +246,16 @@ def finetune(
             f"{counted(len(sources), 'source')}: {counted(len(learned), 'shot')} of "
             f"{sum(shot.count for shot in learned)} frames to learn from, {len(held)} held out"
         )
-        sampler = WindowSampler(
-            learned,
-            frames=settings.frames,
-            side_px=settings.patch * SCALE,
-            seed=settings.seed,
-            degradation=degradation,
-            operators=operators,
-            defocus=settings.defocus,
-        )
-        windows = fixed_windows(
-            held,
-            seed=settings.seed,
-            degradation=degradation,
-            operators=operators,
-            device=compute.device,
-            scale=scale,
+        sampler = WindowSampler(learned, settings, operators)
+        windows = (
+            fixed_windows(held, settings, operators, compute.device, scale) if rank() == 0 else []
         )
         trainer = Trainer(
             start.network,
             settings,
             device=compute.device,
             dtype=dtype,
-            anchor=None if anchor is None else anchor.network,
+            anchor=None if anchor is None else anchor.build(),
         )
         if start.state is not None:
             trainer.begin_with(start.state)
@@ -354,15 +271,14 @@ def finetune(
         if saved is not None:
             on_note(f"going on from iteration {trainer.iteration}")
         with workers_pool(_workers(run)) as pool:
-            batches = Batches(
+            coming = batches(
                 sampler,
                 pool,
-                operators=operators,
                 device=compute.device,
                 first_iteration=trainer.iteration,
                 numbers=range(rank() * settings.batch, (rank() + 1) * settings.batch),
             )
-            _loop(one, batches, listen, deadline, on_progress, on_note)
+            one.loop(coming, listen, deadline, on_progress, on_note)
     return FinetuneResult(
         folder=output,
         iteration=trainer.iteration,
@@ -370,6 +286,6 @@ def finetune(
         bicubic=one.bicubic.scores,
         before=one.before.scores,
         after=one.after.scores,
-        iterations_per_second=one.speed.rate(trainer.iteration),
-        waiting=one.speed.waiting,
+        iterations_per_second=one.per_second,
+        waiting=one.waiting,
     )

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from torch import Tensor
 from torch.nn import functional
 
 from animesr_cli.atomic_files import explained, write_file
@@ -19,7 +18,7 @@ from animesr_cli.pages.chart import Chart, chart
 from animesr_cli.pages.html import render
 from animesr_cli.text import counted
 from animesr_cli.training.state import PICTURES_FOLDER, REPORT_FILE
-from animesr_cli.training.validation import HeldOut
+from animesr_cli.training.validation import Examination, HeldOut
 from animesr_cli.writing.png import encode_png
 
 SCORES: Final = {**MEASURES, L1.name: L1}
@@ -31,16 +30,6 @@ TRAINING_CURVES: Final[Mapping[str, str]] = {
     "anchor_clean": "anchor of the clean frames",
     "gradient_norm": "norm of the gradient", "lr": "learning rate",
 }  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class Examination:
-    """What something makes of the held-out part."""
-
-    scores: Mapping[str, float]
-    """Means over the windows."""
-    results: tuple[Tensor, ...]
-    """For each window (T, 3, sh, sw) uint8."""
 
 
 @dataclass(frozen=True, kw_only=True)

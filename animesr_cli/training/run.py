@@ -1,7 +1,7 @@
-"""One command's part of a training run: iterations, and what is written about them.
+"""A training run from top to bottom: set up, step, validate, save, and the loop over them.
 
-The log is one JSON object a line, and is read back where a run goes on. Batches come from outside,
-and so does the word to stop.
+What a batch changes stands in trainer.py, and where batches come from in windows.py. Times are of
+iterations alone, validation and saving apart.
 """
 
 from __future__ import annotations
@@ -11,26 +11,26 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final, Literal
 
 import torch
-from torch import Tensor
 
 from animesr_cli import __version__
-from animesr_cli.atomic_files import explained, write_file
-from animesr_cli.bounded import MEBIBYTE, Range, UnfitError, fitted, parse_json, read_bytes
-from animesr_cli.errors import OutputError
+from animesr_cli.atomic_files import write_file
+from animesr_cli.errors import Interrupted, WeightsError
+from animesr_cli.metrics.measures import MEASURES
 from animesr_cli.model.transfer import runtime_of
 from animesr_cli.settings import FinetuneRun, FinetuneSettings
 from animesr_cli.text import counted, shown
-from animesr_cli.training.distributed import rank, world_size
-from animesr_cli.training.report import Examination, TrainingReport, write_report
+from animesr_cli.training.distributed import any_of_us, rank, world_size
+from animesr_cli.training.learner import DivergedError
+from animesr_cli.training.log import TrainingLog
+from animesr_cli.training.report import TrainingReport, write_report
 from animesr_cli.training.state import (
     CARD_FILE,
-    LARGEST_ITERATION,
     LOG_FILE,
     MODEL_FILE,
     STATE_FILE,
@@ -39,77 +39,14 @@ from animesr_cli.training.state import (
     write_tensors,
 )
 from animesr_cli.training.trainer import Trainer
-from animesr_cli.training.validation import HeldOut, bicubic, measure
+from animesr_cli.training.validation import HeldOut, bicubic, examine
 from animesr_cli.training.windows import Batch
 from animesr_cli.video.timestamps import format_time
 
 BATCH_FILE: Final = "diverged.safetensors"
 """The batch at which a loss was not finite."""
-LARGEST_LOG_BYTES: Final = 256 * MEBIBYTE
-
-Entry = dict[str, Any]
-
-
-# ---- the log -------------------------------------------------------------------------------------
-
-
-class TrainingLog:
-    """Entries, each with its ``iteration``; none is later than the state that a run goes on from.
-
-    Args:
-        iteration: that of the state. What a killed run wrote after it is dropped: those iterations
-            are done again.
-        writes: whether this process does.
-    """
-
-    def __init__(self, path: Path, iteration: int, *, writes: bool = True) -> None:
-        self._path, self._writes = path, writes
-        self.entries: list[Entry] = []
-        if not writes:
-            return
-        if iteration and path.exists():
-            try:
-                text = read_bytes(path, most_bytes=LARGEST_LOG_BYTES)
-            except (OSError, UnfitError) as error:
-                raise OutputError(
-                    f"the log {shown(path)} cannot be read: {error}", "move it away and run again"
-                ) from error
-            lines = text.decode(errors="replace").splitlines()
-            found = [entry for line in lines if (entry := _parsed(line)) is not None]
-            self.entries = [entry for entry in found if entry["iteration"] <= iteration]
-        write_file(path, "".join(map(_line, self.entries)).encode())
-
-    def add(self, entry: Entry) -> None:
-        """Write it down; it is in the file when this returns."""
-        if not self._writes:
-            return
-        self.entries.append(entry)
-        with explained(self._path), self._path.open("a", encoding="utf-8") as file:
-            file.write(_line(entry))
-
-
-def _line(entry: Entry) -> str:
-    return json.dumps(entry) + "\n"
-
-
-def _parsed(line: str) -> Entry | None:
-    """None: the line was cut off, or is no entry."""
-    try:
-        values = parse_json(line)
-        fitted(_Iteration, values)
-        return fitted(dict[str, float | dict[str, float]], values) | {
-            "iteration": values["iteration"]
-        }
-    except UnfitError:
-        return None
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Iteration:
-    iteration: Annotated[int, Range(0, LARGEST_ITERATION)]
-
-
-# ---- iterations ----------------------------------------------------------------------------------
+TOLD_SCORES: Final = ("psnr_y", "ssim_y", "gradient_ratio", "flicker")
+"""In the line about a validation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,30 +63,15 @@ class TrainingProgress:
     waiting: float
     """Share of that time in which the network waited for data."""
 
-    @property
-    def done(self) -> bool:
-        return self.iteration >= self.iterations
-
-
-@dataclass(kw_only=True)
-class _Speed:
-    """Time spent in iterations."""
-
-    first: int
-    """The iteration before the first one."""
-    seconds: float = 0.0
-    waited: float = 0.0
-
-    def rate(self, iteration: int) -> float:
-        return (iteration - self.first) / max(self.seconds, 1e-9)
-
-    @property
-    def waiting(self) -> float:
-        return self.waited / max(self.seconds, 1e-9)
-
 
 class TrainingRun:
-    """One command's part of a run: iterations, and what is written about them."""
+    """One command's part of a run.
+
+    Args:
+        windows: of the held-out part; none where another process measures.
+        identity: what must be the same for the run to go on.
+        saved: the state that it goes on from.
+    """
 
     def __init__(
         self,
@@ -164,65 +86,93 @@ class TrainingRun:
     ) -> None:
         self.trainer, self.windows, self.output = trainer, windows, output
         self.settings, self.run, self.identity = settings, run, identity
-        self.leads = rank() == 0
+        self._leads = rank() == 0
         """This process writes; the others only compute."""
         scale = trainer.network.scale
-        self.bicubic = self._examine(lambda lr: bicubic(lr, scale))
-        self.before = self._examine(trainer.upscale)
+        self.bicubic = examine(lambda lr: bicubic(lr, scale), windows, trainer.device)
+        self.before = self.after = examine(trainer.upscale, windows, trainer.device)
         if saved is not None:
             trainer.restore(saved)
-        self.after = self.before
-        self.earlier_seconds = saved.seconds if saved is not None else 0.0
-        self.log = TrainingLog(output / LOG_FILE, trainer.iteration, writes=self.leads)
-        self.speed = _Speed(first=trainer.iteration)
+        self._log = TrainingLog(output / LOG_FILE, trainer.iteration, writes=self._leads)
+        self._first = trainer.iteration
+        self._earlier_seconds = saved.seconds if saved is not None else 0.0
+        self._seconds = self._waited_seconds = 0.0
 
-    def _examine(self, upscale: Callable[[Tensor], Tensor]) -> Examination:
-        if not self.leads:
-            return Examination(scores={}, results=())
-        scores, results = measure(upscale, self.windows, self.trainer.device)
-        return Examination(scores=scores, results=tuple(results))
+    @property
+    def per_second(self) -> float:
+        """Iterations of this command."""
+        return (self.trainer.iteration - self._first) / max(self._seconds, 1e-9)
 
-    def learn(self, batch: Batch, seconds: float) -> TrainingProgress:
-        """One iteration; ``seconds`` went by until its batch was there."""
+    @property
+    def waiting(self) -> float:
+        """Share of their time in which the network waited for data."""
+        return self._waited_seconds / max(self._seconds, 1e-9)
+
+    # -- step --
+
+    def step(self, batches: Iterator[Batch]) -> TrainingProgress:
+        """One iteration.
+
+        Raises:
+            WeightsError: a loss is not finite; the batch is kept.
+        """
         began = time.perf_counter()
-        values = self.trainer.step(batch)
-        self.speed.waited += seconds
-        self.speed.seconds += seconds + time.perf_counter() - began
+        batch = next(batches)
+        self._waited_seconds += time.perf_counter() - began
+        try:
+            values = self.trainer.step(batch)
+        except DivergedError as error:
+            path = self.output / BATCH_FILE
+            told = json.dumps([asdict(window) for window in batch.windows])
+            write_tensors(path, {"lr": batch.lr, "hr": batch.hr}, {"windows": told})
+            raise WeightsError(
+                f"a loss is not finite at iteration {batch.iteration + 1}; its batch is kept as "
+                f"{shown(path)}",
+                "begin anew with a lower --lr or with --precision fp32; what was saved before is "
+                "intact",
+            ) from error
+        self._seconds += time.perf_counter() - began
         iteration = self.trainer.iteration
-        progress = TrainingProgress(
+        if iteration % self.run.log_every == 0:
+            speed = {"per_second": self.per_second, "waiting": self.waiting}
+            self._log.add({"iteration": iteration, **values, **speed})
+        return TrainingProgress(
             iteration=iteration,
             iterations=self.settings.iterations,
             values=values,
-            iterations_per_second=self.speed.rate(iteration),
-            waiting=self.speed.waiting,
+            iterations_per_second=self.per_second,
+            waiting=self.waiting,
         )
-        if iteration % self.run.log_every == 0:
-            speed = {"per_second": progress.iterations_per_second, "waiting": progress.waiting}
-            self.log.add({"iteration": iteration, **values, **speed})
-        return progress
 
-    def validate(self) -> None:
-        """Measure the held-out part, and show it."""
-        self.after = self._examine(self.trainer.upscale)
-        self.log.add({"iteration": self.trainer.iteration, "validation": self.after.scores})
-        if self.leads:
+    # -- validate --
+
+    def validate(self) -> str:
+        """Measure the held-out part, and show it; a line about it."""
+        iteration = self.trainer.iteration
+        self.after = examine(self.trainer.upscale, self.windows, self.trainer.device)
+        scores = self.after.scores
+        self._log.add({"iteration": iteration, "validation": scores})
+        if self._leads:
             write_report(
                 self.output,
                 TrainingReport(
                     title=f"{self.output.name}: stage {self.settings.stage}",
-                    iteration=self.trainer.iteration,
+                    iteration=iteration,
                     iterations=self.settings.iterations,
                     facts=self._facts(),
-                    entries=self.log.entries,
+                    entries=self._log.entries,
                     windows=self.windows,
                     bicubic=self.bicubic,
                     before=self.before,
                     after=self.after,
                 ),
             )
+        told = [MEASURES[name].told(scores[name]) for name in TOLD_SCORES if name in scores]
+        return f"iteration {iteration}, held-out part: {', '.join(told)}"
 
     def _facts(self) -> dict[str, str]:
-        settings = self.settings
+        settings, device = self.settings, self.trainer.device
+        precision = str(self.trainer.dtype).removeprefix("torch.")
         return {
             "command": _command(),
             "started from": str(self.identity["start"]["name"]),
@@ -231,17 +181,19 @@ class TrainingRun:
             "batch": f"{counted(settings.batch * world_size(), 'window')} of "
             f"{counted(settings.frames, 'frame')}, "
             f"{settings.patch}\u00d7{settings.patch} LR pixels",
-            "device": f"{_device_name(self.trainer.device)}, {_dtype_name(self.trainer.dtype)}",
-            "speed": f"{self.speed.rate(self.trainer.iteration):.2f} iterations/s, "
-            f"{self.speed.waiting:.1%} of the time waiting for data",
-            "training time": format_time(self.earlier_seconds + self.speed.seconds),
+            "device": f"{_device_name(device)}, {precision}",
+            "speed": f"{self.per_second:.2f} iterations/s, "
+            f"{self.waiting:.1%} of the time waiting for data",
+            "training time": format_time(self._earlier_seconds + self._seconds),
         }
+
+    # -- save --
 
     def save(self) -> None:
         """Write the state and the result; what was there is replaced whole or not at all."""
-        if not self.leads:
+        if not self._leads:
             return
-        trainer, seconds = self.trainer, self.earlier_seconds + self.speed.seconds
+        trainer, seconds = self.trainer, self._earlier_seconds + self._seconds
         state = self.output / STATE_FILE
         write_state(state, trainer.tensors(), trainer.iteration, self.identity, seconds)
         card = {
@@ -263,12 +215,48 @@ class TrainingRun:
         write_tensors(self.output / MODEL_FILE, trainer.result(), metadata)
         write_file(self.output / CARD_FILE, (json.dumps(card, indent=2) + "\n").encode())
 
-    def keep_batch(self, batch: Batch) -> Path:
-        """Write what a loss was not finite with."""
-        path = self.output / BATCH_FILE
-        told = json.dumps([asdict(window) for window in batch.windows])
-        write_tensors(path, {"lr": batch.lr, "hr": batch.hr}, {"windows": told})
-        return path
+    # -- the loop --
+
+    def loop(
+        self,
+        batches: Iterator[Batch],
+        listen: Callable[[], None],
+        deadline: float,
+        on_progress: Callable[[TrainingProgress], None],
+        on_note: Callable[[str], None],
+    ) -> None:
+        """Iterate until there are enough, time is up, or somebody stops it; then save."""
+        trainer, run = self.trainer, self.run
+        if not trainer.iteration:
+            self.validate()
+        while trainer.iteration < self.settings.iterations:
+            stop = _stop(listen, deadline)
+            if any_of_us(stop is not None, trainer.device):
+                self.save()
+                if isinstance(stop, Interrupted):
+                    raise stop
+                on_note(
+                    f"stopped at iteration {trainer.iteration}; the same command goes on from it"
+                )
+                break
+            on_progress(self.step(batches))
+            is_last = trainer.iteration == self.settings.iterations
+            if trainer.iteration % run.validate_every == 0 and not is_last:
+                on_note(self.validate())
+            if trainer.iteration % run.save_every == 0:
+                self.save()
+        told = self.validate()
+        self.save()
+        on_note(told)
+
+
+def _stop(listen: Callable[[], None], deadline: float) -> Interrupted | Literal["time"] | None:
+    """Why to stop now, if there is a reason."""
+    try:
+        listen()
+    except Interrupted as error:
+        return error
+    return "time" if time.monotonic() > deadline else None
 
 
 def _command() -> str:
@@ -279,7 +267,3 @@ def _device_name(device: torch.device) -> str:
     if runtime := runtime_of(device):
         return str(runtime.get_device_name(device))
     return f"{device.type} ({platform.machine()}, {counted(torch.get_num_threads(), 'thread')})"
-
-
-def _dtype_name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

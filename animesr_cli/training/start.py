@@ -7,22 +7,20 @@ gone on with under the same identity only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from animesr_cli.degradation.lbo import LoadedOperator
 from animesr_cli.errors import UsageError
 from animesr_cli.file_hash import sha256_of
-from animesr_cli.model.checkpoint import load_checkpoint
+from animesr_cli.model.checkpoint import LoadedCheckpoint, load_checkpoint
 from animesr_cli.model.msrb import MSRB
 from animesr_cli.model.network import Network
 from animesr_cli.model.recognise import recognise
 from animesr_cli.settings import SCRATCH, FinetuneSettings
-from animesr_cli.training.corpus import Source
 from animesr_cli.training.distributed import world_size
 from animesr_cli.training.state import SavedState, is_state, read_state
 
@@ -39,17 +37,8 @@ class Start:
     """Of another run, whose moments are taken over."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Anchor:
-    """The network that the result is held near."""
-
-    network: Network
-    identity: str
-    """The sha256 of its file, and what was blended into it."""
-
-
-def anchor_of(settings: FinetuneSettings, network: Network, warn: Warn) -> Anchor | None:
-    """The anchor of the settings, if they name one.
+def anchor_of(settings: FinetuneSettings, scale: int, warn: Warn) -> LoadedCheckpoint | None:
+    """The network that the result is held near, if the settings name one.
 
     Raises:
         UsageError: it enlarges by another factor than what is trained.
@@ -57,14 +46,13 @@ def anchor_of(settings: FinetuneSettings, network: Network, warn: Warn) -> Ancho
     if settings.anchor is None:
         return None
     loaded = load_checkpoint(settings.anchor, warn=warn)
-    if loaded.network.scale != network.scale:
+    if loaded.network.scale != scale:
         raise UsageError(
             f"the anchor {loaded.name} enlarges {loaded.network.scale} times, and what is trained "
-            f"{network.scale} times",
+            f"{scale} times",
             "name a network of the same scale with --anchor",
         )
-    identity = " ".join(map(str, loaded.identity.values()))
-    return Anchor(network=loaded.build(), identity=identity)
+    return loaded
 
 
 def start_of(settings: FinetuneSettings, warn: Warn) -> Start:
@@ -100,26 +88,3 @@ def told_settings(settings: FinetuneSettings) -> dict[str, Any]:
         del told["iterations"]  # such a run may be made longer
     told["batch"] *= world_size()
     return told
-
-
-def identity_of(
-    settings: FinetuneSettings,
-    start: Mapping[str, Any],
-    anchor: Anchor | None,
-    operators: Sequence[LoadedOperator],
-) -> dict[str, Any]:
-    """What decides, beside the material, what an iteration learns."""
-    return {
-        "settings": told_settings(settings),
-        "start": dict(start),
-        "anchor": None if anchor is None else anchor.identity,
-        "operators": [operator.sha256 for operator in operators],
-    }
-
-
-def material_of(sources: Sequence[Source], others: Sequence[Source]) -> dict[str, Any]:
-    """The part of the identity that is known once the material was read."""
-    return {
-        "data": {source.name: source.sha256 for source in sources},
-        "validation": {source.name: source.sha256 for source in others},
-    }

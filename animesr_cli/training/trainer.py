@@ -36,7 +36,7 @@ from animesr_cli.training.losses import (
     unsharp_mask,
 )
 from animesr_cli.training.state import NETWORK, SavedState
-from animesr_cli.training.windows import Batch, downscaled, truth_of
+from animesr_cli.training.windows import Batch, made_smaller, truth_of
 
 CLIP_LOSSES: Final = {
     "gradient": gradient_loss,
@@ -218,7 +218,7 @@ class Trainer:
         if settings.anchor_weight:
             losses["anchor"] = share * anchor_loss(sr[sharp], self._anchor_of(lr[sharp]))
         if settings.anchor_clean:
-            clean = downscaled(hr[sharp], *lr.shape[-2:])
+            clean = made_smaller(hr[sharp], *lr.shape[-2:])
             losses["anchor_clean"] = share * anchor_loss(sr[sharp], self._anchor_of(clean))
         return losses
 

@@ -18,6 +18,7 @@ from animesr_cli.degradation.lbo import LoadedOperator
 from animesr_cli.degradation.operators import DegradationSettings, sample_plan
 from animesr_cli.metrics.scoring import Meter, luma_of
 from animesr_cli.model.resample import resample
+from animesr_cli.settings import FinetuneSettings
 from animesr_cli.settings.limits import SIZE_MULTIPLE
 from animesr_cli.training.corpus import Shot
 from animesr_cli.training.windows import degraded, truth_of
@@ -47,6 +48,16 @@ class HeldOut:
     """(T, 3, sh, sw) uint8, where s is the scale of the network."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Examination:
+    """What something makes of the held-out part."""
+
+    scores: Mapping[str, float]
+    """Means over the windows."""
+    results: tuple[Tensor, ...]
+    """For each window (T, 3, sh, sw) uint8."""
+
+
 def hold_out(shots: Sequence[Shot], share: float) -> tuple[list[Shot], list[Shot]]:
     """Split into (learned from, held out): evenly spread shots, or the end of a single one."""
     if len(shots) == 1:
@@ -65,19 +76,17 @@ def hold_out(shots: Sequence[Shot], share: float) -> tuple[list[Shot], list[Shot
 
 def fixed_windows(
     shots: Sequence[Shot],
-    *,
-    seed: int,
-    degradation: DegradationSettings,
+    settings: FinetuneSettings,
     operators: Sequence[LoadedOperator],
     device: torch.device,
     scale: int,
 ) -> list[HeldOut]:
-    """Up to eight windows of up to seven frames, spread over the shots; their HR at the scale."""
-    count = min(WINDOWS, len(shots)) if len(shots) >= WINDOWS else WINDOWS
+    """Eight windows of up to seven frames, spread over the shots; their HR at the scale."""
+    degradation = DegradationSettings(mild_probability=settings.mild)
     windows = []
-    for number in range(count):
-        shot = shots[number * len(shots) // count]
-        rng = random.Random(f"{seed}/held out/{number}")
+    for number in range(WINDOWS):
+        shot = shots[number * len(shots) // WINDOWS]
+        rng = random.Random(f"{settings.seed}/held out/{number}")
         frames = min(FRAMES, shot.count)
         first = rng.randint(0, shot.count - frames)
         hr = _detailed_part(torch.stack(shot.frames(first, frames)), rng)
@@ -110,10 +119,8 @@ def bicubic(lr: Tensor, scale: int) -> Tensor:
     return resample(lr.flatten(0, 2), height, width).view(*lr.shape[:3], height, width)
 
 
-def measure(
-    upscale: Upscale, windows: Sequence[HeldOut], device: torch.device
-) -> tuple[dict[str, float], list[Tensor]]:
-    """Mean scores over the windows, and each one's result (T, 3, sh, sw) uint8."""
+def examine(upscale: Upscale, windows: Sequence[HeldOut], device: torch.device) -> Examination:
+    """What something makes of the windows, and its mean scores; of none, none."""
     tables: list[Mapping[str, float | None]] = []
     results = []
     for window in windows:
@@ -126,13 +133,9 @@ def measure(
             meter.add(luma_of(one, _RGB), luma_of(other, _RGB))
         tables.append({"l1": float((sr - hr).abs().mean()), **asdict(meter.clip())})
         results.append(result)
-    return _means(tables), results
-
-
-def _means(tables: Sequence[Mapping[str, float | None]]) -> dict[str, float]:
-    means = {}
-    for name in tables[0]:
+    scores = {}
+    for name in tables[0] if tables else ():
         values = [value for table in tables if (value := table[name]) is not None]
         if values:
-            means[name] = sum(values) / len(values)
-    return means
+            scores[name] = sum(values) / len(values)
+    return Examination(scores=scores, results=tuple(results))

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -35,12 +34,12 @@ from animesr_cli.degradation.operators import (
     add_noise,
     blur,
     compress,
-    downscale,
-    learned_downscale,
+    downscaled,
     operator_of,
     sample_plan,
 )
 from animesr_cli.errors import InputError
+from animesr_cli.settings import FinetuneSettings
 from animesr_cli.text import counted
 from animesr_cli.training.corpus import LISTED, Shot, Warn
 
@@ -81,8 +80,6 @@ class Batch:
     """(N, T, 3, h, w) RGB in [0, 1], degraded."""
     hr: Tensor
     """(N, T, 3, 4h, 4w) RGB in [0, 1]."""
-    waited_seconds: float
-    """Until it was there."""
 
 
 # ---- choosing ------------------------------------------------------------------------------------
@@ -134,19 +131,14 @@ class WindowSampler:
     def __init__(
         self,
         shots: Sequence[Shot],
-        *,
-        frames: int,
-        side_px: int,
-        seed: int,
-        degradation: DegradationSettings,
+        settings: FinetuneSettings,
         operators: Sequence[LoadedOperator] = (),
-        defocus: float = 0.0,
     ) -> None:
-        self.shots = tuple(shots)
-        self._defocus = defocus
-        self._frames, self._side_px, self._seed = frames, side_px, seed
-        self._degradation, self._operators = degradation, tuple(operators)
-        self._ends = list(accumulate(shot.count - frames + 1 for shot in shots))
+        self.shots, self.operators = tuple(shots), tuple(operators)
+        self._frames, self._side_px = settings.frames, settings.patch * SCALE
+        self._seed, self._defocus = settings.seed, settings.defocus
+        self._degradation = DegradationSettings(mild_probability=settings.mild)
+        self._ends = list(accumulate(shot.count - self._frames + 1 for shot in shots))
 
     def window(self, iteration: int, number: int) -> Window:
         """Window ``number`` of an iteration."""
@@ -166,7 +158,7 @@ class WindowSampler:
             flip_x=rng.random() < 0.5,
             flip_y=rng.random() < 0.5,
             transpose=rng.random() < 0.5,
-            plan=sample_plan(rng, self._degradation, self._operators),
+            plan=sample_plan(rng, self._degradation, self.operators),
         )
         # A generator of its own, so that the other windows are those of a run without defocus.
         rng = random.Random(f"{self._seed}/{iteration}/{number}/defocus")
@@ -210,10 +202,10 @@ def truth_of(hr: Tensor, scale: int) -> Tensor:
     if scale == SCALE:
         return hr
     height, width = (side * scale // SCALE for side in hr.shape[-2:])
-    return downscaled(hr, height, width)
+    return made_smaller(hr, height, width)
 
 
-def downscaled(clip: Tensor, height: int, width: int) -> Tensor:
+def made_smaller(clip: Tensor, height: int, width: int) -> Tensor:
     """Pictures (..., 3, H, W) in [0, 1] at a smaller size, bicubic without aliasing."""
     size = (height, width)
     flat = functional.interpolate(clip.flatten(0, -4), size, mode="bicubic", antialias=True)
@@ -228,13 +220,7 @@ def degraded(hr: Tensor, plan: DegradationPlan, operators: Sequence[LoadedOperat
     result = blur(hr, plan.sigma_x_px, plan.sigma_y_px, plan.angle_degrees)
     rng = torch.Generator(hr.device).manual_seed(plan.noise_seed)
     result = add_noise(result, plan.noise_sigma, plan.noise, rng)
-    for stage in plan.down:
-        if stage == "lbo":
-            operator = operator_of(plan, operators)
-            assert operator is not None
-            result = learned_downscale(result, operator)
-        else:
-            result = downscale(result, stage)
+    result = downscaled(result, plan, operator_of(plan, operators))
     # One transfer there and one back: every frame by itself would wait for the GPU three times.
     return compress(result.cpu(), plan.crf, plan.profile).to(hr.device)
 
@@ -242,59 +228,48 @@ def degraded(hr: Tensor, plan: DegradationPlan, operators: Sequence[LoadedOperat
 # ---- making --------------------------------------------------------------------------------------
 
 
-class Batches:
-    """An endless iterator of batches, made by the threads of a pool ahead of time.
+def batches(
+    sampler: WindowSampler,
+    pool: ThreadPoolExecutor,
+    *,
+    device: torch.device,
+    first_iteration: int,
+    numbers: range,
+) -> Iterator[Batch]:
+    """Batches without an end, made by the threads of a pool ahead of time.
 
     Args:
         first_iteration: the first one's number.
         numbers: which windows of each iteration; several processes share them out.
     """
-
-    def __init__(
-        self,
-        sampler: WindowSampler,
-        pool: ThreadPoolExecutor,
-        *,
-        operators: Sequence[LoadedOperator],
-        device: torch.device,
-        first_iteration: int,
-        numbers: range,
-    ) -> None:
-        self._sampler, self._pool, self._device = sampler, pool, device
-        self._operators, self._numbers = tuple(operators), numbers
-        self._iterations = count(first_iteration)
-        self._pending: deque[tuple[int, list[Future[tuple[Window, Tensor, Tensor]]]]] = deque()
-
-    def __iter__(self) -> Iterator[Batch]:
-        while True:
-            while len(self._pending) < BATCHES_AHEAD:
-                self._submit(next(self._iterations))
-            iteration, futures = self._pending.popleft()
-            before = time.perf_counter()
+    pending: deque[tuple[int, list[Future[tuple[Window, Tensor, Tensor]]]]] = deque()
+    for coming in count(first_iteration):
+        made = [pool.submit(_make, sampler, device, coming, number) for number in numbers]
+        pending.append((coming, made))
+        if len(pending) == BATCHES_AHEAD:
+            iteration, futures = pending.popleft()
             windows, lr, hr = zip(*(future.result() for future in futures), strict=True)
-            waited = time.perf_counter() - before
             yield Batch(
                 iteration=iteration,
                 windows=windows,
                 lr=torch.stack(lr),
                 hr=torch.stack(hr).to(torch.float32).div_(255),
-                waited_seconds=waited,
             )
 
-    def _submit(self, iteration: int) -> None:
-        futures = [self._pool.submit(self._make, iteration, number) for number in self._numbers]
-        self._pending.append((iteration, futures))
 
-    def _make(self, iteration: int, number: int) -> tuple[Window, Tensor, Tensor]:
-        window = self._sampler.window(iteration, number)
-        pictures = self._sampler.pictures(window)
-        with _own_stream(self._device):
-            hr = pictures.to(self._device)
-            lr = degraded(hr.to(torch.float32).div_(255), window.plan, self._operators)
-        for tensor in (lr, hr) if hr.is_cuda else ():
-            # Whoever is given them uses them in the usual stream: the memory is not free before.
-            tensor.record_stream(torch.cuda.default_stream(self._device))
-        return window, lr, hr
+def _make(
+    sampler: WindowSampler, device: torch.device, iteration: int, number: int
+) -> tuple[Window, Tensor, Tensor]:
+    """A window with its LR, fp32 in [0, 1], and its HR, uint8."""
+    window = sampler.window(iteration, number)
+    pictures = sampler.pictures(window)
+    with _own_stream(device):
+        hr = pictures.to(device)
+        lr = degraded(hr.to(torch.float32).div_(255), window.plan, sampler.operators)
+    for tensor in (lr, hr) if hr.is_cuda else ():
+        # Whoever is given them uses them in the usual stream: the memory is not free before.
+        tensor.record_stream(torch.cuda.default_stream(device))
+    return window, lr, hr
 
 
 _thread = threading.local()

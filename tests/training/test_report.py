@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from animesr_cli.training.report import Examination, TrainingReport, write_report
-from animesr_cli.training.validation import HeldOut
+from animesr_cli.training.report import TrainingReport, write_report
+from animesr_cli.training.validation import Examination, HeldOut
 from browser import chromium
 from looks import assert_looks_well
 from pictures import decode_png

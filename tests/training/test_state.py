@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from animesr_cli.errors import OutputError, UsageError, WeightsError
-from animesr_cli.training.run import TrainingLog
+from animesr_cli.training.log import TrainingLog
 from animesr_cli.training.state import check_same, is_state, read_state, write_state
 from media import truncate
 

@@ -29,7 +29,7 @@ from animesr_cli.training.learner import DivergedError
 from animesr_cli.training.losses import gradient_loss, unsharp_mask
 from animesr_cli.training.state import SavedState, write_tensors
 from animesr_cli.training.trainer import Trainer, discriminator_rate, learning_rate
-from animesr_cli.training.windows import Batch, Window, downscaled
+from animesr_cli.training.windows import Batch, Window, made_smaller
 
 CPU = torch.device("cpu")
 TINY = FinetuneSettings(patch=8, frames=2, batch=2, lr=1e-3, judged=0)
@@ -55,7 +55,7 @@ def batch_of(settings: FinetuneSettings = TINY, iteration: int = 0) -> Batch:
     side, shape = settings.patch, (settings.batch, settings.frames, 3)
     hr = torch.rand((*shape, 4 * side, 4 * side), generator=rng)
     lr = torch.nn.functional.avg_pool3d(hr.flatten(0, 1), (1, 4, 4)).view(*shape, side, side)
-    return Batch(iteration=iteration, windows=(), lr=lr, hr=hr, waited_seconds=0)
+    return Batch(iteration=iteration, windows=(), lr=lr, hr=hr)
 
 
 def anchored(settings: FinetuneSettings, **changes: Any) -> Trainer:
@@ -111,7 +111,7 @@ def test_an_anchor_adds_its_distance() -> None:
     assert trainer.anchor is not None
     with torch.no_grad():
         sr, near = trainer.network(batch.lr), trainer.anchor(batch.lr).clamp(0, 1)
-        clean = trainer.anchor(downscaled(batch.hr, 8, 8)).clamp(0, 1)
+        clean = trainer.anchor(made_smaller(batch.hr, 8, 8)).clamp(0, 1)
     told = trainer.step(batch)
     of_input, of_clean = (
         float((sr - other).abs().mean() + gradient_loss(sr, other)) for other in (near, clean)

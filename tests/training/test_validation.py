@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from animesr_cli.degradation.operators import DegradationSettings
 from animesr_cli.model.resample import enlarge
+from animesr_cli.settings import FinetuneSettings
 from animesr_cli.training.corpus import Shot, load_sources, shots_of
-from animesr_cli.training.validation import HeldOut, bicubic, fixed_windows, hold_out, measure
+from animesr_cli.training.validation import HeldOut, bicubic, examine, fixed_windows, hold_out
 from media import write_video
 
 CPU = torch.device("cpu")
@@ -25,9 +25,7 @@ def shots(tmp_path_factory: pytest.TempPathFactory) -> list[Shot]:
 
 
 def windows_of(shots: list[Shot], seed: int = 0, scale: int = 4) -> list[HeldOut]:
-    return fixed_windows(
-        shots, seed=seed, degradation=DegradationSettings(), operators=(), device=CPU, scale=scale
-    )
+    return fixed_windows(shots, FinetuneSettings(seed=seed), (), CPU, scale)
 
 
 # ---- which it is ---------------------------------------------------------------------------------
@@ -100,7 +98,8 @@ def test_the_truth_is_perfect(shots: list[Shot]) -> None:
     def cheat(clip: Tensor) -> Tensor:
         return next(truth).hr[None].float() / 255
 
-    scores, results = measure(cheat, windows, CPU)
+    found = examine(cheat, windows, CPU)
+    scores, results = found.scores, found.results
     assert scores["l1"] == 0
     assert scores["ssim_y"] == pytest.approx(1)
     assert scores["gradient_ratio"] == pytest.approx(1)
@@ -115,7 +114,7 @@ def test_bicubic_is_that_of_compare(shots: list[Shot]) -> None:
     height, width = window.hr.shape[-2:]
     frames = torch.stack([enlarge(frame, height, width, "bicubic") for frame in window.lr])
     assert torch.equal(bicubic(window.lr[None], 4)[0], frames)
-    scores, _ = measure(lambda lr: bicubic(lr, 4), [window], CPU)
+    scores = examine(lambda lr: bicubic(lr, 4), [window], CPU).scores
     assert scores["l1"] == pytest.approx(float((frames - window.hr / 255).abs().mean()), rel=1e-5)
 
 

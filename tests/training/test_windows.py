@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -9,14 +10,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from animesr_cli.degradation.operators import DegradationPlan, DegradationSettings, apply_plan
+from animesr_cli.degradation.operators import DegradationPlan, apply_plan
 from animesr_cli.errors import InputError
+from animesr_cli.settings import FinetuneSettings
 from animesr_cli.training.corpus import Shot, load_sources, shots_of, workers_pool
 from animesr_cli.training.windows import (
     Batch,
-    Batches,
     Window,
     WindowSampler,
+    batches,
     degraded,
     usable_shots,
 )
@@ -42,29 +44,14 @@ def sampler_of(
     seed: int = 0,
     defocus: float = 0.0,
 ) -> WindowSampler:
-    return WindowSampler(
-        shots,
-        frames=frames,
-        side_px=side_px,
-        seed=seed,
-        degradation=DegradationSettings(),
-        defocus=defocus,
-    )
+    chosen = FinetuneSettings(frames=frames, patch=side_px // 4, seed=seed, defocus=defocus)
+    return WindowSampler(shots, chosen)
 
 
 def first_batches(shots: list[Shot], workers: int, numbers: range, count: int = 2) -> list[Batch]:
     with workers_pool(workers) as pool:
-        batches = iter(
-            Batches(
-                sampler_of(shots),
-                pool,
-                operators=(),
-                device=CPU,
-                first_iteration=5,
-                numbers=numbers,
-            )
-        )
-        return [next(batches) for _ in range(count)]
+        coming = batches(sampler_of(shots), pool, device=CPU, first_iteration=5, numbers=numbers)
+        return list(islice(coming, count))
 
 
 # ---- drawing -------------------------------------------------------------------------------------
@@ -174,7 +161,6 @@ def test_shapes_and_ranges(shots: list[Shot]) -> None:
         assert clip.dtype == torch.float32
         assert float(clip.min()) >= 0
         assert float(clip.max()) <= 1
-    assert batch.waited_seconds >= 0
 
 
 def test_degradation_is_that_of_the_command() -> None:

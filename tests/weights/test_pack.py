@@ -46,7 +46,7 @@ def batch_of(iteration: int, side: int = 8) -> Batch:
     rng = torch.Generator().manual_seed(iteration)
     lr = torch.rand((2, 2, 3, side, side), generator=rng)
     hr = torch.rand((2, 2, 3, 4 * side, 4 * side), generator=rng)
-    return Batch(iteration=iteration, windows=(), lr=lr, hr=hr, waited_seconds=0)
+    return Batch(iteration=iteration, windows=(), lr=lr, hr=hr)
 
 
 def metadata_of(path: Path) -> dict[str, str]:
