@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 from animesr_cli.settings.option import Option
 
-CONFIGURATION = "Configuration"
+configuration = partial(Option, panel="Configuration")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,21 +28,13 @@ class ConfigChoice:
 
     config: Annotated[
         Path | None,
-        Option(
-            "Read this file instead of ~/.config/animesr/config.toml.",
-            panel=CONFIGURATION, metavar="FILE",
-        ),
-    ] = None  # fmt: skip
-    ignore_config: Annotated[bool, Option("Read no configuration file.", panel=CONFIGURATION)] = (
-        False
-    )
+        configuration("Read this file instead of ~/.config/animesr/config.toml.", metavar="FILE"),
+    ] = None
+    ignore_config: Annotated[bool, configuration("Read no configuration file.")] = False
     profile: Annotated[
         str | None,
-        Option(
-            "Use [preset.NAME] of the configuration file.",
-            "-p", panel=CONFIGURATION, metavar="NAME",
-        ),
-    ] = None  # fmt: skip
+        configuration("Use [preset.NAME] of the configuration file.", "-p", metavar="NAME"),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

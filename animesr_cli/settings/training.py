@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final, Literal, get_args
 
@@ -59,7 +60,11 @@ LOSSES: tuple[str, ...] = tuple(field.name for field in fields(LossWeights))
 LOSSES_OF_GAN = ("perceptual", "gan", "matching")
 """The others take part in both stages."""
 
-EVERY: Final = Option("Iterations in between.", panel=RUNNING, least=1, most=MOST)
+learning = partial(Option, panel=LEARNING)
+recipe = partial(learning, by_preset=True)
+share = partial(learning, least=0, most=1)
+running = partial(Option, panel=RUNNING)
+EVERY: Final = running("Iterations in between.", least=1, most=MOST)
 
 
 def _blocks(text: str) -> tuple[int, int, int]:
@@ -117,9 +122,11 @@ class FinetuneFiles:
         tuple[Path, ...],
         Option(
             "Clean videos, folders of images; repeatable.",
-            metavar="DIR", repeatable=True, reads=_paths,
+            metavar="DIR",
+            repeatable=True,
+            reads=_paths,
         ),
-    ]  # fmt: skip
+    ]
     output: Annotated[
         Path | None,
         Option("The folder; DATA_STAGE if left out, such as episodes_net.", "-o", metavar="DIR"),
@@ -131,10 +138,9 @@ class FinetuneFiles:
     ] = ()
     preset: Annotated[
         str,
-        Option(
+        learning(
             "quick, for a CPU; paper, for a GPU; realesrgan, bsrgan or realbasicvsr: the recipe "
-            "of that network.",
-            panel=LEARNING,
+            "of that network."
         ),
     ] = "quick"
 
@@ -146,176 +152,101 @@ class FinetuneSettings:
     model: Annotated[
         str, Option("Start from: a name, a path, a run's state, or scratch.", "-n")
     ] = "base"
-    num_feat: Annotated[
-        int, Option("Of scratch.", name="features", panel=LEARNING, least=1, most=4096)
-    ] = 64
+    num_feat: Annotated[int, learning("Of scratch.", name="features", least=1, most=4096)] = 64
     num_block: Annotated[
         tuple[int, int, int],
-        Option(
+        learning(
             "Of scratch: residual blocks at full, half and quarter resolution.",
-            name="blocks", panel=LEARNING, metavar="N,N,N", default_title="5,3,2",
-            reads=_blocks,
+            name="blocks", metavar="N,N,N", default_title="5,3,2", reads=_blocks,
         ),
     ] = (5, 3, 2)  # fmt: skip
-    stage: Annotated[
-        Stage, Option("net: L1; gan: with perceptual and GAN loss.", panel=LEARNING)
-    ] = "net"
-    iterations: Annotated[
-        int, Option("In all.", panel=LEARNING, least=1, most=MOST, by_preset=True)
-    ] = 2000
-    batch: Annotated[
-        int,
-        Option(
-            "Windows an iteration, per process.",
-            panel=LEARNING, least=1, most=4096, by_preset=True,
-        ),
-    ] = 4  # fmt: skip
-    patch: Annotated[
-        int,
-        Option("Side of a window, LR pixels.", panel=LEARNING, least=1, most=4096, by_preset=True),
-    ] = 40
-    frames: Annotated[
-        int, Option("Of a window.", panel=LEARNING, least=1, most=4096, by_preset=True)
-    ] = 5
+    stage: Annotated[Stage, learning("net: L1; gan: with perceptual and GAN loss.")] = "net"
+    iterations: Annotated[int, recipe("In all.", least=1, most=MOST)] = 2000
+    batch: Annotated[int, recipe("Windows an iteration, per process.", least=1, most=4096)] = 4
+    patch: Annotated[int, recipe("Side of a window, LR pixels.", least=1, most=4096)] = 40
+    frames: Annotated[int, recipe("Of a window.", least=1, most=4096)] = 5
     lr: Annotated[
-        float,
-        Option(
-            "Learning rate; 2e-4 for net, 1e-4 for gan.",
-            panel=LEARNING, least=0, most=1e38, by_preset=True,
-        ),
-    ] = 2e-4  # fmt: skip
+        float, recipe("Learning rate; 2e-4 for net, 1e-4 for gan.", least=0, most=1e38)
+    ] = 2e-4
     schedule: Annotated[
-        Schedule,
-        Option("constant, or cosine: down to a hundredth at the end.", panel=LEARNING),
+        Schedule, learning("constant, or cosine: down to a hundredth at the end.")
     ] = "constant"
     halve_at: Annotated[
         tuple[int, ...],
-        Option(
+        learning(
             "Halve the learning rate at this iteration; repeatable.",
-            panel=LEARNING, metavar="N", repeatable=True, reads=_iterations,
+            metavar="N", repeatable=True, reads=_iterations,
         ),
     ] = ()  # fmt: skip
     discriminator_lr: Annotated[
-        float,
-        Option(
-            "Learning rate of the discriminator; 0: the same.",
-            panel=LEARNING, least=0, most=1e38, by_preset=True,
-        ),
-    ] = 0.0  # fmt: skip
-    warmup: Annotated[
-        int, Option("Iterations of a rising rate.", panel=LEARNING, least=0, most=MOST)
-    ] = 0
-    ema: Annotated[
-        float,
-        Option(
-            "Decay of the averaged weights, which are the result.",
-            panel=LEARNING, least=0, most=1,
-        ),
-    ] = 0.999  # fmt: skip
+        float, recipe("Learning rate of the discriminator; 0: the same.", least=0, most=1e38)
+    ] = 0.0
+    warmup: Annotated[int, learning("Iterations of a rising rate.", least=0, most=MOST)] = 0
+    ema: Annotated[float, share("Decay of the averaged weights, which are the result.")] = 0.999
     clip: Annotated[
-        float,
-        Option(
-            "Largest norm of the gradient; mostly 0.5.",
-            panel=LEARNING, above=0, most=1e9, by_preset=True,
-        ),
-    ] = 0.5  # fmt: skip
+        float, recipe("Largest norm of the gradient; mostly 0.5.", above=0, most=1e9)
+    ] = 0.5
     usm: Annotated[
-        float,
-        Option(
-            "Sharpening of net's ground truth; mostly 0.3.",
-            panel=LEARNING, least=0, most=100, by_preset=True,
-        ),
-    ] = 0.3  # fmt: skip
+        float, recipe("Sharpening of net's ground truth; mostly 0.3.", least=0, most=100)
+    ] = 0.3
     gan_usm: Annotated[
         float,
-        Option(
+        recipe(
             "Sharpening of gan's ground truth, but not of what the discriminator sees; mostly 0.",
-            panel=LEARNING, least=0, most=100, by_preset=True,
+            least=0, most=100,
         ),
     ] = 0.0  # fmt: skip
     discriminator: Annotated[
         Discriminator,
-        Option(
-            "patch: of patches, at three sizes; unet: Real-ESRGAN's, of every pixel.",
-            panel=LEARNING, by_preset=True,
-        ),
-    ] = "patch"  # fmt: skip
-    gan_loss: Annotated[
-        GanLoss,
-        Option("lsgan: squares; vanilla: cross entropy.", panel=LEARNING, by_preset=True),
-    ] = "lsgan"
+        recipe("patch: of patches, at three sizes; unet: Real-ESRGAN's, of every pixel."),
+    ] = "patch"
+    gan_loss: Annotated[GanLoss, recipe("lsgan: squares; vanilla: cross entropy.")] = "lsgan"
     perceptual: Annotated[
-        Perceptual,
-        Option(
-            f"{', '.join(PERCEPTUAL[:-1])} or {PERCEPTUAL[-1]}; mostly random.",
-            panel=LEARNING, by_preset=True,
-        ),
-    ] = "random"  # fmt: skip
+        Perceptual, recipe(f"{', '.join(PERCEPTUAL[:-1])} or {PERCEPTUAL[-1]}; mostly random.")
+    ] = "random"
     weights: Annotated[
         LossWeights,
-        Option(
+        learning(
             f"Weight of a loss: {', '.join(LOSSES)}; repeatable.",
-            name="loss", panel=LEARNING, metavar="NAME=WEIGHT", repeatable=True,
-            reads=_loss_weights,
+            name="loss", metavar="NAME=WEIGHT", repeatable=True, reads=_loss_weights,
         ),
     ] = LossWeights()  # fmt: skip
     anchor: Annotated[
         str | None,
-        Option(
+        learning(
             "Hold the result near what this network makes of the same frames, so that lines stay "
             "sharp: a name or a path, mostly that of -n.",
-            panel=LEARNING, metavar="NAME",
+            metavar="NAME",
         ),
-    ] = None  # fmt: skip
+    ] = None
     anchor_weight: Annotated[
-        float,
-        Option("Weight of the anchor's pixels and slopes.", panel=LEARNING, least=0, most=1e6),
+        float, learning("Weight of the anchor's pixels and slopes.", least=0, most=1e6)
     ] = 1.0
     anchor_clean: Annotated[
         float,
-        Option(
-            "Weight of what the anchor makes of the clean frames, downscaled.",
-            panel=LEARNING, least=0, most=1e6,
+        learning(
+            "Weight of what the anchor makes of the clean frames, downscaled.", least=0, most=1e6
         ),
-    ] = 0.0  # fmt: skip
-    truth_share: Annotated[
-        float,
-        Option("With an anchor: what is left of l1 and gradient.", panel=LEARNING, least=0, most=1),
-    ] = 0.5
-    mild: Annotated[
-        float,
-        Option("Share of windows that are degraded only mildly.", panel=LEARNING, least=0, most=1),
     ] = 0.0
+    truth_share: Annotated[float, share("With an anchor: what is left of l1 and gradient.")] = 0.5
+    mild: Annotated[float, share("Share of windows that are degraded only mildly.")] = 0.0
     defocus: Annotated[
-        float,
-        Option(
-            "Share of windows whose truth is out of focus: soft backgrounds stay soft.",
-            panel=LEARNING, least=0, most=1,
-        ),
-    ] = 0.0  # fmt: skip
+        float, share("Share of windows whose truth is out of focus: soft backgrounds stay soft.")
+    ] = 0.0
     judged: Annotated[
         int,
-        Option(
+        recipe(
             "Frames of a window that discriminator and perceptual loss see; 0: all.",
-            panel=LEARNING, least=0, most=4096, by_preset=True,
+            least=0, most=4096,
         ),
     ] = 2  # fmt: skip
     freeze: Annotated[
         tuple[str, ...],
-        Option(
-            "Keep parameters of such a name.",
-            panel=LEARNING, metavar="WORD", repeatable=True, reads=tuple,
-        ),
-    ] = ()  # fmt: skip
-    precision: Annotated[
-        Precision,
-        Option("auto, bf16 or fp32: of the multiplications.", panel=RUNNING),
-    ] = "auto"
+        learning("Keep parameters of such a name.", metavar="WORD", repeatable=True, reads=tuple),
+    ] = ()
+    precision: Annotated[Precision, running("auto, bf16 or fp32: of the multiplications.")] = "auto"
     seed: Annotated[int, replace(SEED, panel=LEARNING)] = 0
-    held_out: Annotated[
-        float,
-        Option("Share of the shots that validation takes.", panel=LEARNING, least=0, most=1),
-    ] = 0.1
+    held_out: Annotated[float, share("Share of the shots that validation takes.")] = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -323,18 +254,15 @@ class FinetuneRun:
     """How a run is carried out; none of this changes what an iteration learns."""
 
     minutes: Annotated[float | None, replace(MINUTES, panel=RUNNING)] = None
-    restart: Annotated[bool, Option("Forget what is there.", panel=RUNNING)] = False
+    restart: Annotated[bool, running("Forget what is there.")] = False
     validate_every: Annotated[int, EVERY] = 500
     save_every: Annotated[int, EVERY] = 500
     log_every: Annotated[int, EVERY] = 10
-    workers: Annotated[
-        int, Option("Threads for data; 0: by cores.", panel=RUNNING, least=0, most=4096)
-    ] = 0
+    workers: Annotated[int, running("Threads for data; 0: by cores.", least=0, most=4096)] = 0
     memory_gb: Annotated[
         float,
-        Option(
-            "GB for decoded pictures; 0: half of what is free.",
-            name="memory", panel=RUNNING, least=0, most=10**6,
+        running(
+            "GB for decoded pictures; 0: half of what is free.", name="memory", least=0, most=10**6
         ),
-    ] = 0.0  # fmt: skip
+    ] = 0.0
     device: Annotated[str, replace(DEVICE, panel=RUNNING)] = "auto"

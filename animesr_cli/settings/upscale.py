@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -21,21 +22,24 @@ from animesr_cli.settings.limits import (
 )
 from animesr_cli.settings.option import Option, check_values, declared
 
-PICTURE, PART, NETWORK = "Picture", "Part of the input", "Network"
-ENCODING, LONG_JOBS = "Encoding", "Long jobs"
+picture = partial(Option, panel="Picture")
+part = partial(Option, panel="Part of the input")
+network = partial(Option, panel="Network")
+encoding = partial(Option, panel="Encoding")
+long_job = partial(Option, panel="Long jobs", how_only=True)
 
-MODEL = Option("A name of `animesr models`, or a .safetensors or .pth file.", "-n", panel=NETWORK)
-STRENGTH = Option(
+MODEL = network("A name of `animesr models`, or a .safetensors or .pth file.", "-n")
+STRENGTH = network(
     "How much is redrawn, where the model has a softer partner: 0 faithful, 1 all of it.",
-    panel=NETWORK, least=0, most=1, default_title="the model's own",
+    least=0, most=1, default_title="the model's own",
 )  # fmt: skip
-DEVICE = Option("auto, cpu, cuda, cuda:1, xpu or mps.", "-g", panel=NETWORK, how_only=True)
-PRECISION = Option(f"{', '.join(PRECISIONS)}.", panel=NETWORK)
-TILE = Option(
+DEVICE = network("auto, cpu, cuda, cuda:1, xpu or mps.", "-g", how_only=True)
+PRECISION = network(f"{', '.join(PRECISIONS)}.")
+TILE = network(
     "Tile side in pixels of the input; 0 goes by free memory.",
-    "-t", panel=NETWORK, automatic=0, least=16, most=MAX_SIDE, how_only=True,
+    "-t", automatic=0, least=16, most=MAX_SIDE, how_only=True,
 )  # fmt: skip
-FRAMES = Option("At most this many frames.", panel=PART, least=1, most=MAX_COUNT, decides=True)
+FRAMES = part("At most this many frames.", least=1, most=MAX_COUNT, decides=True)
 OVERWRITE = Option("Replace what is there under the output's name.", "-y", how_only=True)
 MINUTES = Option("Stop and save after so long; the same command goes on.", least=0, most=10**7)
 SEED = Option("Of everything that is drawn.", least=0, most=2**63 - 1)
@@ -48,75 +52,63 @@ class UpscaleSettings:
 
     scale: Annotated[
         float | None,
-        Option(
+        picture(
             "Factor on width and height.",
-            "-s", panel=PICTURE, above=0, least=0.01, most=100,
-            default_title="the network's, 4 for most",
+            "-s", above=0, least=0.01, most=100, default_title="the network's, 4 for most",
         ),
     ] = None  # fmt: skip
     width: Annotated[
-        int | None,
-        Option("Exact width; alone, it keeps the aspect.", panel=PICTURE, least=1, most=MAX_SIDE),
+        int | None, picture("Exact width; alone, it keeps the aspect.", least=1, most=MAX_SIDE)
     ] = None
     height: Annotated[
         int | None,
-        Option(
+        picture(
             "Exact height, or 720p, 1080p, 4k, 8k; alone, it keeps the aspect.",
-            panel=PICTURE, metavar="<int>", least=1, most=MAX_SIDE, reads=texts.lines,
+            metavar="<int>", least=1, most=MAX_SIDE, reads=texts.lines,
         ),
     ] = None  # fmt: skip
     fit: Annotated[
         tuple[int, int] | None,
-        Option(
+        picture(
             "The largest size within WxH, or within 1080p, 4k, that keeps the aspect.",
-            panel=PICTURE, metavar="WxH", reads=texts.box,
+            metavar="WxH", reads=texts.box,
         ),
     ] = None  # fmt: skip
     matrix: Annotated[
-        str | None,
-        Option(f"Read the input as {', '.join(MATRICES)}, whatever its tags say.", panel=PICTURE),
+        str | None, picture(f"Read the input as {', '.join(MATRICES)}, whatever its tags say.")
     ] = None
     stream: Annotated[
         int | None,
-        Option(
+        picture(
             "Which video stream, by its number in `animesr info`; others are copied.",
-            panel=PICTURE, least=0, most=10**6,
+            least=0, most=10**6,
         ),
     ] = None  # fmt: skip
     deinterlace: Annotated[
-        bool,
-        Option("Make whole frames of interlaced ones first (bwdif).", panel=PICTURE, decides=True),
+        bool, picture("Make whole frames of interlaced ones first (bwdif).", decides=True)
     ] = False
     max_pixels: Annotated[
-        int,
-        Option(
-            "Refuse frames of more pixels.", panel=PICTURE, least=1, most=2**31 - 1, how_only=True
-        ),
+        int, picture("Refuse frames of more pixels.", least=1, most=2**31 - 1, how_only=True)
     ] = MAX_PIXELS
     scenes: Annotated[
-        bool,
-        Option(
-            "Carry the recurrent state over scene cuts.",
-            panel=PICTURE, switches_off=True, decides=True,
-        ),
-    ] = True  # fmt: skip
+        bool, picture("Carry the recurrent state over scene cuts.", switches_off=True, decides=True)
+    ] = True
     start: Annotated[
         Fraction | None,
-        Option(
-            "Begin here: seconds or HH:MM:SS.mmm.",
-            panel=PART, metavar="TIME", reads=texts.time, decides=True,
+        part(
+            "Begin here: seconds or HH:MM:SS.mmm.", metavar="TIME", reads=texts.time, decides=True
         ),
-    ] = None  # fmt: skip
+    ] = None
     end: Annotated[
         Fraction | None,
-        Option("End before this time.", panel=PART, metavar="TIME", reads=texts.time, decides=True),
+        part("End before this time.", metavar="TIME", reads=texts.time, decides=True),
     ] = None
     frames: Annotated[int | None, FRAMES] = None
     fps: Annotated[
         Fraction | None,
-        Option(
+        part(
             "Frames per second of images: 24, 23.976 or 24000/1001.",
-            panel=PART, metavar="RATE", reads=texts.rate,
+            metavar="RATE", reads=texts.rate,
         ),
     ] = None  # fmt: skip
     model: Annotated[str, MODEL] = "base"
@@ -125,92 +117,69 @@ class UpscaleSettings:
     device: Annotated[str, DEVICE] = "auto"
     precision: Annotated[Precision, PRECISION] = "auto"
     codec: Annotated[
-        str,
-        Option("An FFmpeg encoder; auto goes by container and bit depth.", "-c", panel=ENCODING),
+        str, encoding("An FFmpeg encoder; auto goes by container and bit depth.", "-c")
     ] = "auto"
     crf: Annotated[
-        float | None,
-        Option("Quality, lower is better; each encoder has its range and default.", panel=ENCODING),
+        float | None, encoding("Quality, lower is better; each encoder has its range and default.")
     ] = None
     bitrate: Annotated[
         int | None,
-        Option(
+        encoding(
             "Bits a second of the pictures instead of a quality: 8M, 900k.",
-            panel=ENCODING, metavar="BITS", least=1000, most=10**10, reads=texts.amount,
+            metavar="BITS", least=1000, most=10**10, reads=texts.amount,
         ),
     ] = None  # fmt: skip
     target_size: Annotated[
         int | None,
-        Option(
+        encoding(
             "About so many bytes instead of a quality: 700M, 4.7G.",
-            panel=ENCODING, metavar="BYTES", least=1000, most=10**15, reads=texts.amount,
+            metavar="BYTES", least=1000, most=10**15, reads=texts.amount,
         ),
     ] = None  # fmt: skip
     hw: Annotated[
-        bool,
-        Option(
-            "Encode in hardware: the first of nvenc, videotoolbox, qsv, amf that opens.",
-            panel=ENCODING,
-        ),
-    ] = False  # fmt: skip
-    preset: Annotated[
-        str | None, Option("Speed of the encoder, as it names them.", panel=ENCODING)
-    ] = None
-    pix_fmt: Annotated[str | None, Option("FFmpeg's name of a pixel format.", panel=ENCODING)] = (
-        None
-    )
+        bool, encoding("Encode in hardware: the first of nvenc, videotoolbox, qsv, amf that opens.")
+    ] = False
+    preset: Annotated[str | None, encoding("Speed of the encoder, as it names them.")] = None
+    pix_fmt: Annotated[str | None, encoding("FFmpeg's name of a pixel format.")] = None
     encoder_options: Annotated[
         Mapping[str, str],
-        Option(
+        encoding(
             "An option of the encoder; repeatable.",
-            "-e", "encoder-option", panel=ENCODING, metavar="KEY=VALUE", repeatable=True,
+            "-e", "encoder-option", metavar="KEY=VALUE", repeatable=True,
             reads=texts.pairs("-e", "tune=animation"),
         ),
     ] = field(default_factory=dict)  # fmt: skip
     journal: Annotated[
-        bool,
-        Option(
-            "Run in one piece: an interrupted run begins anew.",
-            panel=LONG_JOBS,
-            how_only=True,
-            switches_off=True,
-        ),
+        bool, long_job("Run in one piece: an interrupted run begins anew.", switches_off=True)
     ] = True
     segment_frames: Annotated[
         int | None,
-        Option(
+        long_job(
             "Frames that are kept together, which an interruption costs at most; about five "
             "minutes of work where it is left out.",
-            panel=LONG_JOBS, how_only=True, least=1, most=MAX_COUNT, decides=True,
+            least=1, most=MAX_COUNT, decides=True,
         ),
     ] = None  # fmt: skip
     work_dir: Annotated[
         Path | None,
-        Option(
-            "Folder for OUT.animesr, where finished segments are kept; else beside OUT.",
-            panel=LONG_JOBS, how_only=True, reads=Path,
+        long_job(
+            "Folder for OUT.animesr, where finished segments are kept; else beside OUT.", reads=Path
         ),
-    ] = None  # fmt: skip
-    restart: Annotated[
-        bool,
-        Option(
-            "Begin anew where OUT.animesr holds an interrupted run.", panel=LONG_JOBS, how_only=True
-        ),
-    ] = False
+    ] = None
+    restart: Annotated[bool, long_job("Begin anew where OUT.animesr holds an interrupted run.")] = (
+        False
+    )
     workers: Annotated[
         int | None,
-        Option(
+        long_job(
             "How many compute at once; one for each GPU where there are several.",
-            panel=LONG_JOBS, how_only=True, least=1, most=4096,
+            least=1, most=4096,
         ),
     ] = None  # fmt: skip
     cluster: Annotated[
         str | None,
-        Option(
-            "Compute on a Ray cluster: auto, or HOST:PORT of its head.",
-            panel=LONG_JOBS, how_only=True, metavar="ADDRESS",
-        ),
-    ] = None  # fmt: skip
+        long_job("Compute on a Ray cluster: auto, or HOST:PORT of its head.", metavar="ADDRESS"),
+    ] = None
     overwrite: Annotated[bool, OVERWRITE] = False
     strict: Annotated[
         bool,
