@@ -19,8 +19,9 @@ from __future__ import annotations
 
 import errno
 import signal
+import traceback
 from enum import IntEnum
-from typing import Final
+from typing import Any, Final
 
 
 class ExitCode(IntEnum):
@@ -53,13 +54,35 @@ class AnimesrError(Exception):
         self.message = message
         self.hint = hint
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For another process: as a class of this file, as that may lack others; its traceback,
+        which cannot be pickled, becomes a note."""
+        kind = next(each for each in type(self).__mro__ if each.__module__ == __name__)
+        trace = "".join(traceback.format_exception(self))
+        return _unpickled, (kind, self.message, self.hint, self.exit_code, trace)
 
-def as_bug(error: Exception) -> AnimesrError:
-    """What is said of an exception that nobody expected."""
-    return AnimesrError(
+
+def _unpickled(
+    kind: type[AnimesrError], message: str, hint: str | None, exit_code: ExitCode, trace: str
+) -> AnimesrError:
+    """Not through the constructor, as each class has its own."""
+    error = kind.__new__(kind, message)
+    AnimesrError.__init__(error, message, hint)
+    error.exit_code = exit_code
+    error.add_note(trace)
+    return error
+
+
+def as_bug(error: BaseException) -> AnimesrError:
+    """What is said of an exception that nobody expected; one of the family stays as it is."""
+    if isinstance(error, AnimesrError):
+        return error
+    bug = AnimesrError(
         f"this is a bug: {type(error).__name__}: {error}",
         "run again with --debug and report what it prints",
     )
+    bug.__cause__ = error
+    return bug
 
 
 class UsageError(AnimesrError):

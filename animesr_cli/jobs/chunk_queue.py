@@ -9,7 +9,7 @@ from animesr_cli.jobs.chunks import Chunk, Segment
 from animesr_cli.jobs.folder import JobFolder
 from animesr_cli.jobs.frame_index import FrameIndex, digest
 from animesr_cli.jobs.range_reader import can_be_found
-from animesr_cli.workers.scheduler import Task, TaskQueue
+from animesr_cli.workers.tasks import Task, TaskQueue
 
 LARGEST_TASK_SEGMENTS: Final = 8
 """That one worker alone is given at a time: its encoders finish behind the network, all but the

@@ -168,9 +168,7 @@ class ChunkWorker:
     def _warn(self, message: str) -> None:
         self._warnings.append(message)
 
-    def __call__(
-        self, payload: object, advanced: Callable[[int], None], listen: Callable[[], None]
-    ) -> object:
+    def __call__(self, payload: object, advanced: Callable[[int], None]) -> object:
         """Compute what is left of a task; the number of frames."""
         assert isinstance(payload, ChunkTask)
         done = 0
@@ -178,7 +176,6 @@ class ChunkWorker:
         for span in self._left(payload):
             with closing(self._compute(payload, span)) as counts:
                 for count in counts:
-                    listen()
                     done += count
                     advanced(done)
         return done

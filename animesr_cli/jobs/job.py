@@ -51,8 +51,8 @@ from animesr_cli.workers.scheduler import (
     Failed,
     Finished,
     Started,
-    TaskQueue,
 )
+from animesr_cli.workers.tasks import TaskQueue
 from animesr_cli.writing.concat import Joiner
 
 log = logging.getLogger(__name__)

@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
+from animesr_cli.errors import AnimesrError, as_bug
 from animesr_cli.model.devices import Compute
 from animesr_cli.model.engine import Engine
 from animesr_cli.model.resample import resample
@@ -39,7 +40,6 @@ from animesr_cli.upscaling.open import open_writer
 from animesr_cli.upscaling.plan import Plan, make_plan
 from animesr_cli.video.colour import from_rgb, to_rgb
 from animesr_cli.workers.child_process import Child, attend
-from animesr_cli.workers.protocol import SerializedError
 
 log = logging.getLogger(__name__)
 
@@ -287,7 +287,7 @@ def main(address: str, parent: int) -> None:
     try:
         answer = work(*arguments)
     except Exception as error:
-        answer = SerializedError.of(error)
+        answer = as_bug(error)
     connection.send(answer)
     os._exit(0)
 
@@ -305,8 +305,8 @@ def in_child(work: Callable[..., T], *arguments: object) -> T:
         raise child.exit_error() from None
     finally:
         child.end()
-    if isinstance(answer, SerializedError):
-        raise answer.restored()
+    if isinstance(answer, AnimesrError):
+        raise answer
     return cast(T, answer)
 
 

@@ -1,4 +1,4 @@
-"""Workers that are processes of this machine, one for each GPU or share of the cores.
+"""Workers that are processes of this machine, one for each GPU or share of the cores: both sides.
 
 One that dies is noticed by the end of its pipe or its exit status. Knows nothing of video.
 """
@@ -6,20 +6,31 @@ One that dies is noticed by the end of its pipe or its exit status. Knows nothin
 from __future__ import annotations
 
 import logging
+import os
 import pickle
+import sys
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
-from multiprocessing.connection import wait
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from typing import Any
 
 from animesr_cli.errors import UsageError
-from animesr_cli.workers import worker_process
-from animesr_cli.workers.child_process import Child
-from animesr_cli.workers.protocol import Message, Prepare, WorkerLost, WorkerSlot
-from animesr_cli.workers.scheduler import PATIENCE_SECONDS, STOP_SECONDS, Event, TaskQueue, dispatch
-from animesr_cli.workers.worker_process import WorkerSetup
+from animesr_cli.threads import check_threads
+from animesr_cli.workers.child_process import ORPHANED, Child, attend
+from animesr_cli.workers.protocol import (
+    Message,
+    Prepare,
+    Worker,
+    WorkerLost,
+    WorkerSlot,
+    log_level,
+    send_heartbeats,
+    send_log,
+    share_threads,
+)
+from animesr_cli.workers.scheduler import PATIENCE_SECONDS, STOP_SECONDS, Executor
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +62,8 @@ def slots_for(workers: int | None, device: str) -> list[WorkerSlot]:
         gpus = runtime.device_count() if only is None else 1
         first = only or 0
         places = [f"{chosen.type}:{first + number % gpus}" for number in range(workers or gpus)]
-        return [WorkerSlot(name, place) for name, place in zip(_names(places), places, strict=True)]
-    places = [chosen.type] * (workers or 1)
+    else:
+        places = [chosen.type] * (workers or 1)
     threads = max(1, torch.get_num_threads() // len(places)) if chosen.type == "cpu" else None
     return [
         WorkerSlot(name, place, threads) for name, place in zip(_names(places), places, strict=True)
@@ -66,10 +77,10 @@ def _names(places: Sequence[str]) -> list[str]:
     return [f"{place}/{places[: number + 1].count(place)}" for number, place in enumerate(places)]
 
 
-# ---- the executor --------------------------------------------------------------------------------
+# ---- this side -----------------------------------------------------------------------------------
 
 
-class ProcessExecutor:
+class ProcessExecutor(Executor):
     """A process for each slot, started when there is a task for it.
 
     The thread that iterates must live until the iteration has ended: with it, Linux ends workers.
@@ -78,95 +89,114 @@ class ProcessExecutor:
     def __init__(
         self, slots: Sequence[WorkerSlot], *, warn: Callable[[str], None] = log.warning
     ) -> None:
-        self._slots = tuple(slots)
-        self._warn = warn
+        super().__init__(warn=warn)
+        self._slots = {slot.name: slot for slot in slots}
+        self.workers = len(slots)
 
-    @property
-    def workers(self) -> int:
-        return len(self._slots)
-
-    def run(self, queue: TaskQueue, prepare: Prepare) -> Generator[Event, None, None]:
-        """See ``Executor.run``."""
-        return dispatch(queue, _Processes(self._slots, pickle.dumps(prepare)), self._warn)
-
-    def close(self) -> None:
-        """Nothing outlives a run."""
-
-
-@dataclass(frozen=True)
-class _Worker:
-    """A process and its slot."""
-
-    slot: WorkerSlot
-    child: Child
-
-
-class _Processes:
-    """The backend of this machine's processes."""
-
-    replaces: Final = True
-
-    def __init__(self, slots: Sequence[WorkerSlot], prepare: bytes) -> None:
-        self._prepare = prepare
-        self._free = deque(slots)  # in turn: what failed on one is tried on the next
-        self._workers: dict[str, _Worker] = {}
+    def begin(self, prepare: Prepare) -> None:
+        self._prepare = pickle.dumps(prepare)
+        self._free = deque(self._slots)  # in turn: what failed on one is tried on the next
+        self._children: dict[str, Child] = {}
 
     def start(self, most: int) -> list[str]:
         started: list[str] = []
         while self._free and len(started) < most:
-            slot = self._free[0]
-            setup = WorkerSetup(slot, self._prepare, _log_level())
-            child = Child(f"worker {slot.name}", worker_process, setup)
-            self._workers[slot.name] = _Worker(slot, child)
-            self._free.popleft()
-            started.append(slot.name)
+            name = self._free[0]
+            hello = self._slots[name], self._prepare, log_level()
+            self._children[name] = Child(f"worker {name}", sys.modules[__name__], hello)
+            started.append(self._free.popleft())
         return started
 
-    def assign(self, worker: str, payload: object) -> None:
-        self._workers[worker].child.tell(pickle.dumps(payload))
+    def assign(self, worker: str, payload: bytes) -> None:
+        self._children[worker].tell(payload)
 
     def news(self, patience_seconds: float) -> list[tuple[str, Message]]:
-        ready = wait(
-            [worker.child.connection for worker in self._workers.values()], patience_seconds
-        )
+        ready = wait([child.connection for child in self._children.values()], patience_seconds)
         said: list[tuple[str, Message]] = []
-        for name, worker in list(self._workers.items()):
-            ended = worker.child.ended  # asked first: all that it said is in the pipe by now
-            if worker.child.connection in ready or ended:
-                said += [(name, message) for message in self._heard(worker, ended)]
+        for name, child in list(self._children.items()):
+            ended = child.ended  # asked first: all that it said is in the pipe by now
+            if child.connection in ready or ended:
+                said += [(name, message) for message in self._heard(name, child, ended)]
         return said
 
-    def _heard(self, worker: _Worker, ended: bool) -> Iterator[Message]:
+    def _heard(self, name: str, child: Child, ended: bool) -> Iterator[Message]:
         try:
-            while worker.child.connection.poll():
-                yield worker.child.connection.recv()
+            while child.connection.poll():
+                yield child.connection.recv()
         except (EOFError, OSError):
             ended = True
         if ended:
-            yield WorkerLost(worker.child.exit_error())
-            self.end(worker.slot.name)
+            yield WorkerLost(child.exit_error())
+            self.end(name)
 
     def end(self, worker: str) -> None:
-        if left := self._workers.pop(worker, None):
-            left.child.end()
-            self._free.append(left.slot)
+        if child := self._children.pop(worker, None):
+            child.end()
+            self._free.append(worker)
 
     def stop(self) -> None:
         try:
-            for worker in self._workers.values():
-                worker.child.tell(None)
+            for child in self._children.values():
+                child.tell(None)
             self._wait_until_gone(time.monotonic() + STOP_SECONDS)
         finally:
-            for name in list(self._workers):
+            for name in list(self._children):
                 self.end(name)
 
     def _wait_until_gone(self, deadline: float) -> None:
-        while any(not worker.child.ended for worker in self._workers.values()):
+        while any(not child.ended for child in self._children.values()):
             if time.monotonic() > deadline:
-                log.warning("%s did not stop in time", ", ".join(self._workers))
+                log.warning("%s did not stop in time", ", ".join(self._children))
                 return
             self.news(PATIENCE_SECONDS)
 
 
-def _log_level() -> int:
-    return logging.getLogger("animesr_cli").getEffectiveLevel()
+# ---- the worker's side ---------------------------------------------------------------------------
+
+
+def main(address: str, parent: int) -> None:
+    """Be a worker for the process at the other end of a pipe; does not return.
+
+    It is told its slot, how it prepares (pickled) and the level of the log; then come pickled
+    payloads, and None to stop.
+    """
+    connection, (slot, prepare, level) = attend(address, parent)
+    post = _post_to(connection)
+    send_heartbeats(post)
+    share_threads(slot)
+    send_log(post, level)
+
+    def load() -> Any:
+        check_threads()
+        return pickle.loads(prepare)
+
+    worker = Worker(slot, load, post)
+    threading.Thread(target=_hear, args=(connection, worker), daemon=True).start()
+    worker.run()
+    os._exit(0)  # nothing is left to do, and no thread of any library is waited for
+
+
+def _post_to(connection: Connection) -> Callable[[Message], None]:
+    lock = threading.Lock()
+
+    def post(message: Message) -> None:
+        with lock:
+            try:
+                connection.send(message)
+            except OSError:
+                os._exit(ORPHANED)
+
+    return post
+
+
+def _hear(connection: Connection, worker: Worker) -> None:
+    """In a thread: what the other side says, and that it has gone, is heard during the work."""
+    while True:
+        try:
+            payload: bytes | None = connection.recv()
+        except (EOFError, OSError):
+            os._exit(ORPHANED)
+        if payload is None:
+            worker.stop()
+        else:
+            worker.assign(payload)

@@ -1,7 +1,7 @@
 """What a worker does, wherever it runs: prepare once, then one task after another, and tell of it.
 
-A thread, a process and a Ray actor all call ``serve``; only how messages travel is theirs. Imports
-no torch, so that the number of threads can be set before torch reads it. Knows nothing of video.
+A thread, a process and a Ray actor all host a ``Worker``; only how messages travel is theirs. No
+torch is imported here, so that the number of threads can be set before torch reads it.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import signal
 import sys
 import threading
 import time
-import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Final
 
-from animesr_cli import errors
-from animesr_cli.errors import AnimesrError, ExitCode, Interrupted, as_bug
+from animesr_cli.errors import AnimesrError, Interrupted, as_bug
 
 PROGRESS_SECONDS: Final = 0.1
 """A worker tells how far it is at most this often."""
@@ -42,12 +42,12 @@ class WorkerSlot:
     """For computing on the CPU; None leaves torch's own number."""
 
 
-Work = Callable[[object, Callable[[int], None], Callable[[], None]], object]
-"""``work(payload, advanced, listen)`` gives the task's result, which is small and can be pickled.
+Work = Callable[[object, Callable[[int], None]], object]
+"""``work(payload, advanced)`` gives the task's result, which is small and can be pickled.
 
-It calls ``advanced(frames)`` now and then with what is done of this task so far, and ``listen()``
-often: that raises ``Interrupted`` once the run was asked to stop. Where a machine is cut off, its
-task is begun elsewhere while it may still run there: write under a name of one's own, then rename.
+It calls ``advanced(frames)`` often, with what is done of this task so far: that raises
+``Interrupted`` once the run was asked to stop. Where a machine is cut off, its task is begun
+elsewhere while it may still run there: write under a name of one's own, then rename.
 """
 
 Prepare = Callable[[WorkerSlot], Work]
@@ -58,51 +58,11 @@ Prepare = Callable[[WorkerSlot], Work]
 
 
 @dataclass(frozen=True)
-class SerializedError:
-    """An error on its way to another process: everything of it but the classes it may lack."""
-
-    kind: str
-    """A class of ``errors``."""
-    message: str
-    hint: str | None
-    exit_code: int
-    trace: str
-
-    @staticmethod
-    def of(error: BaseException) -> SerializedError:
-        if not isinstance(error, AnimesrError):
-            bug = as_bug(error if isinstance(error, Exception) else RuntimeError(repr(error)))
-            bug.__traceback__ = error.__traceback__
-            trace = "".join(traceback.format_exception(error))
-            return SerializedError("AnimesrError", bug.message, bug.hint, bug.exit_code, trace)
-        family = (kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
-        trace = "".join(traceback.format_exception(error))
-        return SerializedError(
-            next(family).__name__, error.message, error.hint, error.exit_code, trace
-        )
-
-    def restored(self) -> AnimesrError:
-        """The error as it was; not through the constructor, as each class has its own."""
-        kind: type[AnimesrError] = getattr(errors, self.kind)
-        error = kind.__new__(kind, self.message)
-        AnimesrError.__init__(error, self.message, self.hint)
-        error.exit_code = ExitCode(self.exit_code)
-        return error
-
-
-@dataclass(frozen=True)
 class Ready:
     """Prepared: tasks may come."""
 
     name: str
     """That of its slot."""
-
-
-@dataclass(frozen=True)
-class PrepareFailed:
-    """``prepare`` failed; the worker has ended."""
-
-    error: SerializedError
 
 
 @dataclass(frozen=True)
@@ -121,10 +81,10 @@ class TaskResult:
 
 
 @dataclass(frozen=True)
-class TaskFailed:
-    """The task in hand failed."""
+class WorkFailed:
+    """The task in hand failed; before ``Ready``, ``prepare`` did, and the worker has ended."""
 
-    error: SerializedError
+    error: AnimesrError
 
 
 @dataclass(frozen=True)
@@ -148,19 +108,70 @@ class WorkerLost:
     error: AnimesrError
 
 
-Message = (
-    Ready
-    | PrepareFailed
-    | TaskProgress
-    | TaskResult
-    | TaskFailed
-    | LogMessage
-    | Heartbeat
-    | WorkerLost
-)
+Message = Ready | TaskProgress | TaskResult | WorkFailed | LogMessage | Heartbeat | WorkerLost
 
 
-# ---- the work ------------------------------------------------------------------------------------
+# ---- the worker ----------------------------------------------------------------------------------
+
+
+class Worker:
+    """Its host calls ``run`` in one thread, and the other methods from any.
+
+    Args:
+        prepare: wrapped in a function, since unpickling it can fail as it can itself.
+        post: is told each outcome, in the thread that runs.
+    """
+
+    def __init__(
+        self, slot: WorkerSlot, prepare: Callable[[], Prepare], post: Callable[[Message], None]
+    ) -> None:
+        self._slot = slot
+        self._prepare = prepare
+        self._post = post
+        self._payloads: SimpleQueue[bytes | None] = SimpleQueue()
+        self._stopped = threading.Event()
+        self._told = -PROGRESS_SECONDS
+
+    def assign(self, payload: bytes) -> None:
+        """The next task, pickled."""
+        self._payloads.put(payload)
+
+    def stop(self) -> None:
+        """End as soon as the task in hand asks, or at once where there is none."""
+        self._stopped.set()
+        self._payloads.put(None)
+
+    def run(self) -> None:
+        """Work until it is stopped."""
+        try:
+            work = self._prepare()(self._slot)
+        except BaseException as error:
+            self._post(_failure(error))
+            return
+        self._post(Ready(self._slot.name))
+        for payload in iter(self._payloads.get, None):
+            self._post(self._outcome(work, payload))
+
+    def _outcome(self, work: Work, payload: bytes) -> Message:
+        try:
+            return TaskResult(pickle.dumps(work(pickle.loads(payload), self._advanced)))
+        except BaseException as error:  # also a SystemExit: the worker goes on
+            return _failure(error)
+
+    def _advanced(self, frames: int) -> None:
+        if self._stopped.is_set():
+            raise Interrupted(signal.SIGTERM)
+        if (now := time.monotonic()) - self._told >= PROGRESS_SECONDS:
+            self._told = now
+            self._post(TaskProgress(frames))
+
+
+def _failure(error: BaseException) -> WorkFailed:
+    """A copy of the error: the traceback of the original holds on to what the work had in hand."""
+    return WorkFailed(copy(as_bug(error)))
+
+
+# ---- in a process of its own ---------------------------------------------------------------------
 
 
 def share_threads(slot: WorkerSlot) -> None:
@@ -171,52 +182,6 @@ def share_threads(slot: WorkerSlot) -> None:
         os.environ[variable] = str(slot.threads)
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(slot.threads)
-
-
-def serve(
-    slot: WorkerSlot,
-    prepare: Callable[[], Prepare],
-    payloads: Iterable[Callable[[], object]],
-    post: Callable[[Message], None],
-    stopped: Callable[[], bool],
-) -> None:
-    """Be a worker until ``payloads`` ends; each outcome goes to ``post``.
-
-    ``prepare`` and payloads are wrapped in functions: unpickling them can fail like themselves.
-    ``stopped`` is asked whenever the work listens.
-    """
-    try:
-        work = prepare()(slot)
-    except BaseException as error:
-        post(PrepareFailed(SerializedError.of(error)))
-        return
-    post(Ready(slot.name))
-    for payload in payloads:
-        post(_outcome(work, payload, post, stopped))
-
-
-def _outcome(
-    work: Work,
-    payload: Callable[[], object],
-    post: Callable[[Message], None],
-    stopped: Callable[[], bool],
-) -> Message:
-    told = -PROGRESS_SECONDS
-
-    def advanced(frames: int) -> None:
-        nonlocal told
-        if (now := time.monotonic()) - told >= PROGRESS_SECONDS:
-            told = now
-            post(TaskProgress(frames))
-
-    def listen() -> None:
-        if stopped():
-            raise Interrupted(signal.SIGTERM)
-
-    try:
-        return TaskResult(pickle.dumps(work(payload(), advanced, listen)))
-    except BaseException as error:  # also a SystemExit: the worker goes on
-        return TaskFailed(SerializedError.of(error))
 
 
 def send_heartbeats(post: Callable[[Message], None]) -> None:
@@ -243,6 +208,11 @@ class LogSender(logging.Handler):
             self._post(LogMessage(record.name, record.levelno, record.getMessage()))
         except Exception:
             self.handleError(record)
+
+
+def log_level() -> int:
+    """Of this process, for its workers."""
+    return logging.getLogger("animesr_cli").getEffectiveLevel()
 
 
 def send_log(post: Callable[[Message], None], level: int) -> None:

@@ -11,16 +11,16 @@ import logging
 import pickle
 import socket
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
 from animesr_cli.errors import AnimesrError, DeviceError, UsageError
 from animesr_cli.workers import ray_driver
 from animesr_cli.workers.child_process import Child
-from animesr_cli.workers.protocol import Message, Prepare, SerializedError
+from animesr_cli.workers.protocol import Message, Prepare, log_level
 from animesr_cli.workers.ray_driver import CONNECT_SECONDS, INSTALL
-from animesr_cli.workers.scheduler import STOP_SECONDS, Event, TaskQueue, dispatch
+from animesr_cli.workers.scheduler import STOP_SECONDS, Executor
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ LEAVE_SECONDS: Final = 15.0
 """For saying goodbye to the cluster."""
 
 
-class RayExecutor:
+class RayExecutor(Executor):
     """One worker for each GPU of a cluster, or each CPU where it has no GPU.
 
     Args:
@@ -42,7 +42,6 @@ class RayExecutor:
             ``local``: one on this machine alone that ends with ``close``.
         device: ``auto``, or ``cpu`` or ``cuda`` to use one kind only.
         workers: at most so many.
-        warn: receives one sentence when something differs from what one would expect.
 
     Raises:
         UsageError: the extra is not installed, or there is no such address, device or number.
@@ -57,6 +56,7 @@ class RayExecutor:
         workers: int | None = None,
         warn: Callable[[str], None] = log.warning,
     ) -> None:
+        super().__init__(warn=warn)
         kind = device.partition(":")[0]
         if kind not in ("auto", "cpu", "cuda"):
             raise UsageError(f"a cluster has no device {device}", "use auto, cpu or cuda")
@@ -65,36 +65,80 @@ class RayExecutor:
         if not _is_installed():
             raise UsageError("a cluster needs Ray, which is not installed", INSTALL)
         _check_address(address)
-        self._warn = warn
-        self._driver = _Driver()
+        self._child = Child("Ray", ray_driver)
+        self._asked = 0
+        self._ended = False
+        self.device: str
+        """``cpu`` or ``cuda``: of all workers."""
         try:
-            self.workers: int
-            self.device: str
-            """``cpu`` or ``cuda``: of all workers."""
-            self.workers, self.device = self._joined(address, kind, workers)
-        except BaseException:
-            self._driver.end()
-            raise
-
-    def _joined(self, address: str, kind: str, most: int | None) -> tuple[int, str]:
-        try:
-            places, device = self._driver.ask("join", address, kind, most, seconds=JOIN_SECONDS)
-            return places, device
+            self.workers, self.device = self._ask(
+                "join", address, kind, workers, seconds=JOIN_SECONDS
+            )
         except _Silent:
             raise _not_joined(address, f"no answer in {JOIN_SECONDS:.0f} seconds") from None
         except DeviceError as error:
+            self._end()
             raise _not_joined(address, error.message) from error
+        except BaseException:
+            self._end()
+            raise
 
-    def run(self, queue: TaskQueue, prepare: Prepare) -> Generator[Event, None, None]:
-        """See ``Executor.run``; ``workers`` follows the cluster."""
-        actors = _Actors(self, self._driver, pickle.dumps(prepare), self._warn)
-        return dispatch(queue, actors, self._warn)
+    def _ask(self, method: str, *arguments: object, seconds: float = ANSWER_SECONDS) -> Any:
+        """The child's answer; raises its error, and also its end, or its silence."""
+        if self._ended:
+            raise DeviceError("the connection to the cluster has ended")
+        self._asked += 1
+        self._child.tell((self._asked, method, arguments))
+        deadline = time.monotonic() + seconds
+        while self._child.connection.poll(max(0, deadline - time.monotonic())):
+            try:
+                number, answer = self._child.connection.recv()
+            except (EOFError, OSError):
+                raise self._child.exit_error() from None
+            if number != self._asked:
+                continue  # whoever asked was interrupted
+            if isinstance(answer, AnimesrError):
+                log.debug("Ray failed", exc_info=answer)
+                raise answer
+            return answer
+        self._end()
+        raise _Silent(f"Ray did not answer in {seconds:.0f} seconds")
+
+    def _end(self) -> None:
+        self._ended = True
+        self._child.end()
+
+    def begin(self, prepare: Prepare) -> None:
+        self._ask("begin", pickle.dumps(prepare), log_level())
+
+    def start(self, most: int) -> list[str]:
+        return list(self._ask("start", most))
+
+    def assign(self, worker: str, payload: bytes) -> None:
+        self._ask("assign", worker, payload)
+
+    def news(self, patience_seconds: float) -> list[tuple[str, Message]]:
+        said, self.workers, remark = self._ask("news", patience_seconds)
+        if remark:
+            self.warn(remark)
+        return list(said)
+
+    def end(self, worker: str) -> None:
+        self._ask("end", worker)
+
+    def stop(self) -> None:
+        with suppress(AnimesrError, OSError):
+            self._ask("stop", seconds=STOP_SECONDS + CONNECT_SECONDS)
 
     def close(self) -> None:
         """Leave the cluster; one of our own ends."""
         with suppress(AnimesrError):
-            self._driver.ask("leave", seconds=LEAVE_SECONDS)
-        self._driver.end()
+            self._ask("leave", seconds=LEAVE_SECONDS)
+        self._end()
+
+
+class _Silent(DeviceError):
+    """The child did not answer in time, and was killed."""
 
 
 def _is_installed() -> bool:
@@ -137,79 +181,3 @@ def _not_joined(address: str, reason: str) -> DeviceError:
         f"{what} cannot be joined: {' '.join(reason.split())[:300].rstrip('.')}",
         "run `ray start --address=HOST:PORT` on this machine first; `ray status` shows the cluster",
     )
-
-
-# ---- the child -----------------------------------------------------------------------------------
-
-
-class _Silent(DeviceError):
-    """It did not answer in time, and was killed."""
-
-
-class _Driver:
-    """The child with Ray in it; asks one thing at a time."""
-
-    def __init__(self) -> None:
-        self._child = Child("Ray", ray_driver)
-        self._asked = 0
-        self._ended = False
-
-    def ask(self, method: str, *arguments: object, seconds: float = ANSWER_SECONDS) -> Any:
-        """The answer; a SerializedError is raised, and so is the child's end, or silence."""
-        if self._ended:
-            raise DeviceError("the connection to the cluster has ended")
-        self._asked += 1
-        self._child.tell((self._asked, method, arguments))
-        deadline = time.monotonic() + seconds
-        while self._child.connection.poll(max(0, deadline - time.monotonic())):
-            try:
-                number, answer = self._child.connection.recv()
-            except (EOFError, OSError):
-                raise self._child.exit_error() from None
-            if number != self._asked:
-                continue  # whoever asked was interrupted
-            if isinstance(answer, SerializedError):
-                log.debug("%s", answer.trace)
-                raise answer.restored()
-            return answer
-        self.end()
-        raise _Silent(f"Ray did not answer in {seconds:.0f} seconds")
-
-    def end(self) -> None:
-        self._ended = True
-        self._child.end()
-
-
-class _Actors:
-    """The backend of a cluster, by way of the child."""
-
-    replaces: Final = True
-
-    def __init__(
-        self, executor: RayExecutor, driver: _Driver, prepare: bytes, warn: Callable[[str], None]
-    ) -> None:
-        self._executor = executor
-        self._driver = driver
-        self._warn = warn
-        level = logging.getLogger("animesr_cli").getEffectiveLevel()
-        driver.ask("begin", prepare, level)
-
-    def start(self, most: int) -> list[str]:
-        return list(self._driver.ask("start", most))
-
-    def assign(self, worker: str, payload: object) -> None:
-        self._driver.ask("assign", worker, pickle.dumps(payload))
-
-    def news(self, patience_seconds: float) -> list[tuple[str, Message]]:
-        said, places, remark = self._driver.ask("news", patience_seconds)
-        self._executor.workers = places
-        if remark:
-            self._warn(remark)
-        return list(said)
-
-    def end(self, worker: str) -> None:
-        self._driver.ask("end", worker)
-
-    def stop(self) -> None:
-        with suppress(AnimesrError, OSError):
-            self._driver.ask("stop", seconds=STOP_SECONDS + CONNECT_SECONDS)

@@ -21,14 +21,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from animesr_cli.errors import DeviceError
+from animesr_cli.errors import DeviceError, as_bug
 from animesr_cli.workers.child_process import attend
 from animesr_cli.workers.protocol import (
     Heartbeat,
     LogMessage,
     Message,
     Ready,
-    SerializedError,
     WorkerLost,
 )
 from animesr_cli.workers.ray_worker import RayWorker, versions
@@ -139,13 +138,27 @@ class _Actor:
     """That it has received a task; one that is lost on the way would be waited for for ever."""
 
 
-class Actors:
-    """The actors of one run; the methods are those of ``scheduler.Backend``."""
+class Driver:
+    """What can be asked for: each request is a method's name and its arguments.
 
-    def __init__(self, cluster: Cluster, prepare: bytes, log_level: int) -> None:
-        self._cluster = cluster
-        self._ray = cluster.ray
-        self._prepare = cluster.ray.put(prepare)  # once, however many actors read it
+    From ``begin`` to ``stop`` the methods are those of ``scheduler.Executor``.
+    """
+
+    _cluster: Cluster
+
+    def join(self, address: str, kind: str, most: int | None) -> tuple[int, str]:
+        try:
+            self._cluster = Cluster(address, kind, most)
+        except (Exception, SystemExit) as error:
+            raise DeviceError(_reason(error)) from error
+        self._ray = self._cluster.ray
+        return self._cluster.places, self._cluster.device
+
+    def leave(self) -> None:
+        self._ray.shutdown()
+
+    def begin(self, prepare: bytes, log_level: int) -> None:
+        self._prepare = self._ray.put(prepare)  # once, however many actors read it
         self._log_level = log_level
         self._actors: dict[str, _Actor] = {}
         self._started_count = 0
@@ -173,8 +186,13 @@ class Actors:
         actor = self._actors[worker]
         actor.told = actor.handle.assign.remote(payload)
 
-    def news(self, patience_seconds: float) -> list[tuple[str, Message]]:
+    def news(self, patience_seconds: float) -> tuple[list[tuple[str, Message]], int, str | None]:
+        """What was said; how many workers fit; what the user should know of that, once."""
         self._cluster.look()
+        said = self._said(patience_seconds)
+        return said, self._cluster.places, self._remark()
+
+    def _said(self, patience_seconds: float) -> list[tuple[str, Message]]:
         if not self._actors:
             time.sleep(patience_seconds)
             return []
@@ -216,7 +234,7 @@ class Actors:
         self.end(name)
         return [WorkerLost(error)]
 
-    def remark(self) -> str | None:
+    def _remark(self) -> str | None:
         """What a user should know of a run that does not begin; once.
 
         Raises:
@@ -277,44 +295,7 @@ def different(name: str, theirs: Mapping[str, str], ours: Mapping[str, str]) -> 
     )
 
 
-# ---- the child -----------------------------------------------------------------------------------
-
-
-class Driver:
-    """What can be asked for; each request is a method's name and its arguments."""
-
-    def __init__(self) -> None:
-        self._cluster: Cluster
-        self._actors: Actors
-
-    def join(self, address: str, kind: str, most: int | None) -> tuple[int, str]:
-        try:
-            self._cluster = Cluster(address, kind, most)
-        except (Exception, SystemExit) as error:
-            raise DeviceError(_reason(error)) from error
-        return self._cluster.places, self._cluster.device
-
-    def begin(self, prepare: bytes, log_level: int) -> None:
-        self._actors = Actors(self._cluster, prepare, log_level)
-
-    def start(self, most: int) -> list[str]:
-        return self._actors.start(most)
-
-    def assign(self, worker: str, payload: bytes) -> None:
-        self._actors.assign(worker, payload)
-
-    def news(self, patience_seconds: float) -> tuple[list[tuple[str, Message]], int, str | None]:
-        said = self._actors.news(patience_seconds)
-        return said, self._cluster.places, self._actors.remark()
-
-    def end(self, worker: str) -> None:
-        self._actors.end(worker)
-
-    def stop(self) -> None:
-        self._actors.stop()
-
-    def leave(self) -> None:
-        self._cluster.ray.shutdown()
+# ---- requests ------------------------------------------------------------------------------------
 
 
 def _reason(error: BaseException) -> str:
@@ -325,7 +306,7 @@ def _reason(error: BaseException) -> str:
 
 
 def main(address: str, parent: int) -> None:
-    """Answer ``(number, method, arguments)`` with ``(number, value or SerializedError)``."""
+    """Answer ``(number, method, arguments)`` with ``(number, value or AnimesrError)``."""
     connection, _ = attend(address, parent)
     os.environ.update(SETTINGS)
     driver = Driver()
@@ -338,6 +319,6 @@ def main(address: str, parent: int) -> None:
         try:
             answer = getattr(driver, method)(*arguments)
         except (Exception, SystemExit) as error:
-            answer = SerializedError.of(error)
+            answer = as_bug(error)
         with suppress(OSError):
             connection.send((number, answer))

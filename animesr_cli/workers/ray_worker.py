@@ -11,19 +11,12 @@ import platform
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from queue import Empty, SimpleQueue
 
-from animesr_cli.workers.protocol import (
-    Message,
-    WorkerSlot,
-    send_log,
-    serve,
-    share_threads,
-)
+from animesr_cli.workers.protocol import Message, Worker, WorkerSlot, send_log, share_threads
 from animesr_cli.workers.scheduler import STOP_SECONDS
 
 
@@ -48,28 +41,10 @@ class RayWorker:
         threads = 1 if device == "cpu" else None
         slot = WorkerSlot(f"{socket.gethostname()}/{number}", device, threads)
         self._said: SimpleQueue[Message] = SimpleQueue()
-        self._payloads: SimpleQueue[Callable[[], object]] = SimpleQueue()
-        self._stopped = threading.Event()
-        self._idle = threading.Event()
         share_threads(slot)
         send_log(self._said.put, log_level)
-        work = partial(
-            serve,
-            slot,
-            partial(pickle.loads, prepare),
-            self._taken(),
-            post=self._said.put,
-            stopped=self._stopped.is_set,
-        )
-        self._thread = threading.Thread(target=work, daemon=True)
-
-    def _taken(self) -> Iterator[Callable[[], object]]:
-        """Each payload as its turn comes; in between there is nothing that a stop must wait for."""
-        while True:
-            self._idle.set()
-            payload = self._payloads.get()
-            self._idle.clear()
-            yield payload
+        self._worker = Worker(slot, partial(pickle.loads, prepare), self._said.put)
+        self._thread = threading.Thread(target=self._worker.run, daemon=True)
 
     def begin(self) -> dict[str, str]:
         """Start to prepare; what the other side compares with its own."""
@@ -77,7 +52,7 @@ class RayWorker:
         return versions()
 
     def assign(self, payload: bytes) -> None:
-        self._payloads.put(partial(pickle.loads, payload))
+        self._worker.assign(payload)
 
     def news(self, patience_seconds: float) -> list[Message]:
         try:
@@ -91,5 +66,5 @@ class RayWorker:
 
     def stop(self) -> None:
         """Ask the work to stop and wait for it, a bounded time."""
-        self._stopped.set()
-        self._idle.wait(STOP_SECONDS)
+        self._worker.stop()
+        self._thread.join(STOP_SECONDS)

@@ -4,10 +4,10 @@
     with closing(executor.run(queue, prepare)) as events:
         for event in events: ...                   # Started, Advanced, Finished, Failed
 
-There are three executors behind one interface: ``InlineExecutor`` (a thread of this process),
-``ProcessExecutor`` (local.py) and ``RayExecutor`` (ray_cluster.py). What they differ in is a
-``Backend``; who gets which task, what is tried again and what ends the run is decided once, in
-``_Dispatch``. Nothing here outlives the run: the truth about what is done is the caller's.
+An ``Executor`` is a way to start workers, speak to them and end them: ``InlineExecutor`` has a
+thread of this process, ``ProcessExecutor`` (local.py) processes, ``RayExecutor`` (ray_cluster.py) a
+cluster. Who gets which task, what is tried again and what ends the run is decided here for all of
+them. Nothing outlives the run: the truth about what is done is the caller's.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from __future__ import annotations
 import logging
 import pickle
 import time
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 from animesr_cli.errors import (
     AnimesrError,
@@ -36,32 +37,13 @@ from animesr_cli.workers.protocol import (
     LogMessage,
     Message,
     Prepare,
-    PrepareFailed,
     Ready,
-    TaskFailed,
     TaskProgress,
     TaskResult,
-    Work,
     WorkerLost,
-    WorkerSlot,
+    WorkFailed,
 )
 from animesr_cli.workers.tasks import Task, TaskQueue
-
-__all__ = [
-    "Advanced",
-    "Backend",
-    "Event",
-    "Executor",
-    "Failed",
-    "Finished",
-    "Prepare",
-    "Started",
-    "Task",
-    "TaskQueue",
-    "Work",
-    "WorkerSlot",
-    "dispatch",
-]
 
 log = logging.getLogger(__name__)
 
@@ -89,9 +71,6 @@ its workers."""
 STOP_SECONDS: Final = 10.0
 """Given to workers to drop what they have in hand, before they are killed."""
 
-THREAD_STOP_SECONDS: Final = 30.0
-"""Given to a thread, which cannot be killed."""
-
 HOPELESS: Final = (UsageError, InputError, WeightsError, DiskFullError)
 """Errors that come again however often the task is tried, wherever it is.
 
@@ -105,38 +84,35 @@ that went wrong looks like one.
 
 
 @dataclass(frozen=True)
-class Started:
-    """A worker has begun a task."""
+class Event:
+    """Something happened to a task, at a worker."""
 
     key: int
     worker: str
+
+
+class Started(Event):
+    """The worker has begun it."""
 
 
 @dataclass(frozen=True)
-class Advanced:
-    """How far a worker is with its task."""
+class Advanced(Event):
+    """So many of its frames are done in this try."""
 
-    key: int
-    worker: str
     frames: int
-    """Done in this try so far."""
 
 
 @dataclass(frozen=True)
-class Finished:
-    """A task is done."""
+class Finished(Event):
+    """It is done."""
 
-    key: int
-    worker: str
     result: object
 
 
 @dataclass(frozen=True)
-class Failed:
+class Failed(Event):
     """A try has failed."""
 
-    key: int
-    worker: str
     error: AnimesrError
     attempt: int
     """From 1."""
@@ -144,15 +120,23 @@ class Failed:
     """Whether it will not be tried again; the other tasks go on."""
 
 
-Event = Started | Advanced | Finished | Failed
+# ---- what executors differ in --------------------------------------------------------------------
 
 
-class Executor(Protocol):
-    """Something that works tasks off."""
+class Executor(ABC):
+    """Something that works tasks off; one run at a time.
 
-    @property
-    def workers(self) -> int:
-        """How many tasks can run at once, as far as is known now."""
+    Args:
+        warn: receives one sentence when something differs from what one would expect.
+    """
+
+    replaces = True
+    """Whether a worker that hangs can be ended; such workers send ``Heartbeat``s."""
+    workers: int
+    """How many tasks can run at once, as far as is known now."""
+
+    def __init__(self, *, warn: Callable[[str], None] = log.warning) -> None:
+        self.warn = warn
 
     def run(self, queue: TaskQueue, prepare: Prepare) -> Generator[Event, None, None]:
         """Work off a queue until it is closed and empty.
@@ -164,35 +148,41 @@ class Executor(Protocol):
             AnimesrError: ``prepare`` failed, or workers cannot be started or kept alive.
             BaseException: what ``queue.fail`` was given.
         """
+        self.begin(prepare)
+        try:
+            yield from _Dispatch(queue, self).events()
+        finally:
+            self.stop()
 
-    def close(self) -> None:
+    @abstractmethod
+    def begin(self, prepare: Prepare) -> None:
+        """A run begins, without workers as yet."""
+
+    @abstractmethod
+    def start(self, most: int) -> list[str]:
+        """Start up to so many workers, where there is room; their identifiers."""
+
+    @abstractmethod
+    def assign(self, worker: str, payload: bytes) -> None:
+        """Give a ready worker a task; where it cannot be reached, ``news`` will say so."""
+
+    @abstractmethod
+    def news(self, patience_seconds: float) -> list[tuple[str, Message]]:
+        """What workers said, in order; waits for the first of it."""
+
+    @abstractmethod
+    def end(self, worker: str) -> None:
+        """End a worker without a task."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Ask all workers to stop, wait for them, and end those that do not. Never raises."""
+
+    def close(self) -> None:  # noqa: B027 - most have nothing to let go of
         """Let go of what outlives a run, such as a connection; no run may be under way."""
 
 
 # ---- who gets which task -------------------------------------------------------------------------
-
-
-class Backend(Protocol):
-    """What executors differ in: how workers are started, spoken to and ended."""
-
-    @property
-    def replaces(self) -> bool:
-        """Whether a worker that hangs can be ended; such workers send ``Heartbeat``s."""
-
-    def start(self, most: int) -> list[str]:
-        """Start up to so many workers, where there is room; their identifiers."""
-
-    def assign(self, worker: str, payload: object) -> None:
-        """Give a ready worker a task; where it cannot be reached, ``news`` will say so."""
-
-    def news(self, patience_seconds: float) -> list[tuple[str, Message]]:
-        """What workers said, in order; waits for the first of it."""
-
-    def end(self, worker: str) -> None:
-        """End a worker without a task."""
-
-    def stop(self) -> None:
-        """Ask all workers to stop, wait for them, and end those that do not. Never raises."""
 
 
 @dataclass
@@ -208,20 +198,13 @@ class _WorkerState:
     """Seconds since it did anything."""
 
 
-def dispatch(
-    queue: TaskQueue, backend: Backend, warn: Callable[[str], None] = log.warning
-) -> Generator[Event, None, None]:
-    """Work off a queue with a backend; see ``Executor.run``."""
-    return _Dispatch(queue, backend, warn).events()
-
-
 class _Dispatch:
     """One run: which worker has which task, and how often each was tried."""
 
-    def __init__(self, queue: TaskQueue, backend: Backend, warn: Callable[[str], None]) -> None:
+    def __init__(self, queue: TaskQueue, executor: Executor) -> None:
         self._queue = queue
-        self._backend = backend
-        self._warn = warn
+        self._executor = executor
+        self._warn = executor.warn
         self._workers: dict[str, _WorkerState] = {}
         self._failed_at: defaultdict[int, list[str]] = defaultdict(list)
         self._lost_starts: list[AnimesrError] = []
@@ -230,17 +213,14 @@ class _Dispatch:
         self._said_stalled = False
 
     def events(self) -> Generator[Event, None, None]:
-        try:
-            while not self._finished():
-                self._start_workers()
-                yield from self._assign()
-                news = self._backend.news(PATIENCE_SECONDS)
-                check_stop()
-                for worker, message in news:
-                    yield from self._hear(worker, message)
-                yield from self._watch()
-        finally:
-            self._backend.stop()
+        while not self._finished():
+            self._start_workers()
+            yield from self._assign()
+            news = self._executor.news(PATIENCE_SECONDS)
+            check_stop()
+            for worker, message in news:
+                yield from self._hear(worker, message)
+            yield from self._watch()
 
     def _finished(self) -> bool:
         self._queue.check()
@@ -254,7 +234,7 @@ class _Dispatch:
         free = sum(state.task is None for state in self._workers.values())
         if (missing := self._queue.waiting - free) > 0:
             self._workers |= {
-                worker: _WorkerState(worker) for worker in self._backend.start(missing)
+                worker: _WorkerState(worker) for worker in self._executor.start(missing)
             }
 
     def _assign(self) -> Iterator[Event]:
@@ -264,7 +244,7 @@ class _Dispatch:
             state.task = self._queue.take(partial(self._fits, state))
             if state.task:
                 state.stalled = 0.0
-                self._backend.assign(worker, state.task.payload)
+                self._executor.assign(worker, pickle.dumps(state.task.payload))
                 yield Started(state.task.key, state.name)
 
     def _fits(self, state: _WorkerState, task: Task) -> bool:
@@ -288,16 +268,14 @@ class _Dispatch:
             case Ready():
                 state.name, state.ready = message.name, True
                 self._lost_starts.clear()
-            case PrepareFailed():
-                log.debug("%s", message.error.trace)
-                raise message.error.restored()
+            case WorkFailed() if not state.ready:
+                raise message.error
             case TaskProgress() if state.task:
                 yield Advanced(state.task.key, state.name, message.frames)
             case TaskResult():
                 yield self._done(state, message.result)
-            case TaskFailed():
-                log.debug("%s", message.error.trace)
-                yield self._broken(worker, state, message.error.restored())
+            case WorkFailed():
+                yield self._broken(worker, state, message.error)
             case WorkerLost():
                 yield from self._gone(worker, message.error)
 
@@ -312,10 +290,10 @@ class _Dispatch:
             if state.task or not state.ready:
                 state.stalled += step
             minutes = f"has done nothing for {state.stalled / 60:.0f} minutes"
-            if self._backend.replaces and (state.silent or 0.0) > SILENT_SECONDS:
+            if self._executor.replaces and (state.silent or 0.0) > SILENT_SECONDS:
                 yield from self._replace(worker, f"has not answered for {state.silent:.0f} seconds")
             elif state.task and state.stalled > patience:
-                if self._backend.replaces:
+                if self._executor.replaces:
                     yield from self._replace(worker, minutes)
                 elif not self._said_stalled:
                     self._said_stalled = True
@@ -324,7 +302,7 @@ class _Dispatch:
     def _replace(self, worker: str, what: str) -> Iterator[Event]:
         name = self._workers[worker].name
         self._warn(f"worker {name} {what}, and is replaced")
-        self._backend.end(worker)
+        self._executor.end(worker)
         yield from self._gone(worker, DeviceError(f"worker {name} {what}"))
 
     def _done(self, state: _WorkerState, pickled: bytes) -> Event:
@@ -340,7 +318,7 @@ class _Dispatch:
         if not isinstance(error, HOPELESS):
             # After an error of CUDA or of memory a process is good for nothing: a new one comes.
             del self._workers[worker]
-            self._backend.end(worker)
+            self._executor.end(worker)
         return self._failed(state, error)
 
     def _gone(self, worker: str, error: AnimesrError) -> Iterator[Event]:
@@ -353,6 +331,7 @@ class _Dispatch:
 
     def _failed(self, state: _WorkerState, error: AnimesrError) -> Event:
         assert state.task
+        log.debug("%s failed", state.name, exc_info=error)
         task, state.task = state.task, None
         self._failed_at[task.key].append(state.name)
         attempt = len(self._failed_at[task.key])

@@ -26,7 +26,6 @@ from animesr_cli.errors import (
 from animesr_cli.workers.protocol import Work, WorkerSlot
 
 Advanced = Callable[[int], None]
-Listen = Callable[[], None]
 
 ERRORS = {
     "input": InputError("the input went away", "bring it back"),
@@ -58,8 +57,8 @@ class Places:
     folder: Path
 
     def __call__(self, slot: WorkerSlot) -> Work:
-        def work(payload: object, advanced: Advanced, listen: Listen) -> object:
-            meet(advanced, listen, str(self.folder), 2)
+        def work(payload: object, advanced: Advanced) -> object:
+            meet(advanced, str(self.folder), 2)
             return slot.device, slot.threads, os.environ.get("CUDA_VISIBLE_DEVICES")
 
         return work
@@ -88,7 +87,7 @@ class OneIsBroken:
     name: str
 
     def __call__(self, slot: WorkerSlot) -> Work:
-        def work(payload: object, advanced: Advanced, listen: Listen) -> object:
+        def work(payload: object, advanced: Advanced) -> object:
             if slot.name == self.name:
                 raise ERRORS["device"]
             return slot.name
@@ -103,70 +102,67 @@ class Unreadable:
         return (int, ("no number",))
 
 
-def play(payload: object, advanced: Advanced, listen: Listen) -> object:
+def play(payload: object, advanced: Advanced) -> object:
     """Do what the payload says."""
     name, *arguments = cast(list[Any], payload)
-    return GAMES[name](advanced, listen, *arguments)
+    return GAMES[name](advanced, *arguments)
 
 
-def echo(advanced: Advanced, listen: Listen, word: object) -> object:
+def echo(advanced: Advanced, word: object) -> object:
     """The result is the argument."""
     return word
 
 
-def where(advanced: Advanced, listen: Listen) -> object:
+def where(advanced: Advanced) -> object:
     """The process that it runs in, and its thread variables."""
     return {"pid": os.getpid(), "threads": os.environ.get("OMP_NUM_THREADS")}
 
 
-def count(advanced: Advanced, listen: Listen, frames: int, seconds: float) -> object:
+def count(advanced: Advanced, frames: int, seconds: float) -> object:
     """So many frames, each of which takes its time."""
     for frame in range(frames):
-        listen()
         time.sleep(seconds)
         advanced(frame + 1)
     return frames
 
 
-def meet(advanced: Advanced, listen: Listen, folder: str, others: int) -> object:
+def meet(advanced: Advanced, folder: str, others: int) -> object:
     """Wait until so many tasks run at the same time."""
     (Path(folder) / f"met-{os.getpid()}-{time.monotonic_ns()}").touch()
     while len(list(Path(folder).glob("met-*"))) < others:
-        listen()
+        advanced(0)
         time.sleep(0.01)
     return os.getpid()
 
 
-def hold(advanced: Advanced, listen: Listen, folder: str) -> object:
+def hold(advanced: Advanced, folder: str) -> object:
     """Wait for a file that is called ``go``; leave one for having begun."""
     (Path(folder) / f"begun-{os.getpid()}-{time.monotonic_ns()}").touch()
     while not (Path(folder) / "go").exists():
-        listen()
         advanced(1)
         time.sleep(0.01)
     return os.getpid()
 
 
-def linger(advanced: Advanced, listen: Listen, folder: str) -> object:
+def linger(advanced: Advanced, folder: str) -> object:
     """Never end; leave a file once begun, another once told to stop."""
     (Path(folder) / f"begun-{os.getpid()}").touch()
     try:
         while True:
-            listen()
             advanced(1)
             time.sleep(0.01)
     finally:
         (Path(folder) / f"stopped-{os.getpid()}").touch()
 
 
-def deaf(advanced: Advanced, listen: Listen, folder: str) -> object:
+def deaf(advanced: Advanced, folder: str) -> object:
     """Never end and never listen."""
     (Path(folder) / f"begun-{os.getpid()}").touch()
     while True:
         time.sleep(1)
 
 
-def fail(advanced: Advanced, listen: Listen, kind: str) -> object:
+def fail(advanced: Advanced, kind: str) -> object:
     """Raise one of the family, or something else."""
     if kind in ERRORS:
         raise ERRORS[kind]
@@ -175,7 +171,7 @@ def fail(advanced: Advanced, listen: Listen, kind: str) -> object:
     raise ZeroDivisionError("a slip")
 
 
-def stumble(advanced: Advanced, listen: Listen, folder: str, times: int, way: str) -> object:
+def stumble(advanced: Advanced, folder: str, times: int, way: str) -> object:
     """Fail so many times, then succeed; a file for each try."""
     tries = len(list(Path(folder).glob("try-*")))
     (Path(folder) / f"try-{tries}").touch()
@@ -185,11 +181,11 @@ def stumble(advanced: Advanced, listen: Listen, folder: str, times: int, way: st
         if way == "exits":
             os.write(2, b"the last that was heard of it\n")
             os._exit(9)
-        fail(advanced, listen, way)
+        fail(advanced, way)
     return tries + 1
 
 
-def freeze(advanced: Advanced, listen: Listen, folder: str) -> object:
+def freeze(advanced: Advanced, folder: str) -> object:
     """Stop the whole process at the first try; a file for each try."""
     tries = len(list(Path(folder).glob("try-*")))
     (Path(folder) / f"try-{tries}").touch()
@@ -198,7 +194,7 @@ def freeze(advanced: Advanced, listen: Listen, folder: str) -> object:
     return tries + 1
 
 
-def remark(advanced: Advanced, listen: Listen, text: str) -> object:
+def remark(advanced: Advanced, text: str) -> object:
     """Say something where a user may see it, and where none should."""
     logging.getLogger("animesr_cli.toys").warning(text)
     os.write(1, b"what a library prints")
@@ -206,12 +202,12 @@ def remark(advanced: Advanced, listen: Listen, text: str) -> object:
     return None
 
 
-def unpicklable(advanced: Advanced, listen: Listen) -> object:
+def unpicklable(advanced: Advanced) -> object:
     """A result that stays here."""
     return lambda: None
 
 
-def unreadable(advanced: Advanced, listen: Listen) -> object:
+def unreadable(advanced: Advanced) -> object:
     """A result that nobody can read."""
     return Unreadable()
 

@@ -30,7 +30,14 @@ from animesr_cli.workers import scheduler
 from animesr_cli.workers.child_process import Child
 from animesr_cli.workers.inline import InlineExecutor
 from animesr_cli.workers.local import ProcessExecutor, slots_for
-from animesr_cli.workers.protocol import Heartbeat, Message, Ready, TaskProgress, TaskResult
+from animesr_cli.workers.protocol import (
+    Heartbeat,
+    Message,
+    Ready,
+    TaskProgress,
+    TaskResult,
+    WorkerSlot,
+)
 from animesr_cli.workers.ray_cluster import RayExecutor
 from animesr_cli.workers.ray_driver import different, exit_error
 from animesr_cli.workers.scheduler import (
@@ -41,11 +48,8 @@ from animesr_cli.workers.scheduler import (
     Failed,
     Finished,
     Started,
-    Task,
-    TaskQueue,
-    WorkerSlot,
-    dispatch,
 )
+from animesr_cli.workers.tasks import Task, TaskQueue
 from command import environment
 from ray_nodes import add_node, alive, cluster, kill_node, members
 from toys import ERRORS, HOPELESS, OneIsBroken, Places, Toys, Unprepared
@@ -119,15 +123,24 @@ def wait_until(happened: Callable[[], object], seconds: float = 20) -> None:
         time.sleep(0.02)
 
 
-class Script:
-    """A backend of one worker that says what was written for it, one line a look."""
+class Script(Executor):
+    """One worker that says what was written for it, one line a look."""
 
-    def __init__(self, lines: Sequence[Sequence[Message]], replaces: bool = True) -> None:
+    def __init__(
+        self,
+        lines: Sequence[Sequence[Message]],
+        warn: Callable[[str], None],
+        replaces: bool = True,
+    ) -> None:
+        super().__init__(warn=warn)
         self._lines = list(lines)
         self._own = list(lines)
         self.replaces = replaces
         self.ended: list[str] = []
         self._started_count = 0
+
+    def begin(self, prepare: object) -> None:
+        """Nothing is to be prepared."""
 
     def start(self, most: int) -> list[str]:
         if self._started_count > len(self.ended):
@@ -136,7 +149,7 @@ class Script:
         self._lines = list(self._own) if self._started_count == 1 else [[Ready("b")], [DONE]]
         return [f"worker {self._started_count}"]
 
-    def assign(self, worker: str, payload: object) -> None:
+    def assign(self, worker: str, payload: bytes) -> None:
         """It knows what to do."""
 
     def news(self, patience_seconds: float) -> list[tuple[str, Message]]:
@@ -205,7 +218,7 @@ def test_progress_is_told_during_the_work(executor: Executor, tmp_path: Path) ->
 
 
 def test_errors_arrive_as_they_left(executor: Executor, tmp_path: Path) -> None:
-    """Class, message, hint and exit code of an error survive the way from the worker."""
+    """Class, message, hint, exit code and traceback of an error survive the way from the worker."""
     kinds = list(ERRORS)
     events = events_of(executor, closed(*(["fail", kind] for kind in kinds)), Toys(tmp_path))
     for event in failures(events):
@@ -214,6 +227,7 @@ def test_errors_arrive_as_they_left(executor: Executor, tmp_path: Path) -> None:
         assert (event.error.message, event.error.hint) == (sent.message, sent.hint)
         assert event.error.exit_code == sent.exit_code
         assert str(event.error) == sent.message
+        assert "in fail\n" in "".join(event.error.__notes__)
     for key, kind in enumerate(kinds):
         tries = 1 if kind in HOPELESS else MOST_TRIES
         of_one = [event for event in failures(events) if event.key == key]
@@ -305,7 +319,7 @@ def test_prepare_fails(executor: Executor, tmp_path: Path, way: str) -> None:
 
 
 def test_stopped_in_the_middle(executor: Executor, tmp_path: Path) -> None:
-    """Closing the iterator stops the work through ``listen`` and waits until it has tidied up."""
+    """Closing the iterator stops the work through ``advanced`` and waits until it has tidied up."""
     with closing(executor.run(closed(["linger", str(tmp_path)]), Toys(tmp_path))) as events:
         for event in events:
             if isinstance(event, Advanced):
@@ -444,13 +458,8 @@ def test_a_worker_keeps_its_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_a_child_sees_the_end_of_its_pipe(tmp_path: Path) -> None:
     """A worker ends by itself when its pipe does, also without the kernel's help."""
-    import pickle
-
-    from animesr_cli.workers import worker_process
-    from animesr_cli.workers.worker_process import WorkerSetup
-
-    setup = WorkerSetup(WorkerSlot("one"), pickle.dumps(Toys(tmp_path)), logging.WARNING)
-    child = Child("worker", worker_process, setup)
+    setup = WorkerSlot("one"), pickle.dumps(Toys(tmp_path)), logging.WARNING
+    child = Child("worker", process_executor, setup)
     child.tell(pickle.dumps(["deaf", str(tmp_path)]))
     wait_until(lambda: pids(tmp_path, "begun"))
     child.connection.close()
@@ -466,7 +475,7 @@ from ray_nodes import add_node, alive, cluster, kill_node, members
 from toys import Toys
 from pathlib import Path
 from animesr_cli.cli.app import stoppable
-from animesr_cli.workers.scheduler import Task, TaskQueue
+from animesr_cli.workers.tasks import Task, TaskQueue
 {imports}
 folder = Path(sys.argv[2])
 queue = TaskQueue(Task(n, 1, ["linger", str(folder)]) for n in range(2))
@@ -845,8 +854,8 @@ def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_worker_that_hangs_is_replaced(lines: list[list[Message]], words: str) -> None:
     """Silence is told from idleness; its task is done by another one, and that is said."""
     warnings: list[str] = []
-    backend = Script(lines)
-    events = list(dispatch(closed(["x"]), backend, warnings.append))
+    backend = Script(lines, warnings.append)
+    events = list(backend.run(closed(["x"]), Toys(Path())))
     assert backend.ended == ["worker 1"]
     assert [re.sub(r"(\d\d)\d sec", r"\1. sec", each) for each in warnings] == [
         f"worker a {words}, and is replaced"
@@ -866,8 +875,8 @@ def test_a_slow_worker_is_left_alone() -> None:
         *busy,
         [TaskProgress(2)],
     ]
-    backend = Script([*lines, [DONE]])
-    events = list(dispatch(closed(["x"]), backend, pytest.fail))
+    backend = Script([*lines, [DONE]], pytest.fail)
+    events = list(backend.run(closed(["x"]), Toys(Path())))
     assert (backend.ended, results(events)) == ([], {0: "done"})
 
 
@@ -876,8 +885,8 @@ def test_a_thread_that_hangs_is_only_told_of() -> None:
     """It cannot be ended; the user can, and is told once."""
     warnings: list[str] = []
     silence: list[list[Message]] = [[] for _ in range(9000)]  # a thread has nobody to say Heartbeat
-    backend = Script([[Ready("a")], *silence, [DONE]], replaces=False)
-    events = list(dispatch(closed(["x"]), backend, warnings.append))
+    backend = Script([[Ready("a")], *silence, [DONE]], warnings.append, replaces=False)
+    events = list(backend.run(closed(["x"]), Toys(Path())))
     assert (backend.ended, results(events)) == ([], {0: "done"})
     assert len(warnings) == 1
     assert "a has done nothing for 30 minutes; if it hangs, stop it" in warnings[0]
@@ -889,8 +898,8 @@ def test_time_in_which_this_process_was_stopped_does_not_count(
     """Ctrl-Z stops command and workers alike, and a lid that is closed the whole machine."""
     ticks = itertools.count()
     monkeypatch.setattr(f"{scheduler.__name__}.time.monotonic", lambda: next(ticks) * 3600.0)
-    backend = Script([[Ready("a")], [], [Heartbeat()], [], [DONE]])
-    events = list(dispatch(closed(["x"]), backend, pytest.fail))
+    backend = Script([[Ready("a")], [], [Heartbeat()], [], [DONE]], pytest.fail)
+    events = list(backend.run(closed(["x"]), Toys(Path())))
     assert (backend.ended, results(events)) == ([], {0: "done"})
 
 
