@@ -219,6 +219,7 @@ def test_a_killed_driver_leaves_no_worker_and_a_resumable_run(
     resumed = animesr(*slow, output)  # by another number of workers
     assert resumed.exit_code == 0, resumed.stderr
     assert "going on where it stopped" in resumed.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mkv"]
     assert animesr(*slow, whole).exit_code == 0
     assert sha256(output) == sha256(whole)
 
