@@ -11,19 +11,19 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final, Protocol
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from animesr_cli.errors import UsageError
-from animesr_cli.reading.frame import Frame
+from animesr_cli.reading.frame import Frame, FrameReader
 from animesr_cli.reading.info import VideoInfo
 from animesr_cli.text import shown
+from animesr_cli.video.part import Part
 from animesr_cli.video.scenes import SceneDetector, with_cuts
 from animesr_cli.video.timestamps import FALLBACK_RATE
 
@@ -46,26 +46,12 @@ LEAST_DETAIL: Final = 1 / 255
 """Mean slope of the luma, of full scale a pixel; below, a picture is as good as one colour."""
 
 
-class Frames(Protocol):
-    """What a reader is: iterable once, closed at the end of its ``with``."""
-
-    def __iter__(self) -> Iterator[Frame]: ...
-
-
-class Opener(Protocol):
-    """Opens a clip for reading a part, as ``Reader`` does."""
-
-    def __call__(
-        self, *, start: Fraction | None = None, end: Fraction | None = None
-    ) -> AbstractContextManager[Frames]: ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class Clip:
     """A clip that can be read again and again, from any place."""
 
     info: VideoInfo
-    open: Opener
+    open: Callable[[Part], FrameReader]
 
     def seconds(self, frame: Frame) -> Fraction:
         """The time of a frame on the clock that people see."""
@@ -125,7 +111,7 @@ def _around(
     depth = clip.info.colour.layout.depth
     before: deque[tuple[Frame, bool]] = deque(maxlen=count)
     try:
-        with clip.open(start=start) as reader:
+        with clip.open(Part(start)) as reader:
             for frame, cut in with_cuts(reader, depth, enabled=scenes):
                 if clip.seconds(frame) > at + ROUNDING:
                     # A clip may begin later than its clock: its first frame is shown until then.
@@ -142,23 +128,28 @@ def _around(
     return [*before], None
 
 
-def nearest_frames(clip: Clip, times: Sequence[Fraction]) -> list[Frame]:
+def nearest_frames(clip: Clip, times: Iterable[Fraction]) -> Iterator[Frame]:
     """The frame whose time is nearest to each of some rising times that lie close together.
 
-    Raises UsageError where the clip has ended long before.
+    Raises UsageError where the clip has ended before the first of them.
     """
-    start = times[0] - 2 / clip.rate
-    near: list[Frame] = []
+    times = iter(times)
+    first = next(times)
+    start = first - 2 / clip.rate
+    near: deque[Frame] = deque(maxlen=2)
     try:
-        with clip.open(start=start if start > 0 else None) as reader:
-            for frame in reader:
-                near.append(frame)
-                if clip.seconds(frame) > times[-1]:
-                    break
+        with clip.open(Part(start if start > 0 else None)) as reader:
+            frames = iter(reader)
+            for time in itertools.chain([first], times):
+                while not near or clip.seconds(near[-1]) < time:
+                    frame = next(frames, None)
+                    if frame is None:
+                        break
+                    near.append(frame)
+                yield min(near, key=lambda each: abs(clip.seconds(each) - time))
     except UsageError as error:
-        name, time = shown(clip.info.path), float(times[0])
-        raise UsageError(f"{name} shows nothing at {time:g} s", error.hint) from error
-    return [min(near, key=lambda frame: abs(clip.seconds(frame) - time)) for time in times]
+        name = shown(clip.info.path)
+        raise UsageError(f"{name} shows nothing at {float(first):g} s", error.hint) from error
 
 
 # ---- which moments -------------------------------------------------------------------------------
@@ -211,15 +202,42 @@ def choose_moments(
     The first ``run_up`` frames are left alone where there are others: a network is cold there.
     """
     wanted = count * PROBES_PER_MOMENT
-    length = clip.info.duration_seconds
-    first, last = start or Fraction(0), length if end is None else min(end, length or end)
+    first, last = _ends(clip, start, end)
     if last is None or last - first <= SHORT_SECONDS:
         probes = _read_through(clip, wanted, start, end, on_probe)
         warm = [probe for probe in probes if probe.number >= run_up]
         probes = warm if len(warm) >= count else probes
     else:
-        probes = _looked_into(clip, wanted, first, last, on_probe)
+        looks = _looks(clip, spread(first, last, wanted), 1, on_probe)
+        probes = [_probe(clip, frame) for frames in looks for frame in frames]
+        probes = probes or _read_through(clip, wanted, first, None, on_probe)
     return sorted(probe.seconds for probe in select(probes, count, clip.info.colour.layout.depth))
+
+
+def spread(start: Fraction, end: Fraction, count: int) -> list[Fraction]:
+    """The middle of each of so many equal parts."""
+    return [start + (end - start) * Fraction(2 * n + 1, 2 * count) for n in range(count)]
+
+
+def _ends(
+    clip: Clip, start: Fraction | None, end: Fraction | None
+) -> tuple[Fraction, Fraction | None]:
+    """Where a part begins and ends; None: nobody knows."""
+    length = clip.info.duration_seconds
+    return start or Fraction(0), length if end is None else min(end, length or end)
+
+
+def _looks(
+    clip: Clip, times: Iterable[Fraction], count: int, on_probe: Callable[[], None]
+) -> Iterator[list[Frame]]:
+    """The first ``count`` frames from each of some times on."""
+    for time in times:
+        try:
+            with clip.open(Part(time)) as reader:
+                yield list(itertools.islice(reader, count))
+        except UsageError:  # it is shorter than it says
+            return
+        on_probe()
 
 
 def _read_through(
@@ -232,7 +250,7 @@ def _read_through(
     """Between ``wanted`` and twice as many, evenly apart, of a length that nobody knows."""
     probes: list[Probe] = []
     stride = 1
-    with clip.open(start=start, end=end) as reader:
+    with clip.open(Part(start, end)) as reader:
         for number, frame in enumerate(reader):
             if number % stride:
                 continue
@@ -241,22 +259,6 @@ def _read_through(
             if len(probes) == 2 * wanted:
                 probes, stride = probes[::2], 2 * stride
     return probes
-
-
-def _looked_into(
-    clip: Clip, wanted: int, start: Fraction, end: Fraction, on_probe: Callable[[], None]
-) -> list[Probe]:
-    """One frame in the middle of each of ``wanted`` equal parts."""
-    probes = []
-    for place in range(wanted):
-        time = start + (end - start) * Fraction(2 * place + 1, 2 * wanted)
-        try:
-            with clip.open(start=time) as reader:
-                probes += [_probe(clip, frame) for frame in itertools.islice(reader, 1)]
-        except UsageError:  # it is shorter than it says
-            break
-        on_probe()
-    return probes or _read_through(clip, wanted, start, None, on_probe)
 
 
 def select(probes: Sequence[Probe], count: int, depth: int) -> list[Probe]:
@@ -277,15 +279,11 @@ def select(probes: Sequence[Probe], count: int, depth: int) -> list[Probe]:
     good = [place for place, probe in enumerate(probes) if probe.shows_something]
     for part in range(count):
         pick([place for place in good if place * count // len(probes) == part])
-    while len(chosen) < count:
-        before = len(chosen)
+    for _ in range(count - len(chosen)):
         pick(good)
-        if len(chosen) == before:
-            break
-    rest = [place for place in (*good, *range(len(probes))) if place not in chosen]
     while len(chosen) < min(count, len(probes)):
-        pool = [place for place in rest if place in good and place not in chosen]
-        pool = pool or [place for place in rest if place not in chosen]
+        left = [place for place in range(len(probes)) if place not in chosen]
+        pool = [place for place in left if place in good] or left
         chosen.append(_farthest(pool, chosen, len(probes)))
     return [probes[place] for place in sorted(chosen)]
 
@@ -325,22 +323,14 @@ def busiest_part(
     Two consecutive frames in the middle of each of some even parts are looked at. The whole is
     returned where it is no longer than that, and its beginning where nobody knows its length.
     """
-    first, length = start or Fraction(0), clip.info.duration_seconds
-    last = length if end is None else min(end, length or end)
+    first, last = _ends(clip, start, end)
     if last is None or last - first <= seconds:
         return first, first + seconds if last is None else last
     room = last - first - seconds
     starts = [first + room * Fraction(place, PARTS - 1) for place in range(PARTS)]
-    best, most = first, -1.0
-    for begin in starts:
-        try:
-            with clip.open(start=begin + seconds / 2) as reader:
-                busy = _busyness(clip, list(itertools.islice(reader, 2)))
-        except UsageError:  # it is shorter than it says
-            break
-        on_probe()
-        if busy > most:
-            best, most = begin, busy
+    looks = _looks(clip, [begin + seconds / 2 for begin in starts], 2, on_probe)
+    busy = [_busyness(clip, frames) for frames in looks]
+    best = starts[busy.index(max(busy))] if busy else first
     return best, best + seconds
 
 

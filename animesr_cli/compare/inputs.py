@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from animesr_cli.compare.frame_choice import Clip
 from animesr_cli.compare.report import Layout
 from animesr_cli.errors import UsageError
 from animesr_cli.metrics.evaluate import is_part
 from animesr_cli.metrics.scoring import MS_SSIM_SIDE_PX, SMALLEST_SIDE_PX
+from animesr_cli.reading.frame import FrameReader
 from animesr_cli.reading.image_reader import SequenceReader
 from animesr_cli.reading.info import VideoInfo
 from animesr_cli.reading.reader import Reader
 from animesr_cli.reading.y4m import PIPE
-from animesr_cli.settings import (
-    UpscaleSettings,
-)
+from animesr_cli.settings import UpscaleSettings
 from animesr_cli.upscaling.output_size import output_size
-from animesr_cli.upscaling.plan import (
-    choose_deinterlacer,
-)
+from animesr_cli.upscaling.plan import choose_deinterlacer
 from animesr_cli.upscaling.targets import images_of, look_at
 from animesr_cli.video.colour import ColourSpec, PixelLayout
 from animesr_cli.video.hdr import is_hdr
@@ -53,14 +49,11 @@ def open_clip(source: Path, settings: UpscaleSettings, *, warn: Warn, is_main: b
     if is_main:
         deinterlacer = choose_deinterlacer(info, settings, is_file=sequence is None, warn=warn)
 
-    def opened(*, start: Fraction | None = None, end: Fraction | None = None) -> Any:
+    def opened(part: Part) -> FrameReader:
         if sequence is not None:
-            return SequenceReader(
-                sequence, info=info, matrix=settings.matrix, part=Part(start, end), warn=warn
-            )
-        return Reader(
-            source, info=info, part=Part(start, end), deinterlacer=deinterlacer, warn=warn
-        )
+            matrix = settings.matrix
+            return SequenceReader(sequence, info=info, matrix=matrix, part=part, warn=warn)
+        return Reader(source, info=info, part=part, deinterlacer=deinterlacer, warn=warn)
 
     return Clip(info=info, open=opened)
 

@@ -31,31 +31,25 @@ class Cell:
 
 
 def _cells(rows: Sequence[Scores | None]) -> list[list[Cell]]:
-    """For each result the cells of all measures."""
-    columns = [_column(measure, rows) for measure in MEASURES.values()]
+    """For each result the cells of all measures, the best marked where several are compared."""
+    columns = []
+    for measure in MEASURES.values():
+        values = [_value(measure, row) for row in rows]
+        marked = zip(values, measure.marks(values), strict=True)
+        columns.append(
+            [
+                Cell(DASH, "none") if value is None
+                else Cell(measure.text(value), "best" if is_best else "")
+                for value, is_best in marked
+            ]
+        )  # fmt: skip
     return [list(row) for row in zip(*columns, strict=True)]
-
-
-def _column(measure: Measure, rows: Sequence[Scores | None]) -> list[Cell]:
-    """One measure of all results, the best marked where several are compared."""
-    values = [_value(measure, row) for row in rows]
-    return [
-        Cell(DASH if value is None else measure.text(value), style)
-        for value, style in zip(values, _styles(measure, values), strict=True)
-    ]
 
 
 def _value(measure: Measure, row: Scores | None) -> float | None:
     value: float | None = None if row is None else getattr(row, measure.name)
     identical = row is not None and value is None and measure.name == "psnr_y"
     return math.inf if identical else value
-
-
-def _styles(measure: Measure, values: Sequence[float | None]) -> list[str]:
-    marks = measure.marks(values)
-    return [
-        "none" if v is None else "best" if m else "" for v, m in zip(values, marks, strict=True)
-    ]
 
 
 def _speeds(entry: ResultRow) -> tuple[str, str]:
@@ -95,6 +89,7 @@ def compare_page(
     """
     width, height = report.layout.shown_size
     measured = report.reference is not None
+    means = [entry.mean for entry in report.entries]
     return render(
         "compare/page.html",
         title=f"{report.clip.name}: comparison",
@@ -104,7 +99,7 @@ def compare_page(
         dash=DASH,
         speeds=[_speeds(entry) for entry in report.entries],
         measures=MEASURES.values() if measured else (),
-        mean=_cells([entry.mean for entry in report.entries]) if measured else _nothing(report),
+        mean=_cells(means) if measured else [()] * len(means),
         single=[_cells(moment.scores) for moment in report.moments] if measured else (),
         run_ups=_run_ups(report),
         pictures=pictures,
@@ -116,7 +111,3 @@ def compare_page(
             "height": height,
         },
     )
-
-
-def _nothing(report: Report) -> list[list[Cell]]:
-    return [[] for _ in report.entries]

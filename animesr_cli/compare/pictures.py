@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import partial
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -38,24 +39,16 @@ from animesr_cli.compare.methods import Candidate, common_factor, load_candidate
 from animesr_cli.compare.report import (
     REFERENCE,
     Moment,
-    MomentScores,
     Report,
-    ResultPicture,
     ResultRow,
 )
 from animesr_cli.errors import UsageError
 from animesr_cli.metrics.measures import Scores
 from animesr_cli.metrics.scoring import Meter, luma_of
 from animesr_cli.model.devices import choose_compute
-from animesr_cli.settings import (
-    CompareSettings,
-    UpscaleSettings,
-    check_settings,
-)
+from animesr_cli.settings import CompareSettings, UpscaleSettings, check_settings
 from animesr_cli.text import shown
-from animesr_cli.upscaling.plan import (
-    expected_frames,
-)
+from animesr_cli.upscaling.plan import expected_frames
 from animesr_cli.video.colour import ColourSpec, from_rgb, to_rgb
 
 Warn = Callable[[str], None]
@@ -101,7 +94,7 @@ class Comparison:
         *,
         warn: Warn,
     ) -> None:
-        self.warn = partial(_once, set(), warn)
+        self.warn = cache(warn)  # the clip is opened often; each sentence about it is wanted once
         check_settings(settings)
         reference = wishes.reference
         if len(wishes.models) + (reference is not None) < 2:
@@ -119,6 +112,7 @@ class Comparison:
             settings = replace(settings, scale=float(factor))
         self.settings = settings
         self.layout = layout_of(self.clip.info, settings)
+        self._spec = display(self.clip.info)
         if self.reference is not None:
             check_measurable(self.layout, self.warn)
         self.wishes = wishes
@@ -141,14 +135,7 @@ class Comparison:
 
         Raises UsageError where the clip or the reference has ended by the last of them.
         """
-        times = sorted(set(self.wishes.times)) or self._chosen(on_probe)
-        read_run(self.clip, times[-1], 0, scenes=False)
-        if self.reference is not None:
-            nearest_frames(self.reference, times[-1:])
-        return times
-
-    def _chosen(self, on_probe: Callable[[], None]) -> list[Fraction]:
-        return choose_moments(
+        times = sorted(set(self.wishes.times)) or choose_moments(
             self.clip,
             self.wishes.pictures,
             start=self.settings.start,
@@ -156,6 +143,10 @@ class Comparison:
             run_up=self.wishes.run_up,
             on_probe=on_probe,
         )
+        read_run(self.clip, times[-1], 0, scenes=False)
+        if self.reference is not None:
+            next(nearest_frames(self.reference, times[-1:]))
+        return times
 
     # -- pictures --
 
@@ -163,21 +154,34 @@ class Comparison:
         self,
         times: Sequence[Fraction],
         on_progress: Callable[[int, int], None] = lambda frames, total: None,
-    ) -> Iterator[Moment]:
-        """Compute them in order; ``on_progress`` gets the frames done, and of how many."""
+    ) -> Iterator[tuple[Moment, list[Tensor]]]:
+        """Compute them in order, each with the pictures of all results, the reference last.
+
+        A picture is (3, H, W) RGB of uint8, of uint16 where the clip is HDR; pixels as stored.
+
+        Args:
+            on_progress: gets the frames done, and of how many.
+        """
         steps = self.wishes.run_up + 1
         total = len(times) * len(self.candidates) * steps
-        runs = self._runs(times)
-        for number, run in enumerate(runs):
+        for number, run in enumerate(self._runs(times)):
             truth = self._truth(run)
-            pictures = []
-            for place, candidate in enumerate(self.candidates):
+            pictures: list[Tensor] = []
+            scores: list[Scores | None] = []
+            for place in range(len(self.candidates)):
                 done = (number * len(self.candidates) + place) * steps
-                tick = partial(_tick, on_progress, done, total)
-                pictures.append(self._shown(run, candidate, place, truth, tick))
+                last_two: deque[Tensor] = deque(maxlen=2)
+                for codes in self._computed(run, place):
+                    last_two.append(codes)
+                    done += 1
+                    on_progress(done, total)
+                pictures.append(last_two[-1])
+                scores.append(None if truth is None else self._scores(place, last_two, truth))
             if truth is not None:
-                pictures.append(ResultPicture(codes=truth[-1], scores=None))
-            yield Moment(seconds=float(run.seconds), run_up=run.shown, pictures=tuple(pictures))
+                pictures.append(truth[-1])
+                scores.append(None)
+            seconds = float(run.seconds)
+            yield Moment(seconds=seconds, run_up=run.shown, scores=tuple(scores)), pictures
         on_progress(total, total)
 
     def _runs(self, times: Sequence[Fraction]) -> Iterator[Run]:
@@ -189,49 +193,29 @@ class Comparison:
                 yield run
             before = run.seconds
 
-    def _shown(
-        self,
-        run: Run,
-        candidate: Candidate,
-        place: int,
-        truth: Sequence[Tensor] | None,
-        tick: Callable[[int], None],
-    ) -> ResultPicture:
-        """The picture of one candidate, timed, and measured where the truth is known."""
-        before: Tensor | None = None
-        codes: Tensor | None = None
-        seconds: list[float] = []
-        for picture, took in self._timed(candidate, run):
-            before, codes = codes, picture
-            seconds.append(took)
-            tick(len(seconds))
-        assert codes is not None
-        self._timings[place].add(seconds, together=candidate.takes_shots)
-        scores = None
-        if truth is not None:
-            scores = self._measured(self._meters[place], before, codes, truth)
-        return ResultPicture(codes=codes, scores=scores)
-
-    def _timed(self, candidate: Candidate, run: Run) -> Iterator[tuple[Tensor, float]]:
-        """Each picture up to the shown one as codes in host memory, and the seconds it took."""
-        spec = display(self.clip.info)
+    def _computed(self, run: Run, place: int) -> Iterator[Tensor]:
+        """A candidate's pictures up to the shown one, as codes in host memory; they are timed."""
+        candidate = self.candidates[place]
         pictures = candidate.pictures(
             run.frames, self.clip.info, self.size, tile=self.settings.tile, warn=self.warn
         )
+        seconds = []
         for _ in range(run.shown + 1):
             start = time.perf_counter()
-            codes = _codes(next(pictures)[1], spec)
-            yield codes, time.perf_counter() - start
+            codes = _codes(next(pictures)[1], self._spec)
+            seconds.append(time.perf_counter() - start)
+            yield codes
+        self._timings[place].add(seconds, together=candidate.takes_shots)
 
     # -- measuring --
 
     def _truth(self, run: Run) -> list[Tensor] | None:
-        """The reference at the time before the shown frame, and at its time."""
+        """The reference at the time before the shown frame, if there is one, and at its time."""
         if self.reference is None:
             return None
-        clip, spec = self.reference, display(self.clip.info)
+        clip = self.reference
         times = [self.clip.seconds(frame) for frame, _ in run.frames[: run.shown + 1][-2:]]
-        frames = nearest_frames(clip, times)
+        frames = list(nearest_frames(clip, times))
         apart = abs(clip.seconds(frames[-1]) - times[-1])
         if apart > 1 / (2 * self.clip.rate):
             self.warn(
@@ -240,58 +224,47 @@ class Comparison:
             )
         height, width = self.size
         return [
-            _codes(to_rgb(frame.planes, clip.info.colour), spec)[:, :height, :width]
+            _codes(to_rgb(frame.planes, clip.info.colour), self._spec)[:, :height, :width]
             for frame in frames
         ]
 
-    def _measured(
-        self, meter: Meter, before: Tensor | None, codes: Tensor, truth: Sequence[Tensor]
-    ) -> Scores:
-        spec = display(self.clip.info)
-        if before is not None and len(truth) > 1:
-            meter.jump(luma_of(before.unbind(), spec), luma_of(truth[0].unbind(), spec))
-        else:
-            meter.jump()
-        return meter.add(luma_of(codes.unbind(), spec), luma_of(truth[-1].unbind(), spec))
+    def _scores(self, place: int, pictures: Iterable[Tensor], truth: Sequence[Tensor]) -> Scores:
+        """Of the last picture of a candidate; the one before it is for the flicker."""
+        pairs = [
+            (luma_of(ours.unbind(), self._spec), luma_of(theirs.unbind(), self._spec))
+            for ours, theirs in zip(pictures, truth, strict=True)
+        ]
+        meter = self._meters[place]
+        meter.jump(*pairs[:-1])
+        return meter.add(*pairs[-1])
 
     # -- in the end --
 
-    def report(self, moments: Sequence[MomentScores]) -> Report:
+    def report(self, moments: Sequence[Moment]) -> Report:
         """All that was measured, once the moments are there."""
-        info, compute = (
-            self.clip.info,
-            choose_compute(self.settings.device, self.settings.precision),
-        )
+        info = self.clip.info
+        compute = choose_compute(self.settings.device, self.settings.precision)
+        frames = expected_frames(info, replace(self.settings, start=None, end=None, frames=None))
+        measured = zip(self.candidates, self._timings, self._meters, strict=True)
+        rows = [self._row(*each, frames) for each in measured]
+        if self.reference is not None:
+            path = shown(self.reference.info.path)
+            rows.append(ResultRow(name=REFERENCE, kind=REFERENCE, how="the original", file=path))
         return Report(
             clip=info.path,
             width=info.width,
             height=info.height,
-            frames=self.frames,
+            frames=frames,
             layout=self.layout,
             device=f"{compute.device} {compute.precision}",
             reference=None if self.reference is None else self.reference.info.path,
-            entries=tuple(self.entries()),
+            entries=tuple(rows),
             moments=tuple(moments),
         )
 
-    @property
-    def frames(self) -> int | None:
-        """Of the whole clip, as far as it says."""
-        whole = replace(self.settings, start=None, end=None, frames=None)
-        return expected_frames(self.clip.info, whole)
-
-    def entries(self) -> list[ResultRow]:
-        """What was measured, for each candidate; the reference is the last."""
-        rows = [
-            self._entry(*each)
-            for each in zip(self.candidates, self._timings, self._meters, strict=True)
-        ]
-        if self.reference is None:
-            return rows
-        path = shown(self.reference.info.path)
-        return [*rows, ResultRow(name=REFERENCE, kind=REFERENCE, how="the original", file=path)]
-
-    def _entry(self, candidate: Candidate, timing: Timing, meter: Meter) -> ResultRow:
+    def _row(
+        self, candidate: Candidate, timing: Timing, meter: Meter, frames: int | None
+    ) -> ResultRow:
         checkpoint = candidate.loaded.checkpoint if candidate.loaded else None
         return ResultRow(
             name=candidate.name,
@@ -301,20 +274,9 @@ class Comparison:
             sha256=None if checkpoint is None else checkpoint.sha256,
             seconds_per_frame=timing.median,
             frames_per_second=1 / timing.median,
-            clip_seconds=self.frames * timing.median if self.frames else None,
+            clip_seconds=frames * timing.median if frames else None,
             mean=meter.clip() if meter.scores else None,
         )
-
-
-def _once(earlier: set[str], warn: Warn, text: str) -> None:
-    """The clip is opened many times; each sentence about it is wanted once."""
-    if text not in earlier:
-        earlier.add(text)
-        warn(text)
-
-
-def _tick(tell: Callable[[int, int], None], done: int, total: int, more: int) -> None:
-    tell(done + more, total)
 
 
 def _codes(rgb: Tensor, spec: ColourSpec) -> Tensor:

@@ -13,7 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
-from animesr_cli.compare.frame_choice import busiest_part
+from animesr_cli.compare.frame_choice import busiest_part, spread
 from animesr_cli.compare.inputs import open_clip
 from animesr_cli.compare.run import CompareResult, OnProgress, compare, default_page
 from animesr_cli.errors import UsageError
@@ -76,10 +76,7 @@ def preview(
     )
     wishes = CompareSettings(
         models=(_model(settings), beside),
-        times=tuple(
-            start + (end - start) * Fraction(2 * place + 1, 2 * PICTURES)
-            for place in range(PICTURES)
-        ),
+        times=tuple(spread(start, end, PICTURES)),
         run_up=RUN_UP,
         page=page,
         video=page.with_suffix(".mkv") if video else None,

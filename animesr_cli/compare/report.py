@@ -32,6 +32,11 @@ class Layout:
     transfer: int
 
     @property
+    def tags(self) -> dict[str, int]:
+        """What a PNG file says of its colours."""
+        return {"primaries": self.primaries, "transfer": self.transfer}
+
+    @property
     def _turns(self) -> tuple[int, int, int, int]:
         """x' = a x + c y and y' = b x + d y, as signs."""
         matrix = self.display_matrix or (1, 0, 0, 0, 1, 0, 0, 0, 1)
@@ -68,40 +73,14 @@ class Layout:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResultPicture:
-    """One enlarged frame, as it is shown."""
-
-    codes: Tensor
-    """(3, H, W) RGB of uint8, of uint16 where the clip is HDR; pixels as stored."""
-    scores: Scores | None
-    """Against the reference; None: there is none, or this is it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class MomentScores:
-    """What is known of a moment without its pictures."""
-
-    seconds: float
-    run_up: int
-    scores: tuple[Scores | None, ...]
-    """One for each candidate, in order."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Moment:
-    """One shown frame, by all candidates."""
+    """One shown frame, without its pictures."""
 
     seconds: float
     run_up: int
     """Frames before it that were computed first."""
-    pictures: tuple[ResultPicture, ...]
-    """One for each candidate, in order."""
-
-    @property
-    def without_pictures(self) -> MomentScores:
-        """The same without the pictures."""
-        scores = tuple(picture.scores for picture in self.pictures)
-        return MomentScores(seconds=self.seconds, run_up=self.run_up, scores=scores)
+    scores: tuple[Scores | None, ...]
+    """One for each result, in order; None: there is no reference, or this is it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,4 +118,4 @@ class Report:
     """Such as ``cpu bf16``."""
     reference: Path | None
     entries: tuple[ResultRow, ...]
-    moments: tuple[MomentScores, ...]
+    moments: tuple[Moment, ...]

@@ -17,7 +17,7 @@ from typing import Final
 from animesr_cli.atomic_files import PartFile, check_place, explained
 from animesr_cli.compare.page import compare_page, facts
 from animesr_cli.compare.pictures import Comparison
-from animesr_cli.compare.report import Layout, Moment, MomentScores, Report
+from animesr_cli.compare.report import Moment, Report
 from animesr_cli.compare.sheet import Row, draw_sheet, row_of, small
 from animesr_cli.compare.split_screen import write_split_screen
 from animesr_cli.errors import UsageError
@@ -121,25 +121,24 @@ def _publish(parts: Sequence[PartFile], contents: Sequence[bytes], overwrite: bo
         part.publish(overwrite=overwrite)
 
 
-class _Gallery:
-    """What is kept of the pictures: encoded, small, and in rows of the sheet."""
-
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
-        self.pictures: list[list[bytes]] = []
-        self.thumbnails: list[bytes] = []
-        self.rows: list[Row] = []
-        self.moments: list[MomentScores] = []
-
-    def add(self, moment: Moment) -> None:
-        layout = self._layout
-        tags = {"primaries": layout.primaries, "transfer": layout.transfer}
-        self.pictures.append(
-            [encode_png(layout.turned(each.codes), **tags) for each in moment.pictures]
-        )
-        self.thumbnails.append(encode_png(small(moment.pictures[0].codes, layout, THUMBNAIL_PX)))
-        self.rows.append(row_of(moment, layout))
-        self.moments.append(moment.without_pictures)
+def _computed(
+    comparison: Comparison, times: Sequence[Fraction], on_progress: OnProgress
+) -> tuple[Report, bytes, bytes]:
+    """What was measured, the page, and the sheet; of the pictures only what these need is kept."""
+    layout = comparison.layout
+    moments: list[Moment] = []
+    pictures: list[list[bytes]] = []
+    thumbnails: list[bytes] = []
+    rows: list[Row] = []
+    for moment, shown_codes in comparison.moments(times, _counted("pictures", on_progress)):
+        moments.append(moment)
+        pictures.append([encode_png(layout.turned(each), **layout.tags) for each in shown_codes])
+        thumbnails.append(encode_png(small(shown_codes[0], layout, THUMBNAIL_PX)))
+        rows.append(row_of(moment.seconds, shown_codes, layout))
+    report = comparison.report(moments)
+    page = compare_page(report, pictures, thumbnails).encode()
+    sheet = draw_sheet(report, rows, " \u00b7 ".join(facts(report)))
+    return report, page, encode_png(sheet, **layout.tags)
 
 
 def _counted(what: str, tell: OnProgress) -> Callable[[int, int | None], None]:
@@ -183,15 +182,8 @@ def compare(
         plan = None
         if video is not None:
             plan = _plan_video(video, comparison, comparison.settings, times[0])
-        gallery = _Gallery(comparison.layout)
-        for moment in comparison.moments(times, _counted("pictures", on_progress)):
-            gallery.add(moment)
-        report = comparison.report(gallery.moments)
-        written = compare_page(report, gallery.pictures, gallery.thumbnails).encode()
-        drawn = draw_sheet(report, gallery.rows, " \u00b7 ".join(facts(report)))
-        layout = comparison.layout
-        tags = {"primaries": layout.primaries, "transfer": layout.transfer}
-        _publish(parts, [written, encode_png(drawn, **tags)], settings.overwrite)
+        report, written, drawn = _computed(comparison, times, on_progress)
+        _publish(parts, [written, drawn], settings.overwrite)
     if len(written) > LARGE_PAGE_BYTES:
         warn(
             f"the page has {len(written) / 1e6:.0f} MB, which browsers open slowly; fewer pictures "

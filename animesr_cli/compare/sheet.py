@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from animesr_cli.compare.report import Layout, Moment, Report, ResultRow
+from animesr_cli.compare.report import Layout, Report, ResultRow
 from animesr_cli.metrics.measures import MEASURES
 from animesr_cli.model.resample import resample
 from animesr_cli.model.tiles import Region
@@ -56,15 +56,19 @@ class Row:
 # ---- one row -------------------------------------------------------------------------------------
 
 
-def row_of(moment: Moment, layout: Layout) -> Row:
-    """Reduce a moment to its row; the last picture (the reference, if any) chooses the window."""
-    pictures = [layout.turned(_eight_bits(picture.codes)) for picture in moment.pictures]
+def row_of(seconds: float, pictures: Sequence[Tensor], layout: Layout) -> Row:
+    """Reduce a moment to its row; the last picture (the reference, if any) chooses the window.
+
+    Args:
+        pictures: of each result, (3, H, W) of uint8 or uint16, as stored.
+    """
+    shown = [layout.turned(_eight_bits(codes)) for codes in pictures]
     across, down = layout.pixel_shape
-    window = busiest(pictures[-1], round(WINDOW[0] / across), round(WINDOW[1] / down))
+    window = busiest(shown[-1], round(WINDOW[0] / across), round(WINDOW[1] / down))
     return Row(
-        seconds=moment.seconds,
-        overview=_overview(pictures[-1], window, layout),
-        cells=tuple(_square(picture[window.index], across, down) for picture in pictures),
+        seconds=seconds,
+        overview=_overview(shown[-1], window, layout),
+        cells=tuple(_square(picture[window.index], across, down) for picture in shown),
     )
 
 

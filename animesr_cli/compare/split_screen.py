@@ -7,18 +7,17 @@ own, so memory holds all of them. Sound and the other streams go along, as in ``
 from __future__ import annotations
 
 import itertools
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from typing import Final, Self
+from typing import Final
 
 import torch
 from torch import Tensor
 
-from animesr_cli.compare.frame_choice import Clip
+from animesr_cli.compare.frame_choice import Clip, nearest_frames
 from animesr_cli.compare.pictures import Comparison
 from animesr_cli.errors import InputError
 from animesr_cli.model.resample import resample
@@ -83,42 +82,14 @@ def _lay(mask: Tensor, word: Tensor, x: int, y: int) -> None:
     torch.maximum(place, word[: place.shape[0], : place.shape[1]], out=place)
 
 
-class Following:
-    """The pictures of a reference, in order of rising times: each time the nearest.
-
-    Args:
-        kept: height and width of the part that is compared, from the upper left.
-        size: what it is resampled to.
-    """
-
-    def __init__(self, clip: Clip, kept: tuple[int, int], size: tuple[int, int]) -> None:
-        self._clip, self._kept, self._size = clip, kept, size
-        self._stack = ExitStack()
-        self._frames: Iterator[Frame] | None = None
-        self._near: deque[Frame] = deque(maxlen=2)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._stack.close()
-
-    def at(self, time: Fraction) -> Tensor:
-        """(3, H, W) RGB."""
-        if self._frames is None:
-            start = time - 2 / self._clip.rate
-            reader = self._clip.open(start=start if start > 0 else None)
-            self._frames = iter(self._stack.enter_context(reader))
-        while not self._near or self._clip.seconds(self._near[-1]) < time:
-            frame = next(self._frames, None)
-            if frame is None:
-                break
-            self._near.append(frame)
-        assert self._near  # a reader without a frame raises
-        frame = min(self._near, key=lambda each: abs(self._clip.seconds(each) - time))
-        height, width = self._kept
-        rgb = to_rgb(frame.planes, self._clip.info.colour)[:, :height, :width]
-        return resample(rgb, *self._size)
+def _reference_at(
+    comparison: Comparison, clip: Clip, times: Iterator[Fraction], size: tuple[int, int]
+) -> Generator[tuple[Frame, Tensor], None, None]:
+    """The picture of the reference at each of some rising times, RGB (3, *size)."""
+    height, width = comparison.size  # of the part that is compared, from the upper left
+    for frame in nearest_frames(clip, times):
+        rgb = to_rgb(frame.planes, clip.info.colour)[:, :height, :width]
+        yield frame, resample(rgb, *size).to(comparison.candidates[0].device)
 
 
 def write_split_screen(
@@ -153,23 +124,20 @@ def _divided(
     """Each frame with its divided picture."""
     size, candidates = (plan.format.height, plan.format.width), comparison.candidates
     depth, scenes = plan.source.colour.layout.depth, plan.settings.scenes
-    sources = itertools.tee(with_cuts(frames, depth, enabled=scenes), len(candidates))
+    copies = itertools.tee(with_cuts(frames, depth, enabled=scenes), len(comparison.names))
     results = [
         candidate.pictures(source, plan.source, size, tile=plan.settings.tile, warn=comparison.warn)
-        for candidate, source in zip(candidates, sources, strict=True)
+        for candidate, source in zip(candidates, copies, strict=False)
     ]
     overlay = make_overlay(comparison.names, *size, candidates[0].device)
     with ExitStack() as stack:
-        truth: Following | None = None
         if comparison.reference is not None:
-            truth = Following(comparison.reference, comparison.size, size)
-            stack.enter_context(truth)
+            info = plan.source
+            times = (frame.pts * info.time_base - info.clock_start for frame, _ in copies[-1])
+            truth = _reference_at(comparison, comparison.reference, times, size)
+            results.append(stack.enter_context(closing(truth)))
         for strips in zip(*results, strict=True):
-            frame, pictures = strips[0][0], [picture for _, picture in strips]
-            if truth is not None:
-                time = frame.pts * plan.source.time_base - plan.source.clock_start
-                pictures.append(truth.at(time).to(candidates[0].device))
-            yield frame, overlay.over(_joined(pictures))
+            yield strips[0][0], overlay.over(_joined([picture for _, picture in strips]))
 
 
 def _joined(pictures: Sequence[Tensor]) -> Tensor:

@@ -268,9 +268,9 @@ class Meter:
         self.scores.append(scores)
         return scores
 
-    def jump(self, sr: Tensor | None = None, hr: Tensor | None = None) -> None:
+    def jump(self, before: tuple[Tensor, Tensor] | None = None) -> None:
         """The next pair does not follow the last: this one is before it, unscored, or none is."""
-        self._before = None if sr is None or hr is None else (sr, hr)
+        self._before = before
 
     def clip(self) -> Scores:
         """Of all pairs: means where a measure is defined; PSNR and gradients from the sums.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ def clip_of(path: Path) -> Clip:
     return open_clip(path, UpscaleSettings(), warn=lambda text: None)
 
 
-def numbers(clip: Clip, frames: Sequence[Any], rate: int = RATE) -> list[int]:
+def numbers(clip: Clip, frames: Iterable[Any], rate: int = RATE) -> list[int]:
     """Which frames of an even clip these are."""
     return [round(clip.seconds(frame) * rate) for frame in frames]
 

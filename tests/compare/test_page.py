@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from animesr_cli.compare.page import compare_page
-from animesr_cli.compare.report import REFERENCE, Layout, MomentScores, Report, ResultRow
+from animesr_cli.compare.report import REFERENCE, Layout, Moment, Report, ResultRow
 from animesr_cli.metrics.measures import Scores
 from animesr_cli.writing.png import encode_png
 from browser import Browser, Page, chromium
@@ -57,7 +57,7 @@ def report(aspect: Fraction = Fraction(1)) -> Report:
             ResultRow(name=NAMES[2], kind=REFERENCE),
         ),
         moments=tuple(
-            MomentScores(seconds=n * 2.5, run_up=15, scores=(scores(n / 10), scores(1), None))
+            Moment(seconds=n * 2.5, run_up=15, scores=(scores(n / 10), scores(1), None))
             for n in range(MOMENTS)
         ),
     )  # fmt: skip

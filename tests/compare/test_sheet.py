@@ -11,9 +11,7 @@ import torch
 from animesr_cli.compare.report import (
     Layout,
     Moment,
-    MomentScores,
     Report,
-    ResultPicture,
     ResultRow,
 )
 from animesr_cli.compare.sheet import WINDOW, busiest, draw_sheet, row_of, small
@@ -26,11 +24,6 @@ def layout(width: int, height: int, aspect: str = "1") -> Layout:
         width=width, height=height, sample_aspect_ratio=Fraction(aspect), display_matrix=None,
         depth=8, primaries=2, transfer=2,
     )  # fmt: skip
-
-
-def moment(pictures: list[torch.Tensor]) -> Moment:
-    shown = tuple(ResultPicture(codes=codes, scores=None) for codes in pictures)
-    return Moment(seconds=1.5, run_up=3, pictures=shown)
 
 
 def test_the_busiest_window_is_found() -> None:
@@ -56,7 +49,7 @@ def test_cells_show_the_same_pixels_of_all() -> None:
     generator = torch.Generator().manual_seed(2)
     one = torch.randint(0, 255, (3, 700, 900), generator=generator).byte()
     other = 255 - one
-    row = row_of(moment([one, other]), layout(900, 700))
+    row = row_of(1.5, [one, other], layout(900, 700))
     assert [tuple(cell.shape) for cell in row.cells] == [(3, WINDOW[1], WINDOW[0])] * 2
     assert torch.equal(row.cells[1], 255 - row.cells[0])
     place = (one[0].unfold(0, 8, 4).unfold(1, 8, 4) == row.cells[0][0, :8, :8]).all(-1).all(-1)
@@ -66,7 +59,7 @@ def test_cells_show_the_same_pixels_of_all() -> None:
 @pytest.mark.parametrize(("aspect", "size"), [("2", WINDOW[::-1]), ("1/2", WINDOW[::-1])])
 def test_cells_have_the_shape_of_the_screen(aspect: str, size: tuple[int, int]) -> None:
     """Pixels that are not square are made so, by enlarging."""
-    row = row_of(moment([torch.zeros(3, 700, 900, dtype=torch.uint8)]), layout(900, 700, aspect))
+    row = row_of(1.5, [torch.zeros(3, 700, 900, dtype=torch.uint8)], layout(900, 700, aspect))
     assert tuple(row.cells[0].shape[1:]) == size
 
 
@@ -83,7 +76,7 @@ def test_a_sheet_holds_all_cells(width: int, height: int, count: int) -> None:
     pictures = [
         torch.randint(0, 255, (3, height, width), generator=generator).byte() for _ in range(count)
     ]
-    rows = [row_of(moment(pictures), layout(width, height)) for _ in range(2)]
+    rows = [row_of(1.5, pictures, layout(width, height)) for _ in range(2)]
     scores = Scores(
         psnr_y=31.5, ssim_y=0.9, ms_ssim=None, gmsd=0.1, gradient_ratio=1, flicker=None,
         edge_f1=None, overshoot=0.1, flat_noise=None,
@@ -92,7 +85,7 @@ def test_a_sheet_holds_all_cells(width: int, height: int, count: int) -> None:
         clip=Path("a clip.mkv"), width=width, height=height, frames=10,
         layout=layout(width, height), device="cpu fp32", reference=Path("hr.mkv"),
         entries=tuple(ResultRow(name=f"candidate {n}", kind="network") for n in range(count)),
-        moments=(MomentScores(seconds=1.5, run_up=3, scores=(scores,) * count),) * 2,
+        moments=(Moment(seconds=1.5, run_up=3, scores=(scores,) * count),) * 2,
     )  # fmt: skip
     sheet = draw_sheet(report, rows, "of a test")
     assert sheet.dtype == torch.uint8

@@ -140,7 +140,7 @@ def test_a_jump_forgets_or_tells_what_was_before(
     first = meter.add(*pair)
     meter.jump()
     assert meter.add(*other if other[0].shape == pair[0].shape else pair).flicker is None
-    meter.jump(*pair)
+    meter.jump(pair)
     again = meter.add(*pair)
     assert again.flicker == 0
     assert_same(again, first, tuple(name for name in MEASURES if name != "flicker"))
