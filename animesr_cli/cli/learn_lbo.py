@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -55,13 +56,11 @@ def learn_lbo(
     with LearnDisplay(reporting) as display:
         run.check(can_ask=can_ask())
         with undisturbed():
-            from animesr_cli.lbo import choice as choosing
             from animesr_cli.lbo import learn as room
 
         output = run.output or room.default_output(clip)
-        if run.factor is not None:
-            choice = choosing.Choice(run.factor, choosing.ASKED_FOR)
-        else:
+        factor, choice = run.factor, None
+        if factor is None:
             options = _written(settings, run)
 
             def command(factor: str) -> str:
@@ -69,19 +68,28 @@ def learn_lbo(
                 return shlex.join([*words, "-o", str(output)])
 
             with stoppable() as listen:
-                found = choosing.choose_factor(
-                    clip, output, run, command, display, model=settings.model, listen=listen
+                found = room.choose_factor(
+                    clip,
+                    output,
+                    run,
+                    command,
+                    model=settings.model,
+                    warn=display.on_warning,
+                    listen=listen,
+                    on_trial=display.on_trial,
+                    on_sweep=partial(display.on_sweep, last=run.sweep_only),
+                    choose=display.choose,
                 )
             if found is None:
                 return
-            choice = found
+            factor, choice = found
         with stoppable(between_steps=True) as listen:
             result = room.learn_lbo(
                 clip,
                 output,
-                factor=choice.factor,
+                factor=factor,
                 settings=settings,
-                choice=choice.how,
+                choice=choice,
                 device=run.device,
                 minutes=run.minutes,
                 overwrite=run.overwrite,

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from animesr_cli.metrics.scoring import sobel
+from animesr_cli.model.tiles import Region
 
 LUMA_WEIGHTS: Final = (0.299, 0.587, 0.114)
 CODES: Final = 255.0
@@ -44,6 +45,12 @@ def part_scores(frame: Tensor, height: int, width: int) -> tuple[Tensor, Tensor,
     maps.append(found.clamp(max=STRONG_CODES))
     means = functional.avg_pool2d(torch.stack(maps), (height, width), stride=PLACE_STEP_PX)
     return means[0], means[1], means[2]
+
+
+def part_at(place: int, columns: int, height: int, width: int) -> Region:
+    """The part for which a place stands, counted along the rows of such a map."""
+    row, column = divmod(place, columns)
+    return Region(row * PLACE_STEP_PX, column * PLACE_STEP_PX, height, width)
 
 
 def structure(picture: Tensor) -> Tensor:

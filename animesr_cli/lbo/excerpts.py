@@ -16,10 +16,11 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from animesr_cli.errors import UsageError
+from animesr_cli.errors import InputError, UsageError
 from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.info import VideoInfo
 from animesr_cli.reading.reader import Reader
+from animesr_cli.text import shown
 from animesr_cli.video.colour import to_rgb
 from animesr_cli.video.part import Part
 from animesr_cli.video.scenes import with_cuts
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 
 Warn = Callable[[str], None]
 
+SMALLEST_SIDE_PX: Final = 32
+"""Of a clip: what a discriminator must see is 24."""
 FRAMES_PER_JUMP: Final = 120
 """What a jump costs, in frames that are decoded for nothing: half the usual distance of keyframes,
 which is 250."""
@@ -42,8 +45,14 @@ class Excerpt:
 
     seconds: float
     """When the first one is shown, on the clock that people see."""
+    frame_seconds: float
+    """From one to the next; 0: not known."""
     frames: Tensor
     """(T, 3, h, w) RGB in [0, 1]."""
+
+    def seconds_of(self, number: int) -> float:
+        """When one of the frames is shown."""
+        return self.seconds + number * self.frame_seconds
 
 
 def read_excerpts(
@@ -63,6 +72,16 @@ def read_excerpts(
         yield from _in_one_pass(info, total, count, length, least, warn)
     else:
         yield from _by_jumps(info, count, length, least, warn)
+
+
+def check_size(info: VideoInfo) -> None:
+    """Raise InputError where pictures are too small to learn an operator from."""
+    if min(info.height, info.width) < SMALLEST_SIDE_PX:
+        raise InputError(
+            f"{shown(info.path)}: pictures of {info.width}x{info.height} are too small to learn "
+            "an operator from",
+            f"both sides must be {SMALLEST_SIDE_PX} pixels at least",
+        )
 
 
 def frame_total(info: VideoInfo) -> int:
@@ -134,4 +153,5 @@ def _one_shot(frames: Iterator[Frame], info: VideoInfo, length: int, least: int)
 def _excerpt(shot: list[Frame], info: VideoInfo) -> Excerpt:
     rgb = [to_rgb(frame.planes, info.colour).clamp_(0, 1) for frame in shot]
     seconds = float(shot[0].pts * info.time_base - info.clock_start)
-    return Excerpt(seconds=seconds, frames=torch.stack(rgb))
+    frame_seconds = float(1 / info.frame_rate) if info.frame_rate else 0.0
+    return Excerpt(seconds=seconds, frame_seconds=frame_seconds, frames=torch.stack(rgb))

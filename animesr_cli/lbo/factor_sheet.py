@@ -17,12 +17,12 @@ from torch import Tensor
 
 from animesr_cli.atomic_files import check_place, write_file
 from animesr_cli.file_names import check_name
-from animesr_cli.lbo.detail import CODES
 from animesr_cli.lbo.factor_sweep import Sweep, TriedPatch, sweep
 from animesr_cli.lbo.pseudo_hr import HR_SCALE, resized
 from animesr_cli.lbo.ranking import RANKING_TITLES, factor_text, ranking_row
 from animesr_cli.pages.html import render
 from animesr_cli.pages.lettering import draw, lettering
+from animesr_cli.video.colour import from_bytes, to_bytes
 from animesr_cli.video.timestamps import format_clock
 from animesr_cli.writing.png import encode_png
 
@@ -45,8 +45,7 @@ BEST: Final = (255, 205, 90)
 def enlarged(lr: Tensor) -> Tensor:
     """(3, h, w) uint8 -> (3, 2h, 2w) uint8, bicubic."""
     size = [HR_SCALE * side for side in lr.shape[1:]]
-    picture = resized(lr[None].float().div(CODES), size[0], size[1])[0]
-    return picture.mul_(CODES).round_().to(torch.uint8)
+    return to_bytes(resized(from_bytes(lr[None]), *size)[0])
 
 
 def ranks_of(tried: Sweep) -> dict[float, int]:

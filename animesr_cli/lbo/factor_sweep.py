@@ -17,6 +17,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -25,28 +26,24 @@ from torch import Tensor
 
 from animesr_cli.errors import InputError
 from animesr_cli.lbo.detail import (
-    CODES,
     EDGE_CODES,
     LEAST_DETAIL,
     PLACE_STEP_PX,
     highest,
     luma,
+    part_at,
     part_scores,
     structure,
 )
-from animesr_cli.lbo.excerpts import Excerpt, read_excerpts
-from animesr_cli.lbo.pseudo_hr import (
-    HR_SCALE,
-    open_network,
-    pseudo_hr_of,
-    resized,
-)
+from animesr_cli.lbo.excerpts import Excerpt, check_size, read_excerpts
+from animesr_cli.lbo.pseudo_hr import HR_SCALE, open_network, pseudo_hr_of, resized
 from animesr_cli.metrics.scoring import sobel
 from animesr_cli.model.tiles import Region
 from animesr_cli.reading.info import VideoInfo
 from animesr_cli.reading.probe import probe
 from animesr_cli.settings import LboSettings
 from animesr_cli.text import shown
+from animesr_cli.video.colour import from_bytes, to_bytes
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +54,6 @@ Warn = Callable[[str], None]
 PATCHES: Final = 6
 PATCH_PX: Final = 96
 """Side in LR pixels; its pseudo HR has twice that."""
-SMALLEST_SIDE_PX: Final = 32
-"""Of a clip."""
 LOOKED_AT: Final = 2 * PATCHES
 """Places in time."""
 SEEN_FRAMES: Final = 4
@@ -95,11 +90,7 @@ def choose_patches(info: VideoInfo, *, warn: Warn = log.warning) -> list[Patch]:
     Raises:
         InputError: the clip is too small or too short, or shows too few edges.
     """
-    if min(info.height, info.width) < SMALLEST_SIDE_PX:
-        raise InputError(
-            f"{shown(info.path)}: pictures of {info.width}x{info.height} are too small",
-            f"both sides must be {SMALLEST_SIDE_PX} pixels at least",
-        )
+    check_size(info)
     side = min(PATCH_PX, info.height, info.width)
     excerpts, scores = [], []
     for excerpt in read_excerpts(
@@ -118,11 +109,7 @@ def choose_patches(info: VideoInfo, *, warn: Warn = log.warning) -> list[Patch]:
             f"{shown(info.path)}: its pictures show too few edges to choose a factor by",
             "take a clip, or a part of it, with lines and texture; or name the --factor",
         )
-    return [_patch(excerpts[number], part, info) for number, part in sorted(chosen, key=_by_time)]
-
-
-def _by_time(choice: tuple[int, Region]) -> int:
-    return choice[0]
+    return [_patch(excerpts[number], part) for number, part in sorted(chosen, key=itemgetter(0))]
 
 
 def _patch_scores(frame: Tensor, side: int) -> Tensor:
@@ -139,26 +126,19 @@ def _apart(scores: Sequence[Tensor], side: int) -> Iterator[tuple[int, Region]]:
         score = left.pop(number)
         if not score.any():
             return
-        row, column = divmod(int(score.argmax()), score.shape[1])
-        yield number, Region(row * PLACE_STEP_PX, column * PLACE_STEP_PX, side, side)
+        place = int(score.argmax())
+        yield number, part_at(place, score.shape[1], side, side)
+        row, column = divmod(place, score.shape[1])
+        rows = torch.arange(score.shape[0], dtype=torch.float32)[:, None] - row
+        columns = torch.arange(score.shape[1], dtype=torch.float32)[None] - column
+        near = torch.hypot(rows, columns).mul_(PLACE_STEP_PX / side).clamp_(0.1, 1)
         for other in left.values():
-            other.mul_(_distance(other, row, column).mul_(PLACE_STEP_PX / side).clamp_(0.1, 1))
+            other.mul_(near)
 
 
-def _distance(places: Tensor, row: int, column: int) -> Tensor:
-    rows = torch.arange(places.shape[0])[:, None] - row
-    columns = torch.arange(places.shape[1])[None] - column
-    return torch.hypot(rows.float(), columns.float())
-
-
-def _patch(excerpt: Excerpt, part: Region, info: VideoInfo) -> Patch:
-    frame_seconds = float(1 / info.frame_rate) if info.frame_rate else 0.0
-    judged = len(excerpt.frames) + JUDGED
-    return Patch(
-        seconds=excerpt.seconds + judged * frame_seconds,
-        part=part,
-        frames=excerpt.frames.mul(CODES).round_().to(torch.uint8),
-    )
+def _patch(excerpt: Excerpt, part: Region) -> Patch:
+    seconds = excerpt.seconds_of(len(excerpt.frames) + JUDGED)
+    return Patch(seconds=seconds, part=part, frames=to_bytes(excerpt.frames))
 
 
 # ---- statistics ----------------------------------------------------------------------------------
@@ -236,27 +216,20 @@ def _doubled(picture: Tensor) -> Tensor:
 
 def mean_statistics(patches: Sequence[FactorStatistics]) -> FactorStatistics:
     """Of several patches at one factor."""
-    count = len(patches)
-    return FactorStatistics(
-        factor=patches[0].factor,
-        flat_energy=sum(each.flat_energy for each in patches) / count,
-        overshoot=sum(each.overshoot for each in patches) / count,
-        sharpness=sum(each.sharpness for each in patches) / count,
-    )
+    means = {
+        name: sum(getattr(each, name) for each in patches) / len(patches)
+        for name in ("flat_energy", "overshoot", "sharpness")
+    }
+    return FactorStatistics(factor=patches[0].factor, **means)
 
 
 def ranked(factors: Sequence[FactorStatistics]) -> tuple[FactorStatistics, ...]:
     """The best first, as the head of this file says."""
-    return tuple(
-        sorted(
-            factors,
-            key=lambda each: (
-                each.keeps_detail,
-                each.score if each.keeps_detail else each.sharpness,
-            ),
-            reverse=True,
-        )
-    )
+
+    def goodness(each: FactorStatistics) -> tuple[bool, float]:
+        return each.keeps_detail, each.score if each.keeps_detail else each.sharpness
+
+    return tuple(sorted(factors, key=goodness, reverse=True))
 
 
 # ---- the sweep -----------------------------------------------------------------------------------
@@ -267,7 +240,6 @@ class TriedPatch:
     """A patch and what each factor makes of it."""
 
     seconds: float
-    part: Region
     lr: Tensor
     """(3, p, p) uint8."""
     results: tuple[Tensor, ...]
@@ -314,18 +286,16 @@ def sweep(
     patches = choose_patches(info, warn=warn)
     tried, table = [], []
     for number, patch in enumerate(patches):
+        frames, lr = from_bytes(patch.frames), from_bytes(patch.lr)
         results, row = [], []
         for factor in factors:
             listen()
-            frames = patch.frames.float().div_(CODES)
             hr = pseudo_hr_of(patch.part, make, frames, factor)[JUDGED]
-            results.append(hr.mul(CODES).round_().to(torch.uint8))
-            row.append(statistics(patch.lr.float().div(CODES), hr, factor))
+            results.append(to_bytes(hr))
+            row.append(statistics(lr, hr, factor))
             on_trial(number * len(factors) + len(results), len(patches) * len(factors))
         table.append(row)
-        tried.append(
-            TriedPatch(seconds=patch.seconds, part=patch.part, lr=patch.lr, results=tuple(results))
-        )
+        tried.append(TriedPatch(seconds=patch.seconds, lr=patch.lr, results=tuple(results)))
     means = [mean_statistics(column) for column in zip(*table, strict=True)]
     return Sweep(
         clip=clip,

@@ -4,7 +4,7 @@ The clip's frames, rescaled and super-resolved, are the pseudo HR; the operator 
 to the frames as they are. Every picture that it is measured on was held out, and what is written is
 the operator of the last iteration unless an earlier one did clearly better on those. A run that was
 stopped leaves the operator as far as it was learned, and a state from which the same command goes
-on. How the factor is chosen stands in factor_sweep.py.
+on. How factors are ranked stands in factor_sweep.py.
 Source: AnimeSR (NeurIPS 2022, https://arxiv.org/abs/2206.07038), section 3.2, and its supplement.
 """
 
@@ -24,12 +24,15 @@ from animesr_cli.atomic_files import PartFile, check_place, explained
 from animesr_cli.errors import Interrupted, UsageError, WeightsError
 from animesr_cli.file_hash import sha256_of
 from animesr_cli.file_names import check_name
+from animesr_cli.lbo.factor_sheet import compare_factors
+from animesr_cli.lbo.factor_sweep import Sweep
 from animesr_cli.lbo.pairs import collect
 from animesr_cli.lbo.pseudo_hr import open_network
-from animesr_cli.lbo.run import Curve, LboRun, Measured, page_of, state_of
+from animesr_cli.lbo.ranking import BEST_RANKED
+from animesr_cli.lbo.run import Curve, LboRun, Measured, is_own, page_of, state_of
 from animesr_cli.lbo.trainer import LboTrainer
 from animesr_cli.reading.probe import probe
-from animesr_cli.settings import LBO_PRESETS, LboSettings
+from animesr_cli.settings import LBO_PRESETS, LboSettings, LearnSettings
 from animesr_cli.text import shown
 from animesr_cli.training.state import check_same, read_state
 
@@ -112,15 +115,65 @@ def check_outputs(
         )
     for path in (output, page_of(output)):
         check_name(path)
-        known = (written or {}).get(path.name)
-        own = known is not None and path.is_file() and sha256_of(path) == known
-        check_place(path, clip, overwrite=overwrite or own)
+        check_place(path, clip, overwrite=overwrite or is_own(path, written or {}))
 
 
 def _identity(clip: Path, factor: float, model: str, settings: LboSettings) -> dict[str, Any]:
     """Everything that decides what is learned; the network by its sha256, wherever it lies."""
     chosen = {name: value for name, value in asdict(settings).items() if name != "model"}
     return {"clip": sha256_of(clip), "factor": factor, "model": model, **chosen}
+
+
+# ---- the factor ----------------------------------------------------------------------------------
+
+
+def choose_factor(
+    clip: Path,
+    output: Path,
+    settings: LearnSettings,
+    command: Callable[[str], str],
+    *,
+    model: str,
+    warn: Warn,
+    listen: Callable[[], None],
+    on_trial: Callable[[int, int], None],
+    on_sweep: Callable[[Sweep, Path, Path], None],
+    choose: Callable[[float], float | None],
+) -> tuple[float, dict[str, Any]] | None:
+    """Write the sheet of factors and choose one; None: none was chosen, or none was to be.
+
+    Args:
+        output: the operator's file, which is refused now if it could not be written then.
+        command: what to run for a factor, which it is given as text.
+        listen: is called between trials; what it raises ends the comparison.
+        on_sweep: is given the sweep, the page and the picture of the sheet.
+        choose: is given the best ranked, and asks somebody; None: none of them.
+
+    Returns:
+        The factor, and how it was come by, for the history of what is learned with it.
+    """
+    replacing = settings.overwrite or can_go_on(output, restart=settings.restart)
+    if not settings.sweep_only:
+        check_outputs(clip, output, overwrite=replacing)
+    sweep, page, picture = compare_factors(
+        clip,
+        output,
+        command,
+        model=model,
+        device=settings.device,
+        overwrite=replacing,
+        warn=warn,
+        listen=listen,
+        on_trial=on_trial,
+    )
+    on_sweep(sweep, page, picture)
+    if settings.sweep_only:
+        return None
+    factor = sweep.best if settings.auto else choose(sweep.best)
+    if factor is None:
+        return None
+    by = BEST_RANKED if settings.auto else "chosen by a person"
+    return factor, {"by": by, "ranking": [asdict(each) for each in sweep.ranking]}
 
 
 # ---- a run ---------------------------------------------------------------------------------------

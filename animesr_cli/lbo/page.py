@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-import torch
 from torch import Tensor
 
-from animesr_cli.lbo.detail import CODES, PLACE_STEP_PX, part_scores
+from animesr_cli.lbo.detail import part_at, part_scores
 from animesr_cli.lbo.pairs import Pair
 from animesr_cli.lbo.pseudo_hr import HR_SCALE
 from animesr_cli.lbo.ranking import BEST_RANKED, factor_text
 from animesr_cli.model.tiles import Region
 from animesr_cli.pages.chart import Chart, chart
 from animesr_cli.pages.html import render
+from animesr_cli.video.colour import from_bytes
 from animesr_cli.video.timestamps import format_clock
 from animesr_cli.writing.png import encode_png
 
@@ -35,9 +35,8 @@ LOSSES: Final[Mapping[str, str]] = {
 def _best_part(lr: Tensor) -> Region:
     """The most detailed square of an LR picture (3, h, w) uint8."""
     side = min(SHOWN_PX, *lr.shape[1:])
-    _, _, detail = part_scores(lr.float().div(CODES), side, side)
-    row, column = divmod(int(detail.argmax()), detail.shape[1])
-    return Region(row * PLACE_STEP_PX, column * PLACE_STEP_PX, side, side)
+    _, _, detail = part_scores(from_bytes(lr), side, side)
+    return part_at(int(detail.argmax()), detail.shape[1], side, side)
 
 
 def _row(pair: Pair, made: Tensor, plain: Tensor) -> dict[str, Any]:
@@ -129,8 +128,3 @@ def lbo_page(
         charts=[each for each in _charts(history["curve"]) if each],
         facts=_facts(history),
     )
-
-
-def as_bytes(picture: Tensor) -> Tensor:
-    """[0, 1] -> uint8."""
-    return picture.mul(CODES).round_().to(torch.uint8)

@@ -17,20 +17,19 @@ import torch
 from torch import Tensor
 
 from animesr_cli.errors import InputError
-from animesr_cli.lbo.detail import CODES, LEAST_DETAIL, PLACE_STEP_PX, part_scores
-from animesr_cli.lbo.excerpts import Excerpt, read_excerpts
+from animesr_cli.lbo.detail import LEAST_DETAIL, part_at, part_scores
+from animesr_cli.lbo.excerpts import Excerpt, check_size, read_excerpts
 from animesr_cli.lbo.pseudo_hr import HR_SCALE, PseudoHr, pseudo_hr_of
 from animesr_cli.model.tiles import Region
 from animesr_cli.reading.info import VideoInfo
 from animesr_cli.settings import LboSettings
 from animesr_cli.text import shown
+from animesr_cli.video.colour import from_bytes, to_bytes
 
 log = logging.getLogger(__name__)
 
 Warn = Callable[[str], None]
 
-SMALLEST_SIDE_PX: Final = 32
-"""Of a clip: what a discriminator must see is 24."""
 LARGEST_PART_PX: Final = 256
 """Side of what is kept of a frame, in LR pixels; a frame of no more pixels is kept whole."""
 HELD_OUT: Final = 8
@@ -64,7 +63,7 @@ class Pairs:
         rng = random.Random(f"{settings.seed}/{iteration}")
         chosen = [self._crop(settings.patch, rng) for _ in range(settings.batch)]
         hr, lr = zip(*chosen, strict=True)
-        return torch.stack(hr).float().div_(CODES), torch.stack(lr).float().div_(CODES)
+        return from_bytes(torch.stack(hr)), from_bytes(torch.stack(lr))
 
     @property
     def largest_patch(self) -> int:
@@ -86,10 +85,6 @@ class Pairs:
         return hr, lr
 
 
-def _bytes(frames: Tensor) -> Tensor:
-    return frames.mul(CODES).round_().to(torch.uint8)
-
-
 def _sides(info: VideoInfo) -> tuple[int, int]:
     """Height and width of what is kept of each frame."""
     if info.height * info.width <= LARGEST_PART_PX**2:
@@ -104,18 +99,16 @@ def _drawn_part(frame: Tensor, sides: tuple[int, int], rng: random.Random) -> Re
     if not any(weights):
         return None
     place = rng.choices(range(len(weights)), weights)[0]
-    row, column = divmod(place, edges.shape[1])
-    return Region(row * PLACE_STEP_PX, column * PLACE_STEP_PX, *sides)
+    return part_at(place, edges.shape[1], *sides)
 
 
 def _pairs_of(
-    excerpt: Excerpt, part: Region, make: PseudoHr, factor: float, warmup: int, seconds: float
+    excerpt: Excerpt, part: Region, make: PseudoHr, factor: float, warmup: int
 ) -> Iterator[Pair]:
-    hr = _bytes(pseudo_hr_of(part, make, excerpt.frames, factor)[warmup:])
-    lr = _bytes(excerpt.frames[part.index][warmup:])
-    for number in range(len(lr)):
-        time = excerpt.seconds + (warmup + number) * seconds
-        yield Pair(hr=hr[number], lr=lr[number], seconds=time)
+    hr = to_bytes(pseudo_hr_of(part, make, excerpt.frames, factor))
+    lr = to_bytes(excerpt.frames[part.index])
+    for number in range(warmup, len(lr)):
+        yield Pair(hr=hr[number], lr=lr[number], seconds=excerpt.seconds_of(number))
 
 
 def collect(
@@ -136,10 +129,9 @@ def collect(
     Raises:
         InputError: the clip is too small, too short, or shows nothing to learn from.
     """
-    _check_size(info)
+    check_size(info)
     rng = random.Random(settings.seed)
     sides = _sides(info)
-    frame_seconds = float(1 / info.frame_rate) if info.frame_rate else 0.0
     groups: list[list[Pair]] = []
     shots = blank = 0
     excerpts = read_excerpts(
@@ -156,20 +148,11 @@ def collect(
         if part is None:
             blank += 1
             continue
-        groups.append(list(_pairs_of(excerpt, part, make, factor, settings.warmup, frame_seconds)))
+        groups.append(list(_pairs_of(excerpt, part, make, factor, settings.warmup)))
         on_excerpt(shots, settings.excerpts)
     if len(groups) < LEAST_EXCERPTS:
         raise _nothing(info, settings, shots, blank)
     return _divided(groups)
-
-
-def _check_size(info: VideoInfo) -> None:
-    if min(info.height, info.width) < SMALLEST_SIDE_PX:
-        raise InputError(
-            f"{shown(info.path)}: pictures of {info.width}x{info.height} are too small to learn "
-            "an operator from",
-            f"both sides must be {SMALLEST_SIDE_PX} pixels at least",
-        )
 
 
 def _nothing(info: VideoInfo, settings: LboSettings, shots: int, blank: int) -> InputError:

@@ -23,10 +23,11 @@ from animesr_cli.degradation.lbo import LearnableOperator
 from animesr_cli.errors import OutputError
 from animesr_cli.file_hash import sha256_of
 from animesr_cli.lbo.detail import CODES
-from animesr_cli.lbo.page import as_bytes, lbo_page
+from animesr_cli.lbo.page import lbo_page
 from animesr_cli.lbo.pairs import Pair, Pairs
 from animesr_cli.lbo.trainer import LboTrainer, area, operate
 from animesr_cli.training.state import SavedState, packed, write_state
+from animesr_cli.video.colour import from_bytes, to_bytes
 
 STATE_SUFFIX: Final = ".state"
 METADATA: Final = "animesr_lbo"
@@ -68,6 +69,12 @@ def state_of(output: Path) -> Path:
     return output.with_name(f".{output.name}{STATE_SUFFIX}")
 
 
+def is_own(path: Path, written: Mapping[str, str]) -> bool:
+    """Whether a file is one that this run wrote, by the sha256 of each by name."""
+    known = written.get(path.name)
+    return known is not None and path.is_file() and sha256_of(path) == known
+
+
 # ---- measuring -----------------------------------------------------------------------------------
 
 
@@ -81,8 +88,8 @@ def measure(make: Callable[[Tensor], Tensor], pairs: Sequence[Pair]) -> float:
     """PSNR in dB of what is made of HR beside real LR, over all pictures together."""
     errors = []
     for pair in pairs:
-        made = make(pair.hr[None].float().div(CODES))[0].mul(CODES).round_()
-        errors.append((made - pair.lr.float()).double().square().mean())
+        made = to_bytes(make(from_bytes(pair.hr[None]))[0])
+        errors.append((made.float() - pair.lr.float()).double().square().mean())
     error = float(torch.stack(errors).mean())
     return 10 * math.log10(CODES**2 / max(error, LEAST_ERROR))
 
@@ -235,25 +242,20 @@ class LboRun:
         return measured
 
     def _publish(self, part: PartFile, path: Path, content: bytes) -> None:
-        known = self.written.get(path.name)
-        own = known is not None and path.exists() and sha256_of(path) == known
+        overwrite = self.overwrite or is_own(path, self.written)
         with explained(path, lambda: len(content)):
             part.sink.write(content)
-            part.publish(overwrite=self.overwrite or own)
+            part.publish(overwrite=overwrite)
         self.written[path.name] = hashlib.sha256(content).hexdigest()
 
     def _page(self, history: Mapping[str, Any], operator: LearnableOperator) -> str:
         pairs = spread(self.pairs.held_out, SHOWN)
-        pictures = [pair.hr[None].float().div(CODES) for pair in pairs]
+        pictures = [from_bytes(pair.hr[None]) for pair in pairs]
+        uses = ["degrade", "CLEAN.mkv", "POOR.mp4"], ["finetune", "--data", "DIR"]
         return lbo_page(
             history,
             pairs,
-            [as_bytes(operate(operator, hr)[0]) for hr in pictures],
-            [as_bytes(area(hr)[0]) for hr in pictures],
-            [
-                shlex.join(
-                    ["animesr", "degrade", "CLEAN.mkv", "POOR.mp4", "--lbo", str(self.output)]
-                ),
-                shlex.join(["animesr", "finetune", "--data", "DIR", "--lbo", str(self.output)]),
-            ],
+            [to_bytes(operate(operator, hr)[0]) for hr in pictures],
+            [to_bytes(area(hr)[0]) for hr in pictures],
+            [shlex.join(["animesr", *words, "--lbo", str(self.output)]) for words in uses],
         )

@@ -29,7 +29,7 @@ from animesr_cli.reading.info import VideoInfo
 from animesr_cli.reading.probe import probe
 from animesr_cli.reading.reader import Reader
 from animesr_cli.text import shown
-from animesr_cli.video.colour import ColourSpec, to_rgb
+from animesr_cli.video.colour import ColourSpec, to_bytes, to_rgb
 from animesr_cli.video.containers import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from animesr_cli.video.part import Part
 from animesr_cli.video.scenes import with_cuts
@@ -115,7 +115,7 @@ class Shot:
 
 def picture_of(frame: Frame, colour: ColourSpec) -> Tensor:
     """(3, H, W) RGB of 8 bits."""
-    return to_rgb(frame.planes, colour).clamp_(0, 1).mul_(255).round_().to(torch.uint8)
+    return to_bytes(to_rgb(frame.planes, colour).clamp_(0, 1))
 
 
 # ---- finding it ----------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from animesr_cli.pages.html import render
 from animesr_cli.text import counted
 from animesr_cli.training.state import PICTURES_FOLDER, REPORT_FILE
 from animesr_cli.training.validation import Examination, HeldOut
+from animesr_cli.video.colour import to_bytes
 from animesr_cli.writing.png import encode_png
 
 SCORES: Final = {**MEASURES, L1.name: L1}
@@ -81,7 +82,7 @@ def _middle_pictures(report: TrainingReport, number: int) -> dict[str, bytes]:
     """The middle frame of a window in every version, as PNG files by name."""
     window = report.windows[number]
     middle = len(window.hr) // 2
-    lr = window.lr[middle].mul(255).round_().byte()
+    lr = to_bytes(window.lr[middle])
     versions = {
         "input": functional.interpolate(lr[None], window.hr.shape[-2:], mode="nearest")[0],
         "before": report.before.results[number][middle],

@@ -22,7 +22,7 @@ from animesr_cli.settings import FinetuneSettings
 from animesr_cli.settings.limits import SIZE_MULTIPLE
 from animesr_cli.training.corpus import Shot
 from animesr_cli.training.windows import degraded, truth_of
-from animesr_cli.video.colour import ColourSpec, PixelLayout
+from animesr_cli.video.colour import ColourSpec, PixelLayout, from_bytes, to_bytes
 
 Upscale = Callable[[Tensor], Tensor]
 """(1, T, 3, h, w) in [0, 1] to (1, T, 3, sh, sw)."""
@@ -92,9 +92,9 @@ def fixed_windows(
         hr = _detailed_part(torch.stack(shot.frames(first, frames)), rng)
         plan = sample_plan(rng, degradation, operators)
         with torch.no_grad():
-            clip = hr.to(device).to(torch.float32).div_(255)
+            clip = from_bytes(hr.to(device))
             lr = degraded(clip, plan, operators).cpu()
-            hr = truth_of(clip, scale).mul(255).round_().byte().cpu()
+            hr = to_bytes(truth_of(clip, scale)).cpu()
         windows.append(
             HeldOut(name=f"{shot.source.name}, frame {shot.first + first}", lr=lr, hr=hr)
         )
@@ -126,12 +126,13 @@ def examine(upscale: Upscale, windows: Sequence[HeldOut], device: torch.device) 
     for window in windows:
         with torch.no_grad():
             sr = upscale(window.lr[None].to(device))[0].float().cpu()
-        hr = window.hr.to(torch.float32).div(255)
-        result = sr.clamp(0, 1).mul(255).round_().to(torch.uint8)
+        result = to_bytes(sr.clamp(0, 1))
         meter = Meter()
         for one, other in zip(result, window.hr, strict=True):
             meter.add(luma_of(one, _RGB), luma_of(other, _RGB))
-        tables.append({"l1": float((sr - hr).abs().mean()), **asdict(meter.clip())})
+        tables.append(
+            {"l1": float((sr - from_bytes(window.hr)).abs().mean()), **asdict(meter.clip())}
+        )
         results.append(result)
     scores = {}
     for name in tables[0] if tables else ():

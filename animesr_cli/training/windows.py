@@ -42,6 +42,7 @@ from animesr_cli.errors import InputError
 from animesr_cli.settings import FinetuneSettings
 from animesr_cli.text import counted
 from animesr_cli.training.corpus import LISTED, Shot, Warn
+from animesr_cli.video.colour import from_bytes
 
 MAX_INTERVAL: Final = 3
 DEFOCUS_PX: Final = (1.5, 7.0)
@@ -253,7 +254,7 @@ def batches(
                 iteration=iteration,
                 windows=windows,
                 lr=torch.stack(lr),
-                hr=torch.stack(hr).to(torch.float32).div_(255),
+                hr=from_bytes(torch.stack(hr)),
             )
 
 
@@ -265,7 +266,7 @@ def _make(
     pictures = sampler.pictures(window)
     with _own_stream(device):
         hr = pictures.to(device)
-        lr = degraded(hr.to(torch.float32).div_(255), window.plan, sampler.operators)
+        lr = degraded(from_bytes(hr), window.plan, sampler.operators)
     for tensor in (lr, hr) if hr.is_cuda else ():
         # Whoever is given them uses them in the usual stream: the memory is not free before.
         tensor.record_stream(torch.cuda.default_stream(device))

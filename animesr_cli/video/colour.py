@@ -313,3 +313,16 @@ def _weighted(rgb: Tensor, weights: tuple[float, float, float], offset: float) -
     total = rgb[0] * weights[0]
     total.add_(rgb[1], alpha=weights[1]).add_(rgb[2], alpha=weights[2])
     return total.add_(offset)
+
+
+# ---- bytes ---------------------------------------------------------------------------------------
+
+
+def to_bytes(rgb: Tensor) -> Tensor:
+    """RGB in [0, 1], of any shape, as uint8."""
+    return rgb.mul(255).round_().to(torch.uint8)
+
+
+def from_bytes(rgb: Tensor) -> Tensor:
+    """RGB of uint8, of any shape, in [0, 1]."""
+    return rgb.to(torch.float32).div_(255)

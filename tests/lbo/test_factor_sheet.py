@@ -24,7 +24,6 @@ from animesr_cli.lbo.factor_sheet import (
 )
 from animesr_cli.lbo.factor_sweep import FactorStatistics, Sweep, TriedPatch
 from animesr_cli.lbo.ranking import factor_text
-from animesr_cli.model.tiles import Region
 from browser import Browser, Page, chromium
 from command import snapshot
 from looks import assert_looks_well
@@ -45,7 +44,6 @@ def tried() -> Sweep:
     patches = tuple(
         TriedPatch(
             seconds=61.5 * number,
-            part=Region(0, 0, SIDE, SIDE),
             lr=picture(10 * number, SIDE),
             results=tuple(picture(10 * number + n, 2 * SIDE) for n in (1, 2, 3)),
         )
