@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -162,17 +163,41 @@ def _output_folder(
                     f"{size_label(settings)}",
                 )
             return output
-        if output == PIPE or os.path.lexists(output) or _names_a_file(output):
-            what = "standard output" if output == PIPE else shown(output)
-            raise UsageError(
-                f"{what} is no folder, and {shown(folder)} is a folder with videos",
-                "name a folder for the output, or one file of the input",
-            )
-        if output.parent != within and not output.absolute().parent.is_dir():
-            raise OutputError(
-                f"the folder {shown(output.parent)} does not exist", "make it first, with mkdir -p"
-            )
+        what = "standard output" if output == PIPE else shown(output)
+        refusal = UsageError(
+            f"{what} is no folder, and {shown(folder)} is a folder with videos",
+            "name a folder for the output, or one file of the input",
+        )
+        _check_new_folder(output, refusal, within)
     return output
+
+
+def _check_new_folder(output: Path, refusal: UsageError, within: Path | None = None) -> None:
+    """Refuse what is there, is named like a file, or would be in no folder but ``within``."""
+    if output == PIPE or os.path.lexists(output) or _names_a_file(output):
+        raise refusal
+    if output.parent != within and not output.absolute().parent.is_dir():
+        raise OutputError(
+            f"the folder {shown(output.parent)} does not exist", "make it first, with mkdir -p"
+        )
+
+
+@contextmanager
+def out_folder(output: Path, *, keep: bool = True) -> Iterator[None]:
+    """Make the folders above an output; they go again where the run fails, or unless ``keep``."""
+    folder = output.parent
+    with explained(output):
+        missing = [each for each in (folder, *folder.parents) if not each.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+    kept = False
+    try:
+        yield
+        kept = keep
+    finally:
+        if not kept:
+            with suppress(OSError):  # something else is in it by now
+                for each in missing:
+                    each.rmdir()
 
 
 def find_batch(
@@ -234,15 +259,9 @@ def find_several(
         InputError: a folder cannot be read or has no video.
         UsageError, OutputError: an input is of another kind, or the outputs cannot go there.
     """
-    if output is not None and (not output.is_dir()):
-        if output == PIPE or os.path.lexists(output) or _names_a_file(output):
-            raise UsageError(
-                f"{len(inputs)} inputs cannot go into {shown(output)}", "name a folder, or nothing"
-            )
-        if not output.absolute().parent.is_dir():
-            raise OutputError(
-                f"the folder {shown(output.parent)} does not exist", "make it first, with mkdir -p"
-            )
+    if output is not None and not output.is_dir():
+        refusal = f"{len(inputs)} inputs cannot go into {shown(output)}"
+        _check_new_folder(output, UsageError(refusal, "name a folder, or nothing"))
     items: list[Item] = []
     others = earlier = 0
     unreadable: dict[Path, str] = {}

@@ -148,14 +148,26 @@ class FinishedOutputs:
     def _key(self, output: Path) -> str:
         return output.relative_to(self._folder).as_posix()
 
-    def check(self, output: Path, source: Path, settings: UpscaleSettings) -> None:
-        """Refuse an existing output that was not made from what is asked for now.
+    def holds(self, item: Item, settings: UpscaleSettings) -> bool:
+        """Whether the output is there already, made from what is asked for now.
 
         Of an output that is not known, size and length must be as this command makes them.
 
         Raises:
             OutputError: it was made from something else, or does not look like an output.
         """
+        if settings.overwrite or not os.path.isfile(item.output):
+            return False
+        try:
+            output, source = item.output.stat(), item.source.stat()
+            if not output.st_size or os.path.samestat(output, source):
+                return False  # no output of ours: the usual checks say what is wrong
+            self._check(item.output, item.source, settings)
+        except OSError:
+            return False  # likewise
+        return True
+
+    def _check(self, output: Path, source: Path, settings: UpscaleSettings) -> None:
         then = self._read().get(self._key(output))
         if then is not None:
             if made := origin_of(source, settings).difference(then):
@@ -189,17 +201,3 @@ class FinishedOutputs:
         else:
             with suppress(OSError):
                 self._path.unlink(missing_ok=True)
-
-
-def is_finished(item: Item, settings: UpscaleSettings, finished: FinishedOutputs) -> bool:
-    """Whether the output is there already, made from the same; another one is an error."""
-    if settings.overwrite or not os.path.isfile(item.output):
-        return False
-    try:
-        output, source = item.output.stat(), item.source.stat()
-        if not output.st_size or os.path.samestat(output, source):
-            return False  # no output of ours: the usual checks say what is wrong
-        finished.check(item.output, item.source, settings)
-    except OSError:
-        return False  # likewise
-    return True

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from animesr_cli.batch.find import Item, found
-from animesr_cli.batch.finished import FinishedOutputs, is_finished
-from animesr_cli.batch.out_folder import out_folder
+from animesr_cli.batch.find import Item, found, out_folder
+from animesr_cli.batch.finished import FinishedOutputs
 from animesr_cli.errors import AnimesrError, UsageError
 from animesr_cli.reading.y4m import PIPE
 from animesr_cli.settings import UpscaleSettings, check_settings
@@ -76,33 +75,30 @@ def forecast_all(
     settings, loaded = with_scale(settings, None, warn=warn)
     batch = found(inputs, output, settings)
     for item in batch.items:
-        one = Forecast(source=item.source, output=item.output)
+        plan = None
         error: AnimesrError | None = None
-        is_done = False
         try:
-            is_done = is_finished(item, settings, FinishedOutputs(item.top, warn))
+            is_left = not FinishedOutputs(item.top, warn).holds(item, settings)
         except AnimesrError as refused:
-            error = refused
-        if not is_done and error is None:
+            is_left, error = False, refused
+        if is_left:
             loaded = loaded or ready_network(settings, warn=warn)
             try:
-                one = _planned(item, settings, loaded, warn)
+                plan = _planned(item, settings, loaded, warn)
             except AnimesrError as refused:
                 error = refused
-        yield replace(one, error=error)
+        yield Forecast(source=item.source, output=item.output, plan=plan, error=error)
 
 
-def _planned(item: Item, settings: UpscaleSettings, loaded: LoadedNetwork, warn: Warn) -> Forecast:
+def _planned(item: Item, settings: UpscaleSettings, loaded: LoadedNetwork, warn: Warn) -> Plan:
+    def named(text: str) -> None:
+        warn(f"{item.name}: {text}")
+
     with out_folder(item.output, keep=False):
-        plan = make_plan(
-            item.source,
-            item.output,
-            replace(settings, fps=None),
-            warn=lambda text: warn(f"{item.name}: {text}"),
-            loaded=loaded,
-        )
+        settings = replace(settings, fps=None)
+        plan = make_plan(item.source, item.output, settings, warn=named, loaded=loaded)
     _check_part(plan, warn)
-    return Forecast(source=item.source, output=item.output, plan=plan)
+    return plan
 
 
 def _check_part(plan: Plan, warn: Warn) -> None:

@@ -16,9 +16,8 @@ from pathlib import Path
 
 from animesr_cli import crash_watch
 from animesr_cli.api import finished_before, run
-from animesr_cli.batch.find import BatchInputs, Item, found
-from animesr_cli.batch.finished import FinishedOutputs, Origin, is_finished, origin_of
-from animesr_cli.batch.out_folder import out_folder
+from animesr_cli.batch.find import BatchInputs, Item, found, out_folder
+from animesr_cli.batch.finished import FinishedOutputs, Origin, origin_of
 from animesr_cli.batch.outcome import BatchObserver, BatchResult, Outcome, State
 from animesr_cli.errors import (
     AnimesrError,
@@ -31,19 +30,9 @@ from animesr_cli.errors import (
 )
 from animesr_cli.settings import UpscaleSettings, check_settings
 from animesr_cli.text import shown
-from animesr_cli.upscaling.events import Observer, UpscaleResult
 from animesr_cli.upscaling.plan import LoadedNetwork, Plan, ready_network, with_scale
 
 log = logging.getLogger(__name__)
-
-
-def _upscale_item(
-    item: Item, settings: UpscaleSettings, observer: Observer, loaded: LoadedNetwork
-) -> UpscaleResult:
-    if os.path.isdir(item.output):  # which `run` would take as a folder to write into
-        raise OutputError(f"{shown(item.output)} is a folder")
-    with out_folder(item.output):
-        return run(item.source, item.output, settings, observer, loaded)
 
 
 def _attempt(
@@ -59,7 +48,11 @@ def _attempt(
         watcher.on_plan(plan)
 
     try:
-        result = _upscale_item(item, settings, replace(watcher, on_plan=on_plan), loaded)
+        if os.path.isdir(item.output):  # which `run` would take as a folder to write into
+            raise OutputError(f"{shown(item.output)} is a folder")
+        with out_folder(item.output):
+            watched = replace(watcher, on_plan=on_plan)
+            result = run(item.source, item.output, settings, watched, loaded)
     except (Interrupted, BrokenPipeError):  # the user's wish, not the file's failure
         raise
     except AnimesrError as error:
@@ -121,7 +114,7 @@ class _Work:
     def _outcome(self, item: Item) -> Outcome:
         finished = FinishedOutputs(item.top, self._warn)
         try:
-            if is_finished(item, self.settings, finished):
+            if finished.holds(item, self.settings):
                 finished_before(item.source, item.output, self.settings)  # tidies up
                 return Outcome(item=item, state=State.SKIPPED)
         except AnimesrError as error:
