@@ -23,10 +23,10 @@ from animesr_cli.model.devices import (
     bf16_trial,
     choose_compute,
     cpu_multiplies_bf16,
+    runtime_of,
 )
 from animesr_cli.model.download import cache_folder, status
 from animesr_cli.model.memory import free_memory
-from animesr_cli.model.transfer import runtime_of
 from animesr_cli.text import counted
 from animesr_cli.writing.encoders import probe_encoders
 

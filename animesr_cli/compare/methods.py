@@ -20,9 +20,8 @@ from torch import Tensor
 from animesr_cli.errors import UsageError
 from animesr_cli.model.catalogue import named
 from animesr_cli.model.clip_engine import WINDOWS, lookahead_of, open_engine, run_frames
-from animesr_cli.model.devices import choose_compute
+from animesr_cli.model.devices import choose_compute, to_device
 from animesr_cli.model.resample import RESAMPLERS, enlarge, resample
-from animesr_cli.model.transfer import to_device
 from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.info import VideoInfo
 from animesr_cli.settings import NETWORK_SCALE, UpscaleSettings

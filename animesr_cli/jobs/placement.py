@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from animesr_cli.model.devices import compute_on
+from animesr_cli.model.devices import RUNTIMES, compute_on
 from animesr_cli.upscaling.plan import Plan
 from animesr_cli.workers.inline import InlineExecutor
 from animesr_cli.workers.local import ProcessExecutor, slots_for
@@ -48,7 +48,7 @@ def choose_placement(plan: Plan, warn: Callable[[str], None]) -> tuple[Placement
         compute = compute_on(torch.device(cluster.device), settings.precision)
         return Placement((), cluster), replace(plan, compute=compute, tile=settings.tile)
     slots = tuple(slots_for(settings.workers, str(plan.compute.device)))
-    if settings.workers is None and settings.device in ("auto", "cuda", "xpu"):
+    if settings.workers is None and settings.device in ("auto", *RUNTIMES):
         slots = tuple(slots_for(None, settings.device))
     gpus = len({slot.device for slot in slots})
     if plan.estimated_seconds is not None:

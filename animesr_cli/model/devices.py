@@ -1,21 +1,33 @@
-"""On which device and in which number format a network runs, and why.
+"""On which device and in which number format a network runs, and why; copies to it and from it.
 
 Half precision is taken where it is known to be right and fast: fp16 on CUDA, bf16 on processors
 whose instructions multiply it, after a short trial that both hold here.
+
+CUDA and XPU copy between pinned memory and the device beside everything else, and an event tells
+when; whoever needs the copy waits for that event alone. Elsewhere a copy is finished when it
+returns: on MPS a copy to the host that nobody waits for may be read half done.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
 from animesr_cli.errors import DeviceError, UsageError
 from animesr_cli.settings.limits import PRECISIONS
+
+RUNTIMES: Final[Mapping[str, Any]] = {"cuda": torch.cuda, "xpu": torch.xpu}
+"""Kinds of GPUs, in the order in which ``auto`` takes them, each with the module of torch whose
+streams and events order its work."""
+
+FORMATS: Final = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""Of features, by the names of ``--precision``."""
 
 TRIAL_CHANNELS: Final = 64
 TRIAL_SIDE_PX: Final = 64
@@ -38,7 +50,7 @@ class Compute:
 
     @property
     def precision(self) -> str:
-        return {torch.float16: "fp16", torch.bfloat16: "bf16", torch.float32: "fp32"}[self.dtype]
+        return next(name for name, dtype in FORMATS.items() if dtype == self.dtype)
 
     @property
     def memory_format(self) -> torch.memory_format:
@@ -51,9 +63,38 @@ class Compute:
 
 def accelerators() -> list[str]:
     """Every device of this machine but the CPU, the one that ``auto`` takes first."""
-    names = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-    names += [f"xpu:{index}" for index in range(torch.xpu.device_count())]
+    names = [
+        f"{kind}:{index}"
+        for kind, runtime in RUNTIMES.items()
+        for index in range(runtime.device_count())
+    ]
     return [*names, *(["mps"] if torch.backends.mps.is_available() else [])]
+
+
+def runtime_of(device: torch.device) -> Any:
+    """Of ``RUNTIMES``; None: the device has no streams and events."""
+    return RUNTIMES.get(device.type)
+
+
+def to_device(planes: Sequence[Tensor], device: torch.device) -> list[Tensor]:
+    """From host memory; the host goes on before they are there, the device's work waits."""
+    if runtime_of(device) is None:
+        return [plane.to(device) for plane in planes]
+    # Torch keeps pinned memory until the copy out of it is done.
+    return [plane.pin_memory().to(device, non_blocking=True) for plane in planes]
+
+
+def to_host(tensors: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], Callable[[], None]]:
+    """Start copying to host memory, and what waits for the copies: the device goes on meanwhile."""
+    device = tensors[0].device
+    runtime = runtime_of(device)
+    if runtime is None:
+        return tuple(tensor.to("cpu") for tensor in tensors), lambda: None
+    copies = tuple(tensor.to("cpu", non_blocking=True) for tensor in tensors)  # pinned by torch
+    done = runtime.Event()
+    # By itself an event is recorded on the current device, which need not be this one.
+    done.record(runtime.current_stream(device))
+    return copies, done.synchronize
 
 
 def choose_device(name: str) -> torch.device:
@@ -139,26 +180,17 @@ def _timed(block: nn.Module, picture: Tensor) -> tuple[Tensor, tuple[float, floa
 
 def choose_compute(device_name: str, precision: str) -> Compute:
     """Pick device and precision; the one place where either is decided."""
-    _check_precision(precision)
     return compute_on(choose_device(device_name), precision)
-
-
-def _check_precision(precision: str) -> None:
-    if precision not in PRECISIONS:
-        raise UsageError(f"there is no precision {precision!r}", f"use {', '.join(PRECISIONS)}")
 
 
 def compute_on(device: torch.device, precision: str) -> Compute:
     """The precision for a device, which need not be one of this machine."""
-    _check_precision(precision)
-    if precision == "fp32":
-        return Compute(device, torch.float32, "asked for")
-    if precision == "bf16":
-        return Compute(device, torch.bfloat16, "asked for")
-    if precision == "fp16":
-        if device.type == "cpu":
-            raise UsageError("fp16 needs a GPU", "on a CPU use --precision auto, bf16 or fp32")
-        return Compute(device, torch.float16, "asked for")
+    if precision not in PRECISIONS:
+        raise UsageError(f"there is no precision {precision!r}", f"use {', '.join(PRECISIONS)}")
+    if precision == "fp16" and device.type == "cpu":
+        raise UsageError("fp16 needs a GPU", "on a CPU use --precision auto, bf16 or fp32")
+    if precision in FORMATS:
+        return Compute(device, FORMATS[precision], "asked for")
     if device.type == "cuda":
         return Compute(device, torch.float16, "half precision on CUDA")
     if device.type != "cpu":

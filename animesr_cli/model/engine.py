@@ -23,12 +23,11 @@ import torch
 from torch import Tensor
 
 from animesr_cli.errors import DeviceError
-from animesr_cli.model.devices import Compute
+from animesr_cli.model.devices import Compute, runtime_of, to_host
 from animesr_cli.model.graphs import GraphedStep
 from animesr_cli.model.memory import free_memory, is_out_of_memory
 from animesr_cli.model.network import Carried, Network, Window
 from animesr_cli.model.tiles import MIN_TILE, Region, grid
-from animesr_cli.model.transfer import runtime_of, to_host
 from animesr_cli.model.windows import windows
 
 log = logging.getLogger(__name__)

@@ -13,9 +13,9 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from animesr_cli.model.devices import runtime_of
 from animesr_cli.model.memory import is_out_of_memory
 from animesr_cli.model.network import Carried, Network, Window
-from animesr_cli.model.transfer import runtime_of
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from animesr_cli.model.transfer import runtime_of
+from animesr_cli.model.devices import runtime_of
 
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUPS = Path("/proc/self/cgroup")

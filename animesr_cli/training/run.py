@@ -22,7 +22,7 @@ from animesr_cli import __version__
 from animesr_cli.atomic_files import write_file
 from animesr_cli.errors import Interrupted, WeightsError
 from animesr_cli.metrics.measures import MEASURES
-from animesr_cli.model.transfer import runtime_of
+from animesr_cli.model.devices import runtime_of
 from animesr_cli.settings import FinetuneRun, FinetuneSettings
 from animesr_cli.text import counted, shown
 from animesr_cli.training.distributed import any_of_us, rank, world_size

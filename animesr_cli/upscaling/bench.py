@@ -27,10 +27,9 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 from animesr_cli.errors import AnimesrError, as_bug
-from animesr_cli.model.devices import Compute
+from animesr_cli.model.devices import Compute, runtime_of
 from animesr_cli.model.engine import Engine
 from animesr_cli.model.resample import resample
-from animesr_cli.model.transfer import runtime_of
 from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.reader import Reader
 from animesr_cli.settings.upscale import UpscaleSettings
@@ -172,8 +171,7 @@ def measure_parts(source: Path, folder: Path, settings: UpscaleSettings) -> Mapp
         plan.network, plan.source.height, plan.source.width, plan.compute, tile=plan.tile
     )
     _engine_step(engine, plan)  # prepares the weights
-    kinds = {"cuda": ProfilerActivity.CUDA, "xpu": ProfilerActivity.XPU}
-    kind = kinds.get(plan.compute.device.type, ProfilerActivity.CPU)
+    kind = getattr(ProfilerActivity, plan.compute.device.type.upper(), ProfilerActivity.CPU)
     with profile(activities=[kind]) as found:
         for _ in range(PROFILED_STEPS):
             _engine_step(engine, plan)

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from animesr_cli.model.clip_engine import open_engine, run_frames
+from animesr_cli.model.devices import to_device, to_host
 from animesr_cli.model.network import Carried
 from animesr_cli.model.resample import resample
-from animesr_cli.model.transfer import to_device, to_host
 from animesr_cli.reading.frame import Frame
 from animesr_cli.threads import Pipeline
 from animesr_cli.upscaling.picture import Border, Picture

@@ -51,8 +51,7 @@ def slots_for(workers: int | None, device: str) -> list[WorkerSlot]:
     """
     import torch  # here, as what is to run in processes is not always the network
 
-    from animesr_cli.model.devices import choose_device
-    from animesr_cli.model.transfer import runtime_of
+    from animesr_cli.model.devices import choose_device, runtime_of
 
     if workers is not None and workers < 1:
         raise UsageError(f"{workers} workers cannot work", "use 1 or more")

@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from animesr_cli.errors import AnimesrError, DeviceError, UsageError
+from animesr_cli.model.devices import RUNTIMES
 from animesr_cli.workers import ray_driver
 from animesr_cli.workers.child_process import Child
 from animesr_cli.workers.protocol import Message, Prepare, log_level
@@ -40,7 +41,7 @@ class RayExecutor(Executor):
     Args:
         address: ``auto``: the cluster that this machine is part of; ``HOST:PORT`` of its head; or
             ``local``: one on this machine alone that ends with ``close``.
-        device: ``auto``, or ``cpu`` or ``cuda`` to use one kind only.
+        device: ``auto``, or ``cpu``, ``cuda`` or ``xpu`` to use one kind only.
         workers: at most so many.
 
     Raises:
@@ -58,8 +59,10 @@ class RayExecutor(Executor):
     ) -> None:
         super().__init__(warn=warn)
         kind = device.partition(":")[0]
-        if kind not in ("auto", "cpu", "cuda"):
-            raise UsageError(f"a cluster has no device {device}", "use auto, cpu or cuda")
+        if kind not in ("auto", "cpu", *RUNTIMES):
+            raise UsageError(
+                f"a cluster has no device {device}", f"use auto, cpu or {' or '.join(RUNTIMES)}"
+            )
         if workers is not None and workers < 1:
             raise UsageError(f"{workers} workers cannot work", "use 1 or more")
         if not _is_installed():
@@ -69,7 +72,7 @@ class RayExecutor(Executor):
         self._asked = 0
         self._ended = False
         self.device: str
-        """``cpu`` or ``cuda``: of all workers."""
+        """``cpu``, ``cuda`` or ``xpu``: of all workers."""
         try:
             self.workers, self.device = self._ask(
                 "join", address, kind, workers, seconds=JOIN_SECONDS

@@ -82,18 +82,22 @@ class Cluster:
         self._seen = self._looked = time.monotonic()
         self._resources: Mapping[str, float] = ray.cluster_resources()
         self._most = most
-        found = "cuda" if self._resources.get("GPU", 0) >= 1 else "cpu"
-        self.device = found if kind == "auto" else kind
+        self.device = device_of(self._resources) if kind == "auto" else kind
+
+    @property
+    def resource(self) -> str:
+        """Ray's name for what each worker has one of; it counts GPUs of every make together."""
+        return "CPU" if self.device == "cpu" else "GPU"
 
     @property
     def need(self) -> dict[str, float]:
         """What one worker takes of Ray's account."""
-        return {"num_cpus": 0, "num_gpus": 1} if self.device == "cuda" else {"num_cpus": 1}
+        return {"num_cpus": 1} if self.device == "cpu" else {"num_cpus": 0, "num_gpus": 1}
 
     @property
     def places(self) -> int:
         """How many workers fit, busy or not."""
-        found = int(self._resources.get("GPU" if self.device == "cuda" else "CPU", 0))
+        found = int(self._resources.get(self.resource, 0))
         return found if self._most is None else min(found, self._most)
 
     def look(self) -> None:
@@ -116,6 +120,14 @@ class Cluster:
         self._resources = self.ray.cluster_resources()
         if self._here not in {node["NodeID"] for node in self.ray.nodes() if node["Alive"]}:
             raise _left("this machine is no longer part of it")
+
+
+def device_of(resources: Mapping[str, float]) -> str:
+    """The device of a cluster's workers: that of its GPUs, where it has any."""
+    if resources.get("GPU", 0) < 1:
+        return "cpu"
+    makes = [name for name in resources if name.startswith("accelerator_type:")]
+    return "xpu" if makes and all("Intel-GPU" in make for make in makes) else "cuda"
 
 
 def _left(reason: str) -> DeviceError:
@@ -244,7 +256,7 @@ class Driver:
             self._alone_since = time.monotonic()
             return None
         waited = time.monotonic() - self._alone_since
-        kind = "GPU" if self._cluster.device == "cuda" else "CPU"
+        kind = self._cluster.resource
         if waited > NO_PLACE_SECONDS and not self._cluster.places:
             raise DeviceError(f"the cluster has no {kind}", "`ray status` shows its nodes")
         if waited < REMARK_SECONDS or self._remarked:

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from animesr_cli.model import transfer
-from animesr_cli.model.transfer import runtime_of, to_device, to_host
+from animesr_cli.model import devices
+from animesr_cli.model.devices import RUNTIMES, runtime_of, to_device, to_host
 
 CPU = torch.device("cpu")
 
@@ -31,7 +31,7 @@ class Double:
 
         monkeypatch.setattr(Tensor, "pin_memory", pinned)
         monkeypatch.setattr(Tensor, "to", to)
-        monkeypatch.setattr(transfer, "runtime_of", lambda device: self)
+        monkeypatch.setattr(devices, "runtime_of", lambda device: self)
 
     def current_stream(self, device: torch.device) -> str:
         return f"stream of {device}"
@@ -79,8 +79,7 @@ def test_without_events_nothing_is_left_pending(monkeypatch: pytest.MonkeyPatch)
 
 def test_every_runtime_has_what_is_asked_of_it() -> None:
     """The doubles stand in for functions that torch has, on this machine or another."""
-    for name in ("cuda", "xpu"):
-        runtime = runtime_of(torch.device(name))
+    for runtime in RUNTIMES.values():
         for function in ("Event", "current_stream", "empty_cache", "synchronize",
                          "max_memory_allocated", "mem_get_info"):  # fmt: skip
             assert callable(getattr(runtime, function))

@@ -39,7 +39,7 @@ from animesr_cli.workers.protocol import (
     WorkerSlot,
 )
 from animesr_cli.workers.ray_cluster import RayExecutor
-from animesr_cli.workers.ray_driver import different, exit_error
+from animesr_cli.workers.ray_driver import device_of, different, exit_error
 from animesr_cli.workers.scheduler import (
     MOST_TRIES,
     Advanced,
@@ -646,9 +646,23 @@ def test_the_extra_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("device", ["mps", "tpu"])
 def test_a_device_that_no_cluster_has(device: str) -> None:
-    """A cluster computes on CUDA and CPUs."""
+    """A cluster computes on CPUs and on what torch has streams for."""
     with pytest.raises(UsageError, match=device):
         RayExecutor("auto", device=device)
+
+
+@pytest.mark.parametrize(
+    ("resources", "device"),
+    [
+        ({"CPU": 8}, "cpu"),
+        ({"CPU": 8, "GPU": 2}, "cuda"),
+        ({"CPU": 8, "GPU": 2, "accelerator_type:A100": 1}, "cuda"),
+        ({"CPU": 8, "GPU": 2, "accelerator_type:Intel-GPU-Max-1550": 1}, "xpu"),
+    ],
+)
+def test_the_device_of_a_cluster(resources: dict[str, float], device: str) -> None:
+    """GPUs where there are any; Ray tells their make by a resource of its own."""
+    assert device_of(resources) == device
 
 
 def test_other_versions_are_named() -> None:
