@@ -22,14 +22,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from animesr_cli.errors import WeightsError
-from animesr_cli.model.layout import joined, with_residual
+from animesr_cli.model.layout import with_residual
 from animesr_cli.model.network import (
     MAX_FEATURES,
-    Carried,
-    Network,
+    SCALES,
+    FeedbackNetwork,
     ResidualBlock,
     Tensors,
-    Window,
+    kernel_shape,
     numbered,
     upsample,
 )
@@ -40,7 +40,6 @@ JOINS: Final = 2
 """Places of the trunk where half resolution enters."""
 SLOPE: Final = 0.1
 """Of every LeakyReLU."""
-SCALES: Final = (4, 2, 1)
 
 
 def joins(num_conv: int) -> tuple[int, ...]:
@@ -113,11 +112,8 @@ class CompactCell(nn.Module):
         return result
 
 
-class CompactMSRB(Network):
+class CompactMSRB(FeedbackNetwork):
     """The network of ``base``; 64 features, 32 state channels and 16 convolutions are its size.
-
-    It carries the super-resolved frame, (N, 3, sH, sW) in fp32, and its state, (N, S, H, W) in the
-    precision of the weights: zeros at the start of a shot.
 
     Args:
         num_feat: features at each scale.
@@ -129,9 +125,6 @@ class CompactMSRB(Network):
     """
 
     architecture = "CompactMSRB"
-    multiple = 4  # two strided convolutions
-    radius = 1
-    recurrent = True
 
     def __init__(
         self, num_feat: int = 64, num_state: int = 32, num_conv: int = 16,
@@ -150,32 +143,14 @@ class CompactMSRB(Network):
         self.num_state = num_state
         self.scale = scale
         self.context = reach(num_conv, num_block)
-        self.image_channels = 3 * scale**2
-        carried = self.image_channels + num_state
+        carried = 3 * scale**2 + num_state
         self.recurrent_cell = CompactCell(
             RGB_CHANNELS + carried, num_feat, carried, num_conv, num_block
         )
 
-    def initial(self, frame: Tensor) -> Carried:
-        """Zero SR feedback and state for a frame (N, 3, H, W)."""
-        count, _, height, width = frame.shape
-        size = height * self.scale, width * self.scale
-        sr = frame.new_zeros(count, 3, *size, dtype=torch.float32)
-        return sr, frame.new_zeros(count, self.num_state, height, width, dtype=self.dtype)
-
-    def step(self, window: Window, carried: Carried) -> tuple[Tensor, Carried]:
-        """Frames t-1, t, t+1 and (SR frame t-1, state) -> SR frame t, (SR frame t, state).
-
-        The frame that lies below the residual is added in fp32: an 8-bit mantissa cannot hold
-        10-bit codes.
-        """
-        dtype, cur = self.dtype, window[1]
-        sr, state = carried
-        rgb = torch.cat(window, dim=1).to(dtype)  # (N, 9, H, W)
-        found = self.recurrent_cell(joined(rgb, sr.to(dtype), state.to(dtype), self.scale))
-        below = cur.to(torch.promote_types(cur.dtype, torch.float32))
-        sr = with_residual(below, found[:, : self.image_channels], self.scale)
-        return sr, (sr, functional.leaky_relu(found[:, self.image_channels :], SLOPE))
+    def enlarged(self, frame: Tensor, residual: Tensor) -> Tensor:
+        """Its pixels repeated, plus the residual."""
+        return with_residual(frame, residual, self.scale)
 
     def bytes_per_pixel(self, dtype: torch.dtype) -> int:
         """Measured as the growth of peak memory over frames of 320x180 and 640x360."""
@@ -206,13 +181,13 @@ class CompactMSRB(Network):
             own[f"act.{index}.weight"].copy_(tensors[f"body.{2 * index + 1}.weight"])
         for name in ("weight", "bias"):
             # The rows behind these make the state, of which nothing is known yet.
-            own[f"last.{name}"][: net.image_channels] = tensors[f"body.{last}.{name}"]
+            own[f"last.{name}"][: 3 * scale**2] = tensors[f"body.{last}.{name}"]
         return net
 
 
 def _scale_of(out_channels: int) -> int:
     """The largest scale whose image fits into the channels that are carried."""
-    return next((scale for scale in SCALES if out_channels > 3 * scale**2), 0)
+    return next((scale for scale in reversed(SCALES) if out_channels > 3 * scale**2), 0)
 
 
 def compact_msrb_of(tensors: Tensors, path: Path) -> tuple[CompactMSRB, Tensors] | None:
@@ -220,15 +195,13 @@ def compact_msrb_of(tensors: Tensors, path: Path) -> tuple[CompactMSRB, Tensors]
     first, last = "recurrent_cell.first.weight", "recurrent_cell.last.weight"
     if first not in tensors or last not in tensors:
         return None
-    shape = tuple(tensors[first].shape)
+    num_feat = kernel_shape(tensors, first, CompactMSRB.architecture, path)[0]
     carried = tensors[last].shape[0] if tensors[last].dim() else 0
     scale = _scale_of(carried)
-    if len(shape) != 4 or not 1 <= shape[0] <= MAX_FEATURES or not scale or carried > MAX_FEATURES:
-        raise WeightsError(
-            f"{path} is not a CompactMSRB: {first} has the shape {shape}, {last} {carried} rows"
-        )
+    if not scale or carried > MAX_FEATURES:
+        raise WeightsError(f"{path} is not of CompactMSRB: {last} has {carried} rows")
     network = CompactMSRB(
-        shape[0],
+        num_feat,
         carried - 3 * scale**2,
         numbered(tensors, r"recurrent_cell\.body"),
         (

@@ -18,14 +18,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from animesr_cli.errors import WeightsError
-from animesr_cli.model.layout import joined
 from animesr_cli.model.network import (
-    MAX_FEATURES,
-    Carried,
-    Network,
+    FeedbackNetwork,
     ResidualBlock,
     Tensors,
-    Window,
+    kernel_shape,
     numbered,
     upsample,
 )
@@ -115,11 +112,8 @@ class RecurrentCell(nn.Module):
         return fused
 
 
-class MSRB(Network):
+class MSRB(FeedbackNetwork):
     """The x4 network of AnimeSR; 64 features and 5/3/2 blocks are the released size.
-
-    It carries the super-resolved frame, (N, 3, 4H, 4W) in fp32, and its hidden state, (N, F, H, W)
-    in the precision of the weights: zeros at the start of a shot.
 
     Args:
         num_feat: features at each scale, and channels of the hidden state.
@@ -128,43 +122,22 @@ class MSRB(Network):
 
     architecture = "MSRB"
     scale = SCALE
-    multiple = 4  # two strided convolutions
-    radius = 1
-    recurrent = True
 
     def __init__(self, num_feat: int = 64, num_block: tuple[int, int, int] = (5, 3, 2)) -> None:
         super().__init__()
         self.config = {"num_feat": num_feat, "num_block": num_block}
-        self.num_feat = num_feat
-        self.num_block = num_block
+        self.num_state = num_feat
         self.context = reach(num_block)
         self.recurrent_cell = RecurrentCell(num_feat, num_block)
 
-    def initial(self, frame: Tensor) -> Carried:
-        """Zero SR feedback and state for a frame (N, 3, H, W)."""
-        count, _, height, width = frame.shape
-        sr = frame.new_zeros(count, 3, height * SCALE, width * SCALE, dtype=torch.float32)
-        return sr, frame.new_zeros(count, self.num_feat, height, width, dtype=self.dtype)
-
-    def step(self, window: Window, carried: Carried) -> tuple[Tensor, Carried]:
-        """Frames t-1, t, t+1 and (SR frame t-1, state) -> SR frame t, (SR frame t, state).
-
-        In half precision the frame is fp32 all the same: an 8-bit mantissa cannot hold 10-bit
-        codes, so the network's residual is added to the bilinear base in fp32.
-        """
-        dtype, cur = self.dtype, window[1]
-        sr, state = carried
-        rgb = torch.cat(window, dim=1).to(dtype)  # (N, 9, H, W)
-        fused = self.recurrent_cell(joined(rgb, sr.to(dtype), state.to(dtype), SCALE))
-        residual = functional.pixel_shuffle(fused[:, :IMAGE_CHANNELS], SCALE)
-        base = upsample(cur.to(torch.promote_types(cur.dtype, torch.float32)), SCALE)
-        sr = base.add_(residual)
-        return sr, (sr, functional.leaky_relu(fused[:, IMAGE_CHANNELS:], 0.1))
+    def enlarged(self, frame: Tensor, residual: Tensor) -> Tensor:
+        """Bilinear, plus the residual."""
+        return upsample(frame, SCALE).add_(functional.pixel_shuffle(residual, SCALE))
 
     def bytes_per_pixel(self, dtype: torch.dtype) -> int:
         """Measured as the growth of resident memory over frames of 320x180 to 1280x720."""
         full = 5000 if dtype == torch.float32 else 2900
-        return full * max(self.num_feat, 64) // 64
+        return full * max(self.num_state, 64) // 64
 
 
 def msrb_of(tensors: Tensors, path: Path) -> tuple[MSRB, Tensors] | None:
@@ -172,14 +145,11 @@ def msrb_of(tensors: Tensors, path: Path) -> tuple[MSRB, Tensors] | None:
     first = "recurrent_cell.conv_s1_first.0.weight"
     if first not in tensors:
         return None
-    shape = tuple(tensors[first].shape)
-    if len(shape) != 4 or not 1 <= shape[0] <= MAX_FEATURES:
-        raise WeightsError(f"{path} is not an MSRB: {first} has the shape {shape}")
-
+    num_feat = kernel_shape(tensors, first, MSRB.architecture, path)[0]
     # One block at least, so that a file without any is told which tensor it lacks.
     s1, s2, s4 = (
         max(1, numbered(tensors, rf"recurrent_cell\.body_s{scale}_first")) for scale in (1, 2, 4)
     )
     if not s1 >= s2 >= s4:
         raise WeightsError(f"{path} has {s1, s2, s4} blocks: coarser scales cannot have more")
-    return MSRB(shape[0], (s1, s2, s4)), tensors
+    return MSRB(num_feat, (s1, s2, s4)), tensors

@@ -11,12 +11,17 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from fractions import Fraction
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from animesr_cli.errors import WeightsError
+from animesr_cli.model.layout import joined
 
 Window = tuple[Tensor, ...]
 """Frames t - radius ... t + radius, each (N, 3, H, W)."""
@@ -26,10 +31,12 @@ Carried = tuple[Tensor, ...]
 Tensors = dict[str, Tensor]
 """A checkpoint's, by name."""
 
+FEEDBACK_SLOPE = 0.1
+"""Of the LeakyReLU behind a state."""
+
+SCALES = (1, 2, 4)
 MAX_FEATURES = 1024
 """Sixteen times what released networks have; a file that claims more is none of theirs."""
-COUNTED_SIDE_PX = 64
-"""Side of the frame on which multiplications are counted, on no device at all."""
 
 
 class Network(nn.Module, ABC):
@@ -92,19 +99,6 @@ class Network(nn.Module, ABC):
         return -(-self.context // self.multiple) * self.multiple
 
     @cached_property
-    def macs_per_pixel(self) -> int:
-        """Multiplications for each pixel of each input frame, counted and not timed."""
-        from torch.utils.flop_counter import FlopCounterMode
-
-        with torch.device("meta"):
-            twin = type(self)(**self.config)
-            frame = torch.zeros(1, 3, COUNTED_SIDE_PX, COUNTED_SIDE_PX)
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
-            twin.step((frame,) * (2 * self.radius + 1), twin.initial(frame))
-        # A multiplication and the addition behind it are two operations to the counter.
-        return int(counter.get_total_flops() / 2 / COUNTED_SIDE_PX**2)
-
-    @cached_property
     def carried_bytes_per_pixel(self) -> int:
         """Size of what is carried, for each input pixel, in fp32."""
         with torch.device("meta"):
@@ -113,8 +107,18 @@ class Network(nn.Module, ABC):
         return sum(tensor.nbytes for tensor in carried) // self.multiple**2
 
     def padded(self, frames: Tensor) -> Tensor:
-        """(..., H, W) with rows and columns added until both sizes divide by ``multiple``."""
-        return pad_to_multiple(frames, self.multiple, self.padding)
+        """(..., H, W) with rows below and columns on the right until both divide by ``multiple``.
+
+        Frames that are smaller than what is added are replicated, whatever ``padding`` says.
+        """
+        height, width = frames.shape[-2:]
+        pad_h, pad_w = -height % self.multiple, -width % self.multiple
+        if not (pad_h or pad_w):
+            return frames
+        mode = self.padding if pad_h < height and pad_w < width else "replicate"
+        flat = frames.reshape(-1, 1, height, width)
+        added = functional.pad(flat, (0, pad_w, 0, pad_h), mode=mode)
+        return added.reshape(*frames.shape[:-2], height + pad_h, width + pad_w)
 
     def forward(self, clip: Tensor) -> Tensor:
         """(N, T, 3, H, W) RGB in [0, 1] -> (N, T, 3, sH, sW), not clamped, of any size and length.
@@ -133,27 +137,68 @@ class Network(nn.Module, ABC):
         return torch.stack(results, dim=1)
 
 
-def numbered(tensors: Mapping[str, Tensor], prefix: str) -> int:
-    """How many different numbers follow a prefix (a regular expression) in the names of tensors."""
-    pattern = re.compile(rf"{prefix}\.(\d+)\.")
-    return len({found[1] for name in tensors if (found := pattern.match(name))})
+class ImageNetwork(Network):
+    """A network that takes every picture by itself; a subclass computes in ``enlarge``."""
+
+    radius = 0
+    recurrent = False
+
+    @abstractmethod
+    def enlarge(self, picture: Tensor) -> Tensor:
+        """(N, 3, H, W) -> (N, 3, sH, sW) in fp32, not clamped; sizes divide by ``multiple``."""
+
+    def initial(self, frame: Tensor) -> Carried:
+        """Nothing."""
+        return ()
+
+    def step(self, window: Window, carried: Carried) -> tuple[Tensor, Carried]:
+        """Enlarge the only frame of the window."""
+        return self.enlarge(window[0]), ()
 
 
-def pad_to_multiple(frames: Tensor, multiple: int, mode: str = "replicate") -> Tensor:
-    """Add rows below and columns on the right of (..., H, W) until both sizes are divisible.
+class FeedbackNetwork(Network):
+    """A network that is given what it made of the frame before.
 
-    Args:
-        mode: ``replicate`` repeats the last one, ``reflect`` goes back from it; frames that are
-            smaller than what is added are replicated all the same.
+    It carries the super-resolved frame, (N, 3, sH, sW) in fp32, and its state, (N, S, H, W) in the
+    precision of the weights: zeros at the start of a shot. A subclass has its ``recurrent_cell``:
+    (N, 9 + 3ss + S, H, W) -> (N, 3ss + S, H, W), image residual and state before its LeakyReLU.
     """
-    height, width = frames.shape[-2:]
-    pad_h, pad_w = -height % multiple, -width % multiple
-    if not (pad_h or pad_w):
-        return frames
-    flat = frames.reshape(-1, 1, height, width)
-    mode = mode if pad_h < height and pad_w < width else "replicate"
-    padded = functional.pad(flat, (0, pad_w, 0, pad_h), mode=mode)
-    return padded.reshape(*frames.shape[:-2], height + pad_h, width + pad_w)
+
+    multiple = 4  # two strided convolutions
+    radius = 1
+    recurrent = True
+    num_state: int
+    recurrent_cell: nn.Module
+
+    @abstractmethod
+    def enlarged(self, frame: Tensor, residual: Tensor) -> Tensor:
+        """(N, 3, H, W) in fp32 and (N, 3ss, H, W) in any precision -> (N, 3, sH, sW) in fp32."""
+
+    def initial(self, frame: Tensor) -> Carried:
+        """Zero SR feedback and state for a frame (N, 3, H, W)."""
+        count, _, height, width = frame.shape
+        size = height * self.scale, width * self.scale
+        sr = frame.new_zeros(count, 3, *size, dtype=torch.float32)
+        return sr, frame.new_zeros(count, self.num_state, height, width, dtype=self.dtype)
+
+    def step(self, window: Window, carried: Carried) -> tuple[Tensor, Carried]:
+        """Frames t-1, t, t+1 and (SR frame t-1, state) -> SR frame t, (SR frame t, state).
+
+        The frame that lies below the residual is added in fp32: an 8-bit mantissa cannot hold
+        10-bit codes.
+        """
+        dtype = self.dtype
+        sr, state = carried
+        rgb = torch.cat(window, dim=1).to(dtype)  # (N, 9, H, W)
+        found = self.recurrent_cell(joined(rgb, sr.to(dtype), state.to(dtype), self.scale))
+        residual, state = found.split((3 * self.scale**2, self.num_state), dim=1)
+        sr = self.enlarged(wide(window[1]), residual)
+        return sr, (sr, functional.leaky_relu(state, FEEDBACK_SLOPE))
+
+
+def wide(x: Tensor) -> Tensor:
+    """In fp32, or in fp64 where it is that."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def upsample(features: Tensor, factor: int) -> Tensor:
@@ -174,3 +219,31 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         residual: Tensor = self.conv2(functional.relu(self.conv1(x), inplace=True))
         return x + residual
+
+
+# ---- files ---------------------------------------------------------------------------------------
+
+
+def numbered(tensors: Tensors, prefix: str) -> int:
+    """How many different numbers follow a prefix (a regular expression) in the names of tensors."""
+    pattern = re.compile(rf"{prefix}\.(\d+)\.")
+    return len({found[1] for name in tensors if (found := pattern.match(name))})
+
+
+def kernel_shape(tensors: Tensors, name: str, network: str, path: Path) -> tuple[int, ...]:
+    """Of a convolution: features that it makes, channels that it takes, rows, columns.
+
+    Raises WeightsError where there is none, or one of more than ``MAX_FEATURES``.
+    """
+    shape = tuple(tensors[name].shape) if name in tensors else ()
+    if len(shape) != 4 or not 1 <= shape[0] <= MAX_FEATURES:
+        raise WeightsError(f"{path} is not of {network}: {name} has the shape {shape}")
+    return shape
+
+
+def check_scale(scale: Fraction, path: Path) -> None:
+    """Raises WeightsError where a network enlarges by a factor that is not supported."""
+    if scale not in SCALES:
+        raise WeightsError(
+            f"{path} enlarges {float(scale):g} times", "networks of 1x, 2x and 4x can be used"
+        )

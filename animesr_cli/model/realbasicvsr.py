@@ -23,15 +23,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from animesr_cli.errors import WeightsError
 from animesr_cli.model.network import (
-    MAX_FEATURES,
     Carried,
     Network,
     ResidualBlock,
     Tensors,
     Window,
+    kernel_shape,
     numbered,
+    upsample,
+    wide,
 )
 from animesr_cli.model.spynet import SPyNet, warp
 
@@ -117,10 +118,7 @@ class BasicVSR(nn.Module):
         x = _lrelu(self.upsample1(x))  # (N, F, 2H, 2W)
         x = _lrelu(self.upsample2(x))  # (N, 64, 4H, 4W)
         residual = self.conv_last(_lrelu(self.conv_hr(x)))
-        base = functional.interpolate(
-            cleaned, scale_factor=SCALE, mode="bilinear", align_corners=False
-        )
-        result: Tensor = base + residual
+        result: Tensor = upsample(cleaned, SCALE) + residual
         return result
 
 
@@ -178,7 +176,7 @@ class RealBasicVSR(Network):
 
     def clean(self, clip: Tensor) -> Tensor:
         """(N, T, 3, H, W) without its noise and codec errors, fp32, not clamped."""
-        cleaned = clip.to(torch.promote_types(clip.dtype, torch.float32))
+        cleaned = wide(clip)
         for _ in range(MOST_CLEANINGS):
             # Frame by frame: all frames of a long clip at once would need memory for each layer.
             residue = torch.stack(
@@ -240,17 +238,13 @@ def realbasicvsr_of(tensors: Tensors, path: Path) -> tuple[RealBasicVSR, Tensors
 
     BasicSR's files name the convolutions of SPyNet by their place among the activations.
     """
-    first = tensors.get("image_cleaning.0.main.0.weight")
-    if first is None:
+    first = "image_cleaning.0.main.0.weight"
+    if first not in tensors:
         return None
-    if first.dim() != 4 or not 1 <= len(first) <= MAX_FEATURES:
-        raise WeightsError(
-            f"{path} is not a RealBasicVSR: image_cleaning.0.main.0.weight has the shape"
-            f" {tuple(first.shape)}"
-        )
+    num_feat = kernel_shape(tensors, first, RealBasicVSR.architecture, path)[0]
     named = {_SEQUENTIAL.sub(_by_number, name): tensor for name, tensor in tensors.items()}
     network = RealBasicVSR(
-        len(first),
+        num_feat,
         numbered(named, r"basicvsr\.backward_resblocks\.main\.2"),
         numbered(named, r"image_cleaning\.0\.main\.2"),
     )

@@ -22,8 +22,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from animesr_cli.errors import WeightsError
-from animesr_cli.model.image_network import ImageNetwork, check_scale
-from animesr_cli.model.network import MAX_FEATURES, Tensors, numbered
+from animesr_cli.model.network import (
+    ImageNetwork,
+    Tensors,
+    check_scale,
+    kernel_shape,
+    numbered,
+    wide,
+)
 
 SLOPE = 0.2
 """Of every LeakyReLU."""
@@ -80,9 +86,8 @@ def conv_fp32(conv: nn.Conv2d, x: Tensor) -> Tensor:
 
     Eight bits of mantissa cannot hold the codes of 10-bit video, and this layer is cheap.
     """
-    wide = torch.promote_types(x.dtype, torch.float32)
-    bias = None if conv.bias is None else conv.bias.to(wide)
-    return functional.conv2d(x.to(wide), conv.weight.to(wide), bias, padding=1)
+    bias = None if conv.bias is None else wide(conv.bias)
+    return functional.conv2d(wide(x), wide(conv.weight), bias, padding=1)
 
 
 class RRDBNet(ImageNetwork):
@@ -180,14 +185,10 @@ def rrdb_of(tensors: Tensors, path: Path) -> tuple[RRDBNet, Tensors] | None:
     if not any(_BLOCK.fullmatch(name) for name in tensors):
         return None
     named = _renamed(tensors)
-    first, grow = "conv_first.weight", "body.0.rdb1.conv1.weight"
-    shape = tuple(named[first].shape) if first in named else ()
-    grown = tuple(named[grow].shape) if grow in named else ()
-    sizes = (*shape[:1], *grown[:1])
-    if len(shape) != 4 or len(grown) != 4 or not 1 <= min(sizes) <= max(sizes) <= MAX_FEATURES:
-        raise WeightsError(
-            f"{path} is not an RRDBNet: {first} has the shape {shape}, {grow} {grown}"
-        )
+    shape, grown = (
+        kernel_shape(named, name, RRDBNet.architecture, path)
+        for name in ("conv_first.weight", "body.0.rdb1.conv1.weight")
+    )
     if (unshuffled := _UNSHUFFLED.get(shape[1])) is None:
         raise WeightsError(
             f"{path} is an RRDBNet for pictures of {shape[1]} channels", "3 are needed: RGB"

@@ -20,9 +20,14 @@ import torch
 from torch import Tensor, nn
 
 from animesr_cli.errors import WeightsError
-from animesr_cli.model.image_network import ImageNetwork, check_scale
 from animesr_cli.model.layout import with_residual
-from animesr_cli.model.network import MAX_FEATURES, Tensors
+from animesr_cli.model.network import (
+    ImageNetwork,
+    Tensors,
+    check_scale,
+    kernel_shape,
+    wide,
+)
 
 
 class SRVGGNetCompact(ImageNetwork):
@@ -51,9 +56,8 @@ class SRVGGNetCompact(ImageNetwork):
 
     def enlarge(self, picture: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, 3, scale H, scale W), fp32 in half precision too."""
-        wide = torch.promote_types(picture.dtype, torch.float32)
         residual = self.body(picture.to(self.dtype))  # (N, 3 scale^2, H, W)
-        return with_residual(picture.to(wide), residual, self.scale)
+        return with_residual(wide(picture), residual, self.scale)
 
     def bytes_per_pixel(self, dtype: torch.dtype) -> int:
         """Measured as the growth of peak memory over frames of 320x180 to 960x540."""
@@ -78,8 +82,9 @@ def srvgg_of(tensors: Tensors, path: Path) -> tuple[SRVGGNetCompact, Tensors] | 
             f" body.{last - 1}.weight",
             "networks with ReLU or LeakyReLU cannot be told apart by their files",
         )
-    shape, channels = tuple(first.shape), len(weights)
-    if shape[1] != 3 or not 1 <= shape[0] <= MAX_FEATURES or channels % 3 or not channels:
+    shape = kernel_shape(tensors, "body.0.weight", SRVGGNetCompact.architecture, path)
+    channels = len(weights)
+    if shape[1] != 3 or channels % 3 or not channels:
         raise WeightsError(
             f"{path} is not an SRVGGNetCompact for RGB: body.0.weight has the shape {shape},"
             f" body.{last}.weight {channels} rows"

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from animesr_cli.errors import WeightsError
 from animesr_cli.model.network import Tensors
 from animesr_cli.model.realbasicvsr import RealBasicVSR, realbasicvsr_of
+from macs import macs_per_pixel
 from pinned import filled, picture, sample
 
 
@@ -184,5 +185,5 @@ def test_contradictions_are_refused() -> None:
 def test_multiplications_are_counted_without_weights() -> None:
     """On the meta device, where there are no values to clean by: once."""
     with torch.device("meta"):
-        counts = [RealBasicVSR(8, blocks, 1).macs_per_pixel for blocks in (1, 2)]
+        counts = [macs_per_pixel(RealBasicVSR(8, blocks, 1)) for blocks in (1, 2)]
     assert counts[1] - counts[0] == 2 * 2 * 9 * 8 * 8  # a block of two convolutions each way

@@ -20,7 +20,7 @@ from animesr_cli.model.realbasicvsr import RealBasicVSR
 from animesr_cli.model.recognise import recognise
 from animesr_cli.model.rrdb import RRDBNet
 from animesr_cli.model.srvgg import SRVGGNetCompact
-from animesr_cli.model.unwrap import unwrapped
+from animesr_cli.model.tensor_file import unwrapped
 from command import animesr
 
 PATH = Path("some.pth")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from animesr_cli.errors import WeightsError
-from animesr_cli.model.unwrap import unwrapped
+from animesr_cli.model.tensor_file import unwrapped
 
 PATH = Path("some.pth")
 A, B, C = (torch.full((1,), value) for value in (1.0, 2.0, 3.0))
