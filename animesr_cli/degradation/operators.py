@@ -152,6 +152,7 @@ def sample_plan(
     noise_seed = rng.getrandbits(32)
     down = (_sample_down(rng, settings, operators), _sample_down(rng, settings, operators))
     operator = rng.choice(operators) if "lbo" in down else None  # both stages share one weight
+    profiles, weights = zip(*settings.profiles, strict=True)
     return DegradationPlan(
         kernel=kernel,
         sigma_x_px=sigma_x,
@@ -164,7 +165,7 @@ def sample_plan(
         lbo=operator.sha256 if operator else None,
         lbo_file=operator.source if operator else None,
         crf=rng.randint(*settings.crf),
-        profile=_sample_profile(rng, settings),
+        profile=rng.choices(profiles, weights)[0],
     )
 
 
@@ -174,12 +175,6 @@ def _sample_down(
     if operators and rng.random() < settings.lbo_probability:
         return "lbo"  # it unshuffles by 2, so the stage's own downscale is left out
     return rng.choice(settings.interpolations)
-
-
-def _sample_profile(rng: random.Random, settings: DegradationSettings) -> Profile:
-    names, weights = zip(*settings.profiles, strict=True)
-    chosen: Profile = rng.choices(names, weights)[0]
-    return chosen
 
 
 # ---- plans as JSON -------------------------------------------------------------------------------
@@ -312,7 +307,12 @@ def compress(
     matrix: Matrix = "bt709",
 ) -> Tensor:
     """Through H.264 and back, in memory; height and width are even."""
-    encoder = _open_h264(clip, h264_encoding(crf, profile), frame_rate)
+    height, width = clip.shape[-2:]
+    encoding = h264_encoding(crf, profile)
+    encoder = new_context(encoding, width, height)
+    encoder.framerate, encoder.time_base = frame_rate, 1 / frame_rate
+    encoder.thread_type = ThreadType.AUTO  # PyAV's SLICE would cut pictures into bands
+    open_encoder(encoder, encoding)
     colour = h264_colour(matrix)
     planes = [plane.cpu() for plane in from_rgb(clip.transpose(0, 1), colour)]  # (T, H, W) each
     packets = []
@@ -324,15 +324,6 @@ def compress(
     decoded = [torch.stack(each).to(clip.device) for each in zip(*_decoded(packets), strict=True)]
     assert len(decoded[0]) == len(clip), (len(decoded[0]), len(clip))
     return to_rgb(decoded, colour).transpose(0, 1).clamp(0, 1).to(clip.dtype)
-
-
-def _open_h264(clip: Tensor, encoding: Encoding, frame_rate: Fraction) -> VideoCodecContext:
-    height, width = clip.shape[-2:]
-    context = new_context(encoding, width, height)
-    context.framerate, context.time_base = frame_rate, 1 / frame_rate
-    context.thread_type = ThreadType.AUTO  # PyAV's SLICE would cut pictures into bands
-    open_encoder(context, encoding)
-    return context
 
 
 def _decoded(packets: Iterable[av.Packet[Any]]) -> list[tuple[Tensor, ...]]:

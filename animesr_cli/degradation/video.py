@@ -10,8 +10,8 @@ import logging
 import os
 import random
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -38,13 +38,12 @@ from animesr_cli.degradation.operators import (
 from animesr_cli.errors import InputError, UsageError
 from animesr_cli.file_names import check_name
 from animesr_cli.model.devices import choose_compute
-from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.info import VideoInfo
 from animesr_cli.reading.probe import probe
 from animesr_cli.reading.reader import Reader
 from animesr_cli.settings.limits import SIZE_MULTIPLE
 from animesr_cli.text import shown
-from animesr_cli.video.colour import ColourSpec, from_rgb, to_rgb
+from animesr_cli.video.colour import from_rgb, to_rgb
 from animesr_cli.video.containers import check_readable
 from animesr_cli.writing.encoders import FORMATS, holds
 from animesr_cli.writing.output import OutputFormat
@@ -70,34 +69,6 @@ class DegradeResult:
     frames: int
     width: int
     height: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Job:
-    """Everything that is settled before the first frame."""
-
-    info: VideoInfo
-    """Of the pictures alone."""
-    output: Path
-    format_name: str
-    plan: DegradationPlan
-    operator: LoadedOperator | None
-    device: torch.device
-    width: int
-    """Of the HR pictures, once cropped."""
-    height: int
-    overwrite: bool
-    warn: Warn
-
-    @property
-    def colour(self) -> ColourSpec:
-        """Of the output: the matrix of the input, where it has one."""
-        given = self.info.colour
-        return h264_colour(given.matrix if given.layout.family == "yuv" else "bt709")
-
-    @property
-    def frames_per_part(self) -> int:
-        return max(PART_PIXELS // (self.width * self.height), 1)
 
 
 # ---- before the first frame ----------------------------------------------------------------------
@@ -180,71 +151,57 @@ def _plan_file(
         return nullcontext()
     check_name(path)
     check_place(path, source, overwrite=overwrite)
-    return _opened(path)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[PartFile]:
     with explained(path):
-        part = PartFile(path)
-    with part:
-        yield part
+        return PartFile(path)
 
 
 # ---- frames --------------------------------------------------------------------------------------
 
 
-def _parts(frames: Iterable[Frame], length: int) -> Iterator[list[Frame]]:
-    rest = iter(frames)
-    while part := list(islice(rest, length)):
-        yield part
+def _write_video(
+    info: VideoInfo,
+    output: Path,
+    output_format: OutputFormat,
+    shrunk: Callable[[Tensor, int], Tensor],
+    device: torch.device,
+    *,
+    overwrite: bool,
+    warn: Warn,
+    on_progress: Callable[[int, int | None], None],
+) -> int:
+    """Degrade every frame; the number of them.
 
-
-def _clip_of(part: Sequence[Frame], job: _Job) -> Tensor:
-    """(T, 3, H, W) in [0, 1] on the device, cropped."""
-    frames = []
-    for frame in part:
-        planes = [plane.to(job.device) for plane in frame.planes]
-        frames.append(to_rgb(planes, job.info.colour)[:, : job.height, : job.width])
-    return torch.stack(frames).clamp_(0, 1)
-
-
-def _write_part(writer: Writer, part: Sequence[Frame], clip: Tensor, job: _Job) -> None:
-    for frame, rgb in zip(part, clip, strict=True):
-        planes = [plane.cpu() for plane in from_rgb(rgb, job.colour)]
-        writer.write(planes, frame.pts, frame.duration, frame.captions)
-
-
-def _new_writer(job: _Job, reader: Reader) -> Writer:
-    """For use from the first frame on: only then the reader's origin is final."""
-    return Writer(
-        job.output,
-        source=job.info,
-        output_format=OutputFormat(
-            width=job.width // SCALE,
-            height=job.height // SCALE,
-            aspect=job.info.sample_aspect_ratio,
-            encoding=h264_encoding(job.plan.crf, job.plan.profile, job.format_name),
-            colour=job.colour,
-        ),
-        origin=reader.origin,
-        overwrite=job.overwrite,
-        warn=job.warn,
-    )
-
-
-def _write_video(job: _Job, on_progress: Callable[[int, int | None], None]) -> int:
-    """Degrade every frame; the number of them."""
+    Args:
+        shrunk: makes LR of a part (T, 3, H, W) in [0, 1] and the number of its first frame.
+    """
+    width, height = SCALE * output_format.width, SCALE * output_format.height
+    length = max(PART_PIXELS // (width * height), 1)
     frames = 0
     with torch.inference_mode(), ExitStack() as stack:
-        reader = stack.enter_context(Reader(job.info.path, info=job.info, warn=job.warn))
+        reader = stack.enter_context(Reader(info.path, info=info, warn=warn))
+        pictures = iter(reader)
         writer: Writer | None = None
-        for part in _parts(reader, job.frames_per_part):
-            writer = writer or stack.enter_context(_new_writer(job, reader))
-            clip = shrink(_clip_of(part, job), job.plan, job.operator, first_frame=frames)
-            _write_part(writer, part, clip, job)
+        while part := list(islice(pictures, length)):
+            if writer is None:  # only from the first frame on the reader's origin is final
+                writer = stack.enter_context(
+                    Writer(
+                        output,
+                        source=info,
+                        output_format=output_format,
+                        origin=reader.origin,
+                        overwrite=overwrite,
+                        warn=warn,
+                    )
+                )
+            hr = [
+                to_rgb([plane.to(device) for plane in frame.planes], info.colour) for frame in part
+            ]
+            clip = torch.stack(hr)[..., :height, :width].clamp_(0, 1)
+            for frame, rgb in zip(part, shrunk(clip, frames), strict=True):
+                planes = [plane.cpu() for plane in from_rgb(rgb, output_format.colour)]
+                writer.write(planes, frame.pts, frame.duration, frame.captions)
             frames += len(part)
-            on_progress(frames, job.info.frame_count)
+            on_progress(frames, info.frame_count)
         assert writer is not None  # a reader without a frame raises
         writer.finish()
     return frames
@@ -292,22 +249,29 @@ def degrade_video(
         torch_device = choose_compute(device, "fp32").device
         operator = _operator_for(plan, operators, torch_device)
         width, height = _cropped_size(info, warn)
-        job = _Job(
-            info=info,
-            output=output,
-            format_name=format_name,
-            plan=plan,
-            operator=operator,
-            device=torch_device,
-            width=width,
-            height=height,
-            overwrite=overwrite,
-            warn=warn,
-        )
         if plan_file is not None:
             with explained(plan_output):
                 plan_file.sink.write(plan_to_json(plan).encode())
-        frames = _write_video(job, on_progress)
+        output_format = OutputFormat(
+            width=width // SCALE,
+            height=height // SCALE,
+            aspect=info.sample_aspect_ratio,
+            encoding=h264_encoding(plan.crf, plan.profile, format_name),
+            # The matrix is that of the input, where it has one.
+            colour=h264_colour(
+                info.colour.matrix if info.colour.layout.family == "yuv" else "bt709"
+            ),
+        )
+        frames = _write_video(
+            info,
+            output,
+            output_format,
+            lambda clip, first: shrink(clip, plan, operator, first_frame=first),
+            torch_device,
+            overwrite=overwrite,
+            warn=warn,
+            on_progress=on_progress,
+        )
         if plan_file is not None:
             plan_file.publish(overwrite=overwrite)
     return DegradeResult(

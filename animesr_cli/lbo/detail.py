@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from animesr_cli.metrics.scoring import sobel
+from animesr_cli.metrics.scoring import highest, sobel
 from animesr_cli.model.tiles import Region
 
 LUMA_WEIGHTS: Final = (0.299, 0.587, 0.114)
@@ -59,8 +59,3 @@ def structure(picture: Tensor) -> Tensor:
     padded = functional.pad(picture[None, None], (reach,) * 4, mode="replicate")
     smooth = functional.avg_pool2d(padded, SMOOTHING_PX, stride=1)
     return highest(sobel(smooth[0, 0]), reach)
-
-
-def highest(picture: Tensor, reach: int) -> Tensor:
-    """(H, W) -> (H, W): the largest value so near."""
-    return functional.max_pool2d(picture[None], 2 * reach + 1, stride=1, padding=reach)[0]

@@ -29,7 +29,6 @@ from animesr_cli.lbo.detail import (
     EDGE_CODES,
     LEAST_DETAIL,
     PLACE_STEP_PX,
-    highest,
     luma,
     part_at,
     part_scores,
@@ -37,7 +36,7 @@ from animesr_cli.lbo.detail import (
 )
 from animesr_cli.lbo.excerpts import Excerpt, check_size, read_excerpts
 from animesr_cli.lbo.pseudo_hr import HR_SCALE, open_network, pseudo_hr_of, resized
-from animesr_cli.metrics.scoring import sobel
+from animesr_cli.metrics.scoring import highest, sobel
 from animesr_cli.model.tiles import Region
 from animesr_cli.reading.info import VideoInfo
 from animesr_cli.reading.probe import probe

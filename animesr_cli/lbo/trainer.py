@@ -65,7 +65,7 @@ class LboTrainer:
         self.operator = new_operator(settings).to(device)
         self.learner = Learner("operator", self.operator)
         self.judge = Judge(new_discriminator("patch", settings.seed, sizes=1).to(device))
-        self.perceptual = perceptual_loss(settings.perceptual).to(device)
+        self.perceptual = perceptual_loss(settings.perceptual, device)
 
     @property
     def iterations(self) -> int:

@@ -196,7 +196,7 @@ def _edges(luma: Tensor) -> Tensor:
 
 
 def _grown(mask: Tensor) -> Tensor:
-    return _highest(mask.float(), EDGE_TOLERANCE_PX) > 0
+    return highest(mask.float(), EDGE_TOLERANCE_PX) > 0
 
 
 def overshoot(sr: Tensor, hr: Tensor) -> float:
@@ -223,10 +223,10 @@ def flat_noise(sr: Tensor, hr: Tensor) -> float | None:
 
 def _extremes(luma: Tensor) -> tuple[Tensor, Tensor]:
     """Lowest and highest value in the window around each pixel, as far as it lies inside."""
-    return -_highest(-luma, RANGE_PX // 2), _highest(luma, RANGE_PX // 2)
+    return -highest(-luma, RANGE_PX // 2), highest(luma, RANGE_PX // 2)
 
 
-def _highest(values: Tensor, reach: int) -> Tensor:
+def highest(values: Tensor, reach: int) -> Tensor:
     """Of the square that reaches so many pixels to each side: first of the rows, then of those."""
     side = 2 * reach + 1
     rows = functional.max_pool2d(values[None], (1, side), stride=1, padding=(0, reach))

@@ -6,7 +6,6 @@ RGB as long as they fit a budget; what does not fit is decoded again where it is
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import threading
@@ -22,7 +21,8 @@ import torch
 from torch import Tensor
 
 from animesr_cli.errors import InputError
-from animesr_cli.reading.frame import Frame
+from animesr_cli.file_hash import sha256_of
+from animesr_cli.reading.frame import Frame, FrameReader
 from animesr_cli.reading.image_reader import SequenceReader, probe_sequence
 from animesr_cli.reading.image_sequence import ImageSequence, find_sequence, natural_key
 from animesr_cli.reading.info import VideoInfo
@@ -31,7 +31,7 @@ from animesr_cli.reading.reader import Reader
 from animesr_cli.text import shown
 from animesr_cli.video.colour import ColourSpec, to_bytes, to_rgb
 from animesr_cli.video.containers import IMAGE_SUFFIXES, VIDEO_SUFFIXES
-from animesr_cli.video.part import Part
+from animesr_cli.video.part import WHOLE, Part
 from animesr_cli.video.scenes import with_cuts
 
 log = logging.getLogger(__name__)
@@ -64,35 +64,18 @@ class Source:
     pictures: list[Tensor] | None = None
     """(3, H, W) uint8 each; None: they are decoded again where they are needed."""
 
-    @property
-    def height(self) -> int:
-        return self.info.height
-
-    @property
-    def width(self) -> int:
-        return self.info.width
-
     def frames(self, first: int, count: int) -> list[Tensor]:
         """So many pictures (3, H, W) uint8, from one on."""
         if self.pictures is not None:
             return self.pictures[first : first + count]
-        start = self.times[first] if first else None
-        frames = self._reader(start, count)
-        return [picture_of(frame, self.info.colour) for frame in frames]
+        with self.reader(Part(self.times[first] if first else None, None, count)) as reader:
+            return [picture_of(frame, self.info.colour) for frame in reader]
 
-    def _reader(self, start: Fraction | None, count: int | None) -> Reader | SequenceReader:
+    def reader(self, part: Part = WHOLE) -> FrameReader:
+        """Reads it, or a part of it, once."""
         if self.sequence is not None:
-            return SequenceReader(
-                self.sequence, info=self.info, part=Part(start, None, count), warn=log.info
-            )
-        return Reader(self.path, info=self.info, part=Part(start, None, count), warn=log.info)
-
-    def read(self, listen: Callable[[], None]) -> Iterator[Frame]:
-        """Every frame."""
-        with self._reader(None, None) as reader:
-            for frame in reader:
-                listen()
-                yield frame
+            return SequenceReader(self.sequence, info=self.info, part=part, warn=log.info)
+        return Reader(self.path, info=self.info, part=part, warn=log.info)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,10 +85,6 @@ class Shot:
     source: Source
     first: int
     count: int
-
-    @property
-    def name(self) -> str:
-        return f"{self.source.name}, pictures {self.first} to {self.first + self.count - 1}"
 
     def frames(self, first: int, count: int, interval: int = 1) -> list[Tensor]:
         """Every ``interval``-th picture (3, H, W) uint8, counted from the shot's first."""
@@ -161,19 +140,10 @@ def _describe(path: Path, root: Path) -> Source:
     return Source(
         name=root.name if name == "." else name,
         path=path,
-        sha256=_digest(sequence.files if sequence else (path,)),
+        sha256=sha256_of(*(sequence.files if sequence else (path,))),
         info=info,
         sequence=sequence,
     )
-
-
-def _digest(files: Iterable[Path]) -> str:
-    total = hashlib.sha256()
-    for path in files:
-        with path.open("rb") as file:
-            while chunk := file.read(1 << 20):
-                total.update(chunk)
-    return total.hexdigest()
 
 
 # ---- threads -------------------------------------------------------------------------------------
@@ -217,13 +187,27 @@ class _Budget:
         return True
 
 
-def _load(source: Source, budget: _Budget, listen: Callable[[], None]) -> None:
+def _attempt(
+    path: Path, root: Path, budget: _Budget, listen: Callable[[], None]
+) -> Source | InputError:
+    try:
+        source = _describe(path, root)
+        with source.reader() as reader:
+            _load(source, reader, budget, listen)
+    except InputError as error:
+        return error
+    except OSError as error:
+        return InputError(f"{shown(path)} cannot be read: {(error.strerror or error)}")
+    return source
+
+
+def _load(source: Source, reader: FrameReader, budget: _Budget, listen: Callable[[], None]) -> None:
     """Read it to its end: times, cuts and, where they fit, the pictures."""
     info = source.info
     kept: list[Tensor] | None = []
     taken = 0
-    frames = with_cuts(source.read(listen), info.colour.layout.depth)
-    for number, (frame, cut) in enumerate(frames):
+    for number, (frame, cut) in enumerate(with_cuts(reader, info.colour.layout.depth)):
+        listen()
         source.times.append(frame.pts * info.time_base - info.clock_start)
         if cut or not number:
             source.starts.append(number)
@@ -237,19 +221,6 @@ def _load(source: Source, budget: _Budget, listen: Callable[[], None]) -> None:
             kept = None  # all of it or nothing
             budget.left += taken
     source.pictures = kept
-
-
-def _attempt(
-    path: Path, root: Path, budget: _Budget, listen: Callable[[], None]
-) -> Source | InputError:
-    try:
-        source = _describe(path, root)
-        _load(source, budget, listen)
-    except InputError as error:
-        return error
-    except OSError as error:
-        return InputError(f"{shown(path)} cannot be read: {(error.strerror or error)}")
-    return source
 
 
 def load_sources(

@@ -29,6 +29,9 @@ from animesr_cli.errors import WeightsError
 from animesr_cli.file_hash import sha256_of
 from animesr_cli.settings import Perceptual
 
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""Of SR and HR."""
+
 # The unsharp mask of the ground truth, stage net.
 USM_WEIGHT: Final = 0.3
 USM_SIDE_PX: Final = 51
@@ -277,19 +280,8 @@ def _vgg_weights(path: Path, count: int) -> Mapping[str, Tensor]:
     }
 
 
-class _PixelLoss(nn.Module):
-    """A loss without weights, as a module."""
-
-    def __init__(self, function: Callable[[Tensor, Tensor], Tensor]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
-        return self.function(sr, hr)
-
-
-def perceptual_loss(kind: Perceptual = "random") -> nn.Module:
-    """The module ``loss(sr, hr)`` of pictures (N, 3, H, W) that goes by this name.
+def perceptual_loss(kind: Perceptual, device: torch.device) -> Loss:
+    """The loss of pictures (N, 3, H, W) on the device that goes by this name.
 
     Its weights are fixed and take part in no optimiser; ``none`` is always 0.
 
@@ -297,11 +289,11 @@ def perceptual_loss(kind: Perceptual = "random") -> nn.Module:
         WeightsError: the weights of VGG19 are not on this machine.
     """
     if kind == "random":
-        return random_features()
+        return random_features().to(device)
     if kind == "vgg":
-        return vgg_features()
+        return vgg_features().to(device)
     if kind == "gradient":
-        return _PixelLoss(gradient_loss)
+        return gradient_loss
     if kind == "frequency":
-        return _PixelLoss(focal_frequency_loss)
-    return _PixelLoss(lambda sr, _: sr.new_zeros((), dtype=torch.float32))
+        return focal_frequency_loss
+    return lambda sr, _: sr.new_zeros((), dtype=torch.float32)

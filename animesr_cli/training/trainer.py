@@ -140,7 +140,7 @@ class Trainer:
             discriminator = new_discriminator(settings.discriminator, settings.seed)
             discriminator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             self.judge = Judge(discriminator, settings.gan_loss)
-            self.perceptual = perceptual_loss(settings.perceptual).to(device)
+            self.perceptual = perceptual_loss(settings.perceptual, device)
         if device.type == "cuda":
             torch.backends.cudnn.benchmark = True  # all batches are of one size
 

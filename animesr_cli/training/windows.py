@@ -92,7 +92,7 @@ def usable_shots(shots: Sequence[Shot], *, frames: int, side_px: int, warn: Warn
     Raises:
         InputError: none does.
     """
-    small = [s for s in shots if min(s.source.width, s.source.height) < side_px]
+    small = [s for s in shots if min(s.source.info.width, s.source.info.height) < side_px]
     large = [s for s in shots if s not in small]
     short = [s for s in large if s.count < frames]
     usable = [s for s in large if s.count >= frames]
@@ -118,7 +118,7 @@ def _nothing(small: Sequence[Shot], short: Sequence[Shot], frames: int, side_px:
             f"no shot is as long as a window of {frames} frames; the longest has {longest}",
             f"use longer clips, or --frames {max(longest, 1)}",
         )
-    largest = max((min(s.source.width, s.source.height) for s in small), default=0)
+    largest = max((min(s.source.info.width, s.source.info.height) for s in small), default=0)
     return InputError(
         f"no picture is as large as a patch of {side_px}x{side_px} pixels; the largest has "
         f"{largest} on its shorter side",
@@ -154,8 +154,8 @@ class WindowSampler:
             first=rng.randint(0, shot.count - length),
             interval=interval,
             reverse=rng.random() < 0.5,
-            top=rng.randint(0, shot.source.height - self._side_px),
-            left=rng.randint(0, shot.source.width - self._side_px),
+            top=rng.randint(0, shot.source.info.height - self._side_px),
+            left=rng.randint(0, shot.source.info.width - self._side_px),
             flip_x=rng.random() < 0.5,
             flip_y=rng.random() < 0.5,
             transpose=rng.random() < 0.5,

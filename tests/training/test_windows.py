@@ -74,8 +74,8 @@ def test_windows_lie_inside_their_shot(
     assert 1 <= window.interval <= 3
     assert window.first >= 0
     assert window.first + (frames - 1) * window.interval < shot.count
-    assert 0 <= window.top <= shot.source.height - side_px
-    assert 0 <= window.left <= shot.source.width - side_px
+    assert 0 <= window.top <= shot.source.info.height - side_px
+    assert 0 <= window.left <= shot.source.info.width - side_px
     assert sampler.pictures(window).shape == (frames, 3, side_px, side_px)
 
 
