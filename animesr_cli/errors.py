@@ -152,11 +152,11 @@ def as_expected(error: Exception) -> AnimesrError | None:
     if isinstance(error, MemoryError):
         return DeviceError("memory ran out", "use smaller tiles (--tile) or fewer workers")
     if isinstance(error, OSError) and error.errno in _DISK_FULL:
-        return DiskFullError(f"the disk is full: {_told(error)}", "free some room and run again")
+        return DiskFullError(f"the disk is full: {_reason(error)}", "free some room and run again")
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:
         return DeviceError("memory ran out", "use smaller tiles (--tile) or fewer workers")
     if isinstance(error, OSError) and error.errno in _UNREADABLE:
-        return InputError(f"the system refused to read on: {_told(error)}")
+        return InputError(f"the system refused to read on: {_reason(error)}")
     if isinstance(error, RuntimeError | OSError) and any(t in str(error) for t in _NO_THREADS):
         return DeviceError(
             "the system allows this user no more processes or threads", "raise `ulimit -u`"
@@ -164,7 +164,7 @@ def as_expected(error: Exception) -> AnimesrError | None:
     return None
 
 
-def _told(error: OSError) -> str:
+def _reason(error: OSError) -> str:
     reason = (error.strerror or str(error)).lower()
     return f"{error.filename}: {reason}" if error.filename else reason
 

@@ -56,11 +56,11 @@ class Origin:
             return "by another model"
         names = sorted(then.settings.keys() | self.settings.keys())
         differing = [name for name in names if then.settings.get(name) != self.settings.get(name)]
-        said = [
+        differences = [
             f"{name} {then.settings[name]}" if name in then.settings else f"no {name}"
             for name in differing
         ]
-        return f"with {', '.join(said)}" if said else ""
+        return f"with {', '.join(differences)}" if differences else ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,25 +65,23 @@ def errors_shown(*, debug: bool = False, json_events: bool = False) -> Iterator[
     """The one place where an error becomes a sentence and an exit code."""
     try:
         yield
-    except AnimesrError as error:
-        if debug:
-            console.err.print_exception()
-        if json_events:
-            console.emit("error", console.error_event(error))
-        console.show_error(error)
-        raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     except (typer.Exit, typer.Abort, BrokenPipeError):
         raise  # __main__ ends a closed pipe
     except Exception as error:
-        if debug:
+        if isinstance(error, AnimesrError):
+            expected = error
+            if debug:
+                console.err.print_exception()
+        elif debug:
             raise
-        told = as_expected(error) or as_bug(error)
+        else:
+            expected = as_expected(error) or as_bug(error)
         if json_events:
-            console.emit("error", console.error_event(told))
-        console.show_error(told)
-        raise typer.Exit(told.exit_code) from None
+            console.emit("error", console.error_event(expected))
+        console.show_error(expected)
+        raise typer.Exit(expected.exit_code) from None
 
 
 Handler = Callable[[int, FrameType | None], None]

@@ -59,10 +59,10 @@ def _describe(name: str) -> str:
         title = platform.processor()
     free = free_memory(compute.device)
     memory = f", {free / 1e9:.1f} GB free" if free else ""
-    told = f"{title}{memory}; auto is {compute.precision} ({compute.reason})"
+    text = f"{title}{memory}; auto is {compute.precision} ({compute.reason})"
     if compute.device.type == "cpu" and cpu_multiplies_bf16():
-        told += f"; self-test of bf16: {bf16_trial()}"
-    return told
+        text += f"; self-test of bf16: {bf16_trial()}"
+    return text
 
 
 def _values(section: str, table: Table) -> list[Finding]:

@@ -118,5 +118,5 @@ def show_own(folder: Path, files: Sequence[Path]) -> None:
         out.print(f"Your own in {visible(str(folder))}", markup=False, soft_wrap=True)
         for file in files:
             out.print(f"    {visible(file.stem)}", markup=False, soft_wrap=True)
-    told = f"A file of weights that you put into {visible(str(folder))} is found by its name."
-    out.print(told, markup=False, soft_wrap=True)
+    note = f"A file of weights that you put into {visible(str(folder))} is found by its name."
+    out.print(note, markup=False, soft_wrap=True)

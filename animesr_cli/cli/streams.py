@@ -39,7 +39,7 @@ class Outlet(io.TextIOBase):
             try:
                 self.stream.write(text)
             except (OSError, ValueError) as error:
-                self._hear(error)
+                self._on_error(error)
         return len(text)
 
     def flush(self) -> None:
@@ -47,9 +47,9 @@ class Outlet(io.TextIOBase):
             try:
                 self.stream.flush()
             except (OSError, ValueError) as error:
-                self._hear(error)
+                self._on_error(error)
 
-    def _hear(self, error: OSError | ValueError) -> None:
+    def _on_error(self, error: OSError | ValueError) -> None:
         full = isinstance(error, OSError) and error.errno in FULL
         self._fail(ExitCode.DISK_FULL if full else ExitCode.CLOSED_PIPE)
         if isinstance(error, BrokenPipeError):

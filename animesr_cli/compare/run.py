@@ -141,9 +141,9 @@ def _computed(
     return report, page, encode_png(sheet, **layout.tags)
 
 
-def _counted(what: str, tell: OnProgress) -> Callable[[int, int | None], None]:
+def _counted(what: str, on_progress: OnProgress) -> Callable[[int, int | None], None]:
     def count(done: int, total: int | None) -> None:
-        tell(f"{what}: frame {done}" + (f"/{total}" if total else ""), done, total)
+        on_progress(f"{what}: frame {done}" + (f"/{total}" if total else ""), done, total)
 
     return count
 

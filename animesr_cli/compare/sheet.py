@@ -166,8 +166,10 @@ def draw_sheet(report: Report, rows: Sequence[Row], subtitle: str) -> Tensor:
             _place(sheet, cell, x, top)
             scores = report.moments[number].scores[column]
             if scores is not None:
-                caption = ", ".join(MEASURES[name].told(getattr(scores, name)) for name in CAPTION)
-                _write(sheet, caption, x, top + cell.shape[1] + 3, SMALL, QUIET, cell_width)
+                parts = [MEASURES[name].in_words(getattr(scores, name)) for name in CAPTION]
+                _write(
+                    sheet, ", ".join(parts), x, top + cell.shape[1] + 3, SMALL, QUIET, cell_width
+                )
         top += row_height + GUTTER + captions
     return sheet
 

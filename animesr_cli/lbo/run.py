@@ -192,13 +192,13 @@ class LboRun:
         """From what ``keep_state`` kept."""
         self.trainer.restore(saved)
         self.curve.rows = [dict(row) for row in saved.identity["curve"]]
-        if told := saved.identity.get("best"):
+        if best := saved.identity.get("best"):
             weights = {
                 name.removeprefix(BEST): tensor
                 for name, tensor in saved.tensors.items()
                 if name.startswith(BEST)
             }
-            self.best = _Best(iteration=told["iteration"], psnr=told["psnr"], weights=weights)
+            self.best = _Best(iteration=best["iteration"], psnr=best["psnr"], weights=weights)
 
     def keep_state(self) -> None:
         """So that the same command goes on from here."""

@@ -66,7 +66,7 @@ class Measure:
             return self.undefined
         return f"{value:.{self.digits}f}"
 
-    def told(self, value: float | None) -> str:
+    def in_words(self, value: float | None) -> str:
         """``PSNR-Y 31.20 dB``: all in a few words."""
         unit = f" {self.unit}" if self.unit and self.text(value) != self.undefined else ""
         return f"{self.title} {self.text(value)}{unit}"

@@ -283,7 +283,7 @@ def by_hand(checkpoint: Checkpoint) -> str:
 
 def _failure(checkpoint: Checkpoint, failures: list[tuple[str, Exception]]) -> AnimesrError:
     """The one error for everything that was tried."""
-    told = "; ".join(dict.fromkeys(f"{source}: {cause(error)}" for source, error in failures))
+    causes = "; ".join(dict.fromkeys(f"{source}: {cause(error)}" for source, error in failures))
     errors = [error for _, error in failures]
     if barred := why_unreadable(_own_path(checkpoint)):
         return WeightsError(
@@ -292,16 +292,16 @@ def _failure(checkpoint: Checkpoint, failures: list[tuple[str, Exception]]) -> A
         )
     if any(isinstance(error, OSError) and error.errno in STORAGE_ERRNOS for error in errors):
         return DiskFullError(
-            f"the file of model {checkpoint.name} cannot be stored ({told})",
+            f"the file of model {checkpoint.name} cannot be stored ({causes})",
             "free some space, or let HF_HOME and ANIMESR_HOME name folders that can be written",
         )
     if any(isinstance(error, _WrongBytesError) for error in errors):
         return WeightsError(
-            f"no intact file of model {checkpoint.name} could be had ({told})",
+            f"no intact file of model {checkpoint.name} could be had ({causes})",
             f"try 'animesr download {checkpoint.name} --force' again later or on another network",
         )
     return DownloadError(
-        f"model {checkpoint.name} could not be downloaded ({told})",
+        f"model {checkpoint.name} could not be downloaded ({causes})",
         f"try again later, or {by_hand(checkpoint)}",
     )
 

@@ -102,11 +102,11 @@ class FiniteCheck:
     """Whether results are finite: begun on their device, and told once they are computed."""
 
     def __init__(self, *results: Tensor) -> None:
-        (self._told,), self._wait = to_host((all_finite(*results),))
+        (self._on_host,), self._wait = to_host((all_finite(*results),))
 
     def wait(self) -> bool:
         self._wait()
-        return bool(self._told)
+        return bool(self._on_host)
 
 
 @dataclass(frozen=True)

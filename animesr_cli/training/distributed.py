@@ -60,10 +60,10 @@ def averaged(tensors: Sequence[Tensor]) -> None:
         tensor.copy_(part.view(tensor.shape))
 
 
-def any_of_us(told: bool, device: torch.device) -> bool:
+def any_of_us(mine: bool, device: torch.device) -> bool:
     """Whether one of the processes says so; all of them get the same answer."""
     if world_size() == 1:
-        return told
-    flag = torch.tensor(float(told), device=device)
+        return mine
+    flag = torch.tensor(float(mine), device=device)
     distributed.all_reduce(flag, distributed.ReduceOp.MAX)
     return bool(flag)

@@ -33,7 +33,7 @@ from animesr_cli.training.corpus import Shot, Source, load_sources, shots_of, wo
 from animesr_cli.training.discriminator import smallest_judged_px
 from animesr_cli.training.distributed import joined, own_device, rank
 from animesr_cli.training.run import TrainingProgress, TrainingRun
-from animesr_cli.training.start import anchor_of, start_of, told_settings
+from animesr_cli.training.start import anchor_of, fixed_settings, start_of
 from animesr_cli.training.state import MODEL_FILE, STATE_FILE, check_same, read_state
 from animesr_cli.training.trainer import Trainer
 from animesr_cli.training.validation import fixed_windows, hold_out
@@ -216,12 +216,12 @@ def finetune(
             operator.network.to(compute.device)
 
         identity: dict[str, Any] = {
-            "settings": told_settings(settings),
+            "settings": fixed_settings(settings),
             "start": dict(start.identity),
             "anchor": None if anchor is None else anchor.words,
             "operators": [operator.sha256 for operator in operators],
         }
-        usual = {"settings": told_settings(DEFAULTS)}
+        usual = {"settings": fixed_settings(DEFAULTS)}
         if saved is not None:  # before the material is read, which takes longer
             same = {name: saved.identity.get(name) for name in identity}
             check_same(same, identity, output, usual)

@@ -69,15 +69,15 @@ class Learner:
         learned = [each for each in self.module.parameters() if each.grad is not None]
         averaged([each.grad for each in learned if each.grad is not None])
         norm: Tensor = nn.utils.clip_grad_norm_(learned, largest_norm)
-        told = {**losses, "gradient_norm": norm}
+        reported = {**losses, "gradient_norm": norm}
         # One transfer for all of them: a GPU is waited for once a step, not once a number.
-        numbers = torch.stack([value.detach().float() for value in told.values()]).tolist()
+        numbers = torch.stack([value.detach().float() for value in reported.values()]).tolist()
         if not all(map(math.isfinite, numbers)):
             raise DivergedError
         for group in self.adam.param_groups:
             group["lr"] = rate
         self.adam.step()
-        return dict(zip(told, numbers, strict=True))
+        return dict(zip(reported, numbers, strict=True))
 
     # -- keeping it --
 

@@ -45,7 +45,7 @@ from animesr_cli.video.timestamps import format_time
 
 BATCH_FILE: Final = "diverged.safetensors"
 """The batch at which a loss was not finite."""
-TOLD_SCORES: Final = ("psnr_y", "ssim_y", "gradient_ratio", "flicker")
+REPORTED_SCORES: Final = ("psnr_y", "ssim_y", "gradient_ratio", "flicker")
 """In the line about a validation."""
 
 
@@ -123,8 +123,8 @@ class TrainingRun:
             values = self.trainer.step(batch)
         except DivergedError as error:
             path = self.output / BATCH_FILE
-            told = json.dumps([asdict(window) for window in batch.windows])
-            write_tensors(path, {"lr": batch.lr, "hr": batch.hr}, {"windows": told})
+            windows = json.dumps([asdict(window) for window in batch.windows])
+            write_tensors(path, {"lr": batch.lr, "hr": batch.hr}, {"windows": windows})
             raise WeightsError(
                 f"a loss is not finite at iteration {batch.iteration + 1}; its batch is kept as "
                 f"{shown(path)}",
@@ -167,8 +167,8 @@ class TrainingRun:
                     after=self.after,
                 ),
             )
-        told = [MEASURES[name].told(scores[name]) for name in TOLD_SCORES if name in scores]
-        return f"iteration {iteration}, held-out part: {', '.join(told)}"
+        parts = [MEASURES[n].in_words(scores[n]) for n in REPORTED_SCORES if n in scores]
+        return f"iteration {iteration}, held-out part: {', '.join(parts)}"
 
     def _facts(self) -> dict[str, str]:
         settings, device = self.settings, self.trainer.device
@@ -245,9 +245,9 @@ class TrainingRun:
                 on_note(self.validate())
             if trainer.iteration % run.save_every == 0:
                 self.save()
-        told = self.validate()
+        line = self.validate()
         self.save()
-        on_note(told)
+        on_note(line)
 
 
 def _stop(listen: Callable[[], None], deadline: float) -> Interrupted | Literal["time"] | None:

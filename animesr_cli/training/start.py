@@ -79,12 +79,12 @@ def _of_state(path: Path) -> Start:
     return Start(network=network, identity=identity, state=state)
 
 
-def told_settings(settings: FinetuneSettings) -> dict[str, Any]:
-    """The settings that are not told elsewhere, or may change."""
-    told = asdict(settings)
+def fixed_settings(settings: FinetuneSettings) -> dict[str, Any]:
+    """The settings that a run keeps, but for those that the fingerprint holds otherwise."""
+    values = asdict(settings)
     for name in ("model", "num_feat", "num_block", "anchor"):
-        del told[name]  # the start tells, or the anchor's hash
+        del values[name]  # the start tells, or the anchor's hash
     if settings.schedule == "constant":
-        del told["iterations"]  # such a run may be made longer
-    told["batch"] *= world_size()
-    return told
+        del values["iterations"]  # such a run may be made longer
+    values["batch"] *= world_size()
+    return values

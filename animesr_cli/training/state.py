@@ -109,8 +109,8 @@ def write_state(
     seconds: float = 0.0,
 ) -> None:
     """Keep what a run needs to go on."""
-    told = {"iteration": iteration, "seconds": seconds, "identity": identity}
-    write_tensors(path, tensors, {_METADATA: json.dumps(told)})
+    header = {"iteration": iteration, "seconds": seconds, "identity": identity}
+    write_tensors(path, tensors, {_METADATA: json.dumps(header)})
 
 
 def is_state(path: Path) -> bool:
@@ -136,8 +136,8 @@ def read_state(path: Path) -> SavedState | None:
         check_regular(path)
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            told = fitted(_Header, parse_json((file.metadata() or {})[_METADATA]))
-        saved = SavedState(path=path, tensors=tensors, **vars(told))
+            header = fitted(_Header, parse_json((file.metadata() or {})[_METADATA]))
+        saved = SavedState(path=path, tensors=tensors, **vars(header))
     except (SafetensorError, OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
         why = f"{type(error).__name__}: {error}".splitlines()[0]
         raise WeightsError(
@@ -175,10 +175,10 @@ def check_same(
     ]
     if not differences:
         return
-    told = "; ".join(differences[:LISTED])
+    listed = "; ".join(differences[:LISTED])
     more = f"; and {len(differences) - LISTED} more" if len(differences) > LISTED else ""
     raise UsageError(
-        f"{shown(folder)} holds a run with other settings: {told}{more}",
+        f"{shown(folder)} holds a run with other settings: {listed}{more}",
         "--restart begins anew there; -o names another folder; the same settings go on",
     )
 

@@ -43,9 +43,9 @@ def test_what_reads_like_the_best_is_marked() -> None:
 
 def test_values_are_told_in_a_few_words() -> None:
     """With the measure's name and unit; a word needs no unit."""
-    assert MEASURES["psnr_y"].told(31.2) == "PSNR-Y 31.20 dB"
-    assert MEASURES["psnr_y"].told(None) == "PSNR-Y identical"
-    assert MEASURES["ssim_y"].told(0.5) == "SSIM-Y 0.5000"
+    assert MEASURES["psnr_y"].in_words(31.2) == "PSNR-Y 31.20 dB"
+    assert MEASURES["psnr_y"].in_words(None) == "PSNR-Y identical"
+    assert MEASURES["ssim_y"].in_words(0.5) == "SSIM-Y 0.5000"
 
 
 def test_values_are_shown_alike() -> None:
