@@ -20,11 +20,11 @@ import torch
 from torch import Tensor
 
 from animesr_cli.errors import UsageError
-from animesr_cli.reading.frame import Frame, FrameReader
+from animesr_cli.reading.frame import Frame, FrameReader, with_cuts
 from animesr_cli.reading.info import VideoInfo
 from animesr_cli.text import shown
 from animesr_cli.video.part import Part
-from animesr_cli.video.scenes import SceneDetector, with_cuts
+from animesr_cli.video.scenes import SceneDetector
 from animesr_cli.video.timestamps import FALLBACK_RATE
 
 ROUNDING: Final = Fraction(1, 1000)

@@ -22,11 +22,10 @@ from animesr_cli.compare.pictures import Comparison
 from animesr_cli.errors import InputError
 from animesr_cli.model.resample import resample
 from animesr_cli.pages.lettering import CAPITAL, TOP, fitted, shadow
-from animesr_cli.reading.frame import Frame
+from animesr_cli.reading.frame import Frame, with_cuts
 from animesr_cli.upscaling.open import open_reader, open_writer
 from animesr_cli.upscaling.plan import Plan
 from animesr_cli.video.colour import from_rgb, to_rgb
-from animesr_cli.video.scenes import with_cuts
 
 NAME_SHARE: Final = 0.024
 """Height of capitals, of the picture's."""

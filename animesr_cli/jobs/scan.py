@@ -14,10 +14,9 @@ from typing import Final
 from animesr_cli.errors import InputError
 from animesr_cli.jobs.chunks import Chunk, Chunker
 from animesr_cli.jobs.frame_index import CUT, FrameIndex
-from animesr_cli.reading.frame import Frame
+from animesr_cli.reading.frame import Frame, with_cuts
 from animesr_cli.upscaling.open import open_reader
 from animesr_cli.upscaling.plan import Plan
-from animesr_cli.video.scenes import with_cuts
 
 log = logging.getLogger(__name__)
 

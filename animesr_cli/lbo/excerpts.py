@@ -17,13 +17,12 @@ import torch
 from torch import Tensor
 
 from animesr_cli.errors import InputError, UsageError
-from animesr_cli.reading.frame import Frame
+from animesr_cli.reading.frame import Frame, with_cuts
 from animesr_cli.reading.info import VideoInfo
 from animesr_cli.reading.reader import Reader
 from animesr_cli.text import shown
 from animesr_cli.video.colour import to_rgb
 from animesr_cli.video.part import Part
-from animesr_cli.video.scenes import with_cuts
 from animesr_cli.video.timestamps import FALLBACK_RATE
 
 log = logging.getLogger(__name__)

@@ -18,12 +18,12 @@ from torch import Tensor
 from animesr_cli.errors import UsageError
 from animesr_cli.metrics.measures import Scores
 from animesr_cli.metrics.scoring import MS_SSIM_SIDE_PX, SMALLEST_SIDE_PX, Meter, luma_of
-from animesr_cli.reading.frame import FrameReader
+from animesr_cli.reading.frame import Frame, FrameReader
 from animesr_cli.reading.image_reader import SequenceReader, probe_sequence
 from animesr_cli.reading.image_sequence import find_sequence
 from animesr_cli.reading.info import VideoInfo
 from animesr_cli.reading.probe import probe
-from animesr_cli.reading.reader import Frame, Reader
+from animesr_cli.reading.reader import Reader
 from animesr_cli.settings.limits import SIZE_MULTIPLE
 from animesr_cli.text import shown
 from animesr_cli.video.part import Part

@@ -93,7 +93,7 @@ class Decoder:
         now = _identity(self._path)
         if now is None or self._identity is None:
             raise InputError(f"{shown(self._path)} was removed while it was being read")
-        if now != self._identity or now.size != self._info.size_bytes:
+        if now != self._identity or now[0] != self._info.size_bytes:
             raise InputError(
                 f"{shown(self._path)} was changed while it was being read",
                 "run again when nothing writes to it any more",
@@ -145,10 +145,6 @@ class Decoder:
             self._opened = container, stream
         return self._opened
 
-    def _aspect(self) -> Fraction | None:
-        """As the decoder has it now; PyAV does not show that of a single picture."""
-        return self._context.sample_aspect_ratio or None
-
     # -- packets to pictures --
 
     def _decode(self) -> Iterator[Decoded]:
@@ -165,7 +161,7 @@ class Decoder:
             # AVI gives some packets a decoding time alone; pictures come with it in display order.
             time = picture.pts if picture.pts is not None else picture.dts
             damaged = picture.is_corrupt or picture.pts in incomplete
-            aspect = self._aspect()
+            aspect = self._context.sample_aspect_ratio or None  # PyAV shows that of no picture
             yield Decoded(picture, time, picture.duration, damaged=damaged, aspect=aspect)
         if good is None or (self._threads == "AUTO" and not losses.is_complete):
             return  # ``pictures`` looks once more
@@ -223,20 +219,10 @@ def _decode_packet(
         return []
 
 
-# The end of a file -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Identity:
-    device: int
-    inode: int
-    size: int
-    modified_ns: int
-
-
-def _identity(path: Path) -> _Identity | None:
+def _identity(path: Path) -> tuple[int, ...] | None:
+    """What changes when a file is replaced or written to; None: it is gone."""
     try:
         found = os.stat(path)
     except OSError:
         return None
-    return _Identity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+    return found.st_size, found.st_dev, found.st_ino, found.st_mtime_ns

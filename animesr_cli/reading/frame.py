@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol, Self
+from typing import Self
 
 from torch import Tensor
 
 from animesr_cli.reading.info import VideoInfo
+from animesr_cli.video.part import WHOLE, Part
+from animesr_cli.video.scenes import SceneDetector
+
+logger = logging.getLogger(__name__)
+
+Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -31,18 +39,28 @@ class Frame:
     """Of television, that came with this picture: triplets of ATSC A/53."""
 
 
-class FrameReader(Protocol):
+class FrameReader(ABC):
     """The frames of a clip, in order: ``with reader: for frame in reader: ...``, once.
 
     Times are strictly increasing and never missing. What went wrong on the way is told when the
     last frame has been handed out. A reader is used by one thread at a time.
+
+    Args:
+        part: which frames are wanted.
+        warn: is told what a person should know, a sentence for each matter.
     """
 
-    info: VideoInfo
-    origin: Fraction
-    """Seconds to subtract from the times of all streams; final from the first frame on."""
-    frames: int
-    """Handed out so far."""
+    def __init__(self, info: VideoInfo, part: Part = WHOLE, warn: Warn = logger.warning) -> None:
+        self.info = info
+        self.origin = Fraction(0)
+        """Seconds to subtract from the times of all streams; final from the first frame on."""
+        self.frames = 0
+        """Handed out so far."""
+        self.skipped = 0
+        """Read only to get to the part."""
+        self._part = part
+        self._warn = warn
+        self._warned: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -51,4 +69,22 @@ class FrameReader(Protocol):
         """Let go of what is open: for most, nothing."""
         return None  # so it is not taken for abstract
 
+    @abstractmethod
     def __iter__(self) -> Iterator[Frame]: ...
+
+    def _warn_once(self, matter: str, text: str) -> None:
+        if matter not in self._warned:
+            self._warned.add(matter)
+            self._warn(text)
+
+
+def with_cuts(
+    frames: Iterable[Frame], depth: int, *, enabled: bool = True
+) -> Iterator[tuple[Frame, bool]]:
+    """Each frame with whether it begins a new shot; none does where this is not ``enabled``.
+
+    ``depth`` is the number of bits of a sample.
+    """
+    detector = SceneDetector() if enabled else None
+    for frame in frames:
+        yield frame, detector is not None and detector.is_cut(frame.planes[0], depth)

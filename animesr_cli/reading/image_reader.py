@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -24,7 +24,7 @@ from torch import Tensor
 from animesr_cli import crash_watch
 from animesr_cli.errors import InputError, UsageError
 from animesr_cli.reading.codecs import DECODING_ERRORS
-from animesr_cli.reading.frame import Frame, FrameReader
+from animesr_cli.reading.frame import Frame, FrameReader, Warn
 from animesr_cli.reading.icc import remark_on_profile
 from animesr_cli.reading.image_sequence import LISTED, ImageSequence
 from animesr_cli.reading.info import VideoInfo
@@ -44,8 +44,6 @@ from animesr_cli.video.pixel_formats import (
 from animesr_cli.video.timestamps import format_time
 
 logger = logging.getLogger(__name__)
-
-Warn = Callable[[str], None]
 
 DEFAULT_RATE: Final = Fraction(24)
 """Frames per second of images, which do not say: that of film and of most drawn animation."""
@@ -206,19 +204,15 @@ class SequenceReader(FrameReader):
         part: Part = WHOLE,
         warn: Warn = logger.warning,
     ) -> None:
-        self.info = info
-        self.frames = 0
-        """Frames handed out so far."""
+        super().__init__(info, part, warn)
         self._files = sequence.files
         self._matrix = matrix
         self._range = chosen(len(sequence.files), info.time_base, part)
-        self.origin = self._range.start * info.time_base if part.start is not None else Fraction(0)
-        """Seconds to subtract from the times of the frames."""
-        self._warn = warn
+        if part.start is not None:
+            self.origin = self._range.start * info.time_base
         self._converters: dict[str, Converter] = {}
         self._lost: list[Path] = []
         self._cut_off: list[Path] = []
-        self._warned: set[str] = set()
 
     def __iter__(self) -> Iterator[Frame]:
         frame: Frame | None = None
@@ -293,11 +287,6 @@ class SequenceReader(FrameReader):
         if self._cut_off:
             verb = "is" if len(self._cut_off) == 1 else "are"
             self._warn(f"{_images(self._cut_off)} {verb} cut off: the lower part is made up")
-
-    def _warn_once(self, matter: str, text: str) -> None:
-        if matter not in self._warned:
-            self._warned.add(matter)
-            self._warn(text)
 
 
 def _rescaled(codes: Tensor, depth: int, to_depth: int) -> Tensor:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from animesr_cli.settings.limits import MAX_PIXELS
 from animesr_cli.video.colour import ColourSpec
-from animesr_cli.video.crop import NO_CROP, Crop
 from animesr_cli.video.hdr import HdrMetadata
+from animesr_cli.video.part import NO_CROP, Crop
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,13 +28,13 @@ from animesr_cli.settings.limits import MAX_PIXELS
 from animesr_cli.text import shown
 from animesr_cli.video import colour, containers
 from animesr_cli.video.colour import ColourSpec
-from animesr_cli.video.crop import NO_CROP, Crop
 from animesr_cli.video.hdr import (
     CURVES,
     DOLBY_VISION_CODECS,
     check_base_layer,
     read_hdr,
 )
+from animesr_cli.video.part import NO_CROP, Crop
 from animesr_cli.video.pixel_formats import layout_of, native_format
 from animesr_cli.video.side_data import SideData
 from animesr_cli.video.stream_header import read_stream_header

@@ -8,7 +8,7 @@ the last good picture again, at its own time.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -19,9 +19,9 @@ from animesr_cli.errors import InputError, UsageError
 from animesr_cli.reading.changes import Changes
 from animesr_cli.reading.decoder import Decoded, Decoder
 from animesr_cli.reading.deinterlace import Deinterlacer
-from animesr_cli.reading.frame import Frame, FrameReader
+from animesr_cli.reading.frame import Frame, FrameReader, Warn
 from animesr_cli.reading.icc import remark_on_profile
-from animesr_cli.reading.info import ColourTags, StreamInfo, VideoInfo
+from animesr_cli.reading.info import VideoInfo
 from animesr_cli.reading.probe import probe
 from animesr_cli.signals import check_stop
 from animesr_cli.text import counted, shown
@@ -36,9 +36,7 @@ from animesr_cli.video.pixel_formats import (
     tensor_of,
 )
 from animesr_cli.video.side_data import CAPTIONED_CODECS, captions_of
-from animesr_cli.video.timestamps import Stamped, TimestampRepair, format_time, ticks
-
-__all__ = ["ColourTags", "Frame", "Reader", "StreamInfo", "VideoInfo", "probe"]
+from animesr_cli.video.timestamps import TimestampRepair, format_time, ticks
 
 logger = logging.getLogger(__name__)
 
@@ -46,8 +44,7 @@ logger = logging.getLogger(__name__)
 class Reader(FrameReader):
     """The pictures of one file: ``with Reader(path) as reader: for frame in reader: ...``.
 
-    Used by one thread at a time, and once. What went wrong on the way is in the counts and goes to
-    ``warn``, a sentence for each matter, when the last frame has been handed out.
+    What went wrong on the way is in the counts, too.
 
     Args:
         info: what ``probe`` said of this file; None probes it.
@@ -64,27 +61,17 @@ class Reader(FrameReader):
         matrix: str | None = None,
         part: Part = WHOLE,
         deinterlacer: Deinterlacer | None = None,
-        warn: Callable[[str], None] = logger.warning,
+        warn: Warn = logger.warning,
     ) -> None:
-        self.info = info if info is not None else probe(path, matrix=matrix)
-        self.origin = self.info.clock_start
-        """Seconds to subtract from the times of all streams; final from the first frame on."""
-        self.frames = 0
-        """Frames handed out so far."""
-        self.skipped = 0
-        """Frames decoded only to get to ``start``."""
+        super().__init__(info if info is not None else probe(path, matrix=matrix), part, warn)
         self.lost_frames = 0
         """Frames that could not be decoded and repeat a neighbour."""
         self.damaged_frames = 0
         """Frames that were decoded from damaged data."""
         self._path = Path(path)
-        self._start, self._end, self._limit = part.start, part.end, part.frames
-        self._warn = warn
         self._deinterlacer = deinterlacer
         self._decoder = Decoder(self._path, self.info)
-        self._repair: TimestampRepair[Decoded] = TimestampRepair(
-            self.info.time_base, self.info.frame_rate
-        )
+        self._repair = TimestampRepair(self.info.time_base, self.info.frame_rate)
         crop = self.info.crop
         self._size = (  # as it is decoded
             self.info.width + crop.left + crop.right,
@@ -93,7 +80,6 @@ class Reader(FrameReader):
         self._converter = Converter(*self._size, native_format(self.info.pix_fmt))
         self._changes = Changes(self.info)
         self._captioned = self.info.codec in CAPTIONED_CODECS
-        self._warned: set[str] = set()
 
     def __exit__(self, *exc: object) -> None:
         self.close()
@@ -111,15 +97,15 @@ class Reader(FrameReader):
 
     def __iter__(self) -> Iterator[Frame]:
         try:
-            for stamped in self._chosen():
+            for decoded, pts, duration in self._chosen():
                 check_stop()
                 if self.frames == 0:
-                    self._settle_origin(stamped.pts)
+                    self.origin = origin_of(self.info, self._part.start, pts)
                     self._remark_on_profile()
                 self.frames += 1
-                self.lost_frames += stamped.picture.lost
-                self.damaged_frames += stamped.picture.damaged
-                yield self._frame(stamped)
+                self.lost_frames += decoded.lost
+                self.damaged_frames += decoded.damaged
+                yield self._frame(decoded, pts, duration)
         finally:
             self.close()
         self.check_unchanged()
@@ -127,11 +113,10 @@ class Reader(FrameReader):
             self._refuse_nothing()
         self._report()
 
-    def _frame(self, stamped: Stamped[Decoded]) -> Frame:
-        decoded = stamped.picture
+    def _frame(self, decoded: Decoded, pts: int, duration: int) -> Frame:
         if (remark := self._changes.aspect_remark(decoded.aspect)) is not None:
-            self._warn_once("aspect", remark.format(self._clock(stamped)))
-        picture = self._converted(decoded.picture, stamped)
+            self._warn_once("aspect", remark.format(self._clock(pts)))
+        picture = self._converted(decoded.picture, pts)
         shifts = self.info.colour.layout
         alpha = alpha_of(picture)
         planes = tuple(
@@ -144,12 +129,12 @@ class Reader(FrameReader):
         )
         if (spec := self._changes.other_colour(picture)) is not None:
             remark = self._changes.colour_remark(spec)
-            self._warn_once("colour", remark.format(self._clock(stamped)))
+            self._warn_once("colour", remark.format(self._clock(pts)))
             planes = from_rgb(to_rgb(planes, spec), self.info.colour)
         return Frame(
             planes,
-            stamped.pts,
-            stamped.duration,
+            pts,
+            duration,
             None if alpha is None else tensor_of(self._cropped(alpha)),
             decoded.pts,
             decoded.lost or decoded.damaged,
@@ -163,20 +148,23 @@ class Reader(FrameReader):
         rows, columns = -(-info.height >> shift_y), -(-info.width >> shift_x)
         return view[top : top + rows, left : left + columns]
 
-    def _clock(self, stamped: Stamped[Decoded]) -> str:
-        return format_time(stamped.pts * self.info.time_base - self.info.clock_start)
+    def _clock(self, pts: int) -> str:
+        return format_time(pts * self.info.time_base - self.info.clock_start)
 
-    def _chosen(self) -> Iterator[Stamped[Decoded]]:
-        """Those of the frames that were asked for."""
-        for stamped in self._stamped():
-            time = stamped.pts * self.info.time_base - self.info.clock_start
-            if self._start is not None and time < self._start:
+    def _chosen(self) -> Iterator[tuple[Decoded, int, int]]:
+        """Those that were asked for, each with its repaired pts and duration."""
+        part, begin = self._part, None
+        if part.start:
+            begin = ticks(part.start + self.info.clock_start, self.info.time_base)
+        for decoded, pts, duration in self._repair.settled(self._pictures(begin)):
+            time = pts * self.info.time_base - self.info.clock_start
+            if part.start is not None and time < part.start:
                 self.skipped += 1
                 continue
-            if self._end is not None and time >= self._end:
+            if part.end is not None and time >= part.end:
                 return
-            yield stamped
-            if self._limit is not None and self.frames >= self._limit:
+            yield decoded, pts, duration
+            if part.frames is not None and self.frames >= part.frames:
                 return
 
     def frames_from(self, source_pts: int) -> Iterator[Frame]:
@@ -188,7 +176,7 @@ class Reader(FrameReader):
         for decoded in self._pictures(source_pts):
             if decoded.pts is None:
                 return
-            yield self._frame(Stamped(decoded, decoded.pts, decoded.duration))
+            yield self._frame(decoded, decoded.pts, decoded.duration)
 
     def check_unchanged(self) -> None:
         """Raise ``InputError`` where the file is not the one any more that was opened."""
@@ -198,26 +186,13 @@ class Reader(FrameReader):
         pictures = self._decoder.pictures(start)
         return pictures if self._deinterlacer is None else self._deinterlacer.process(pictures)
 
-    def _stamped(self) -> Iterator[Stamped[Decoded]]:
-        """Every frame from about ``start`` on with its repaired time."""
-        start = None
-        if self._start:
-            start = ticks(self._start + self.info.clock_start, self.info.time_base)
-        for decoded in self._pictures(start):
-            stamped = self._repair.push(decoded, decoded.pts, decoded.duration)
-            if stamped is not None:
-                yield stamped
-        last = self._repair.finish()
-        if last is not None:
-            yield last
-
-    def _converted(self, picture: av.VideoFrame, stamped: Stamped[Decoded]) -> av.VideoFrame:
+    def _converted(self, picture: av.VideoFrame, pts: int) -> av.VideoFrame:
         if (picture.width, picture.height) != self._size:
             width, height = self._size
             self._warn_once(
                 "size",
                 f"the picture size changes to {picture.width}x{picture.height} at "
-                f"{self._clock(stamped)}; from there on it is scaled to {width}x{height}",
+                f"{self._clock(pts)}; from there on it is scaled to {width}x{height}",
             )
         elif picture.format.name != self.info.pix_fmt:
             self._warn_once(
@@ -234,13 +209,10 @@ class Reader(FrameReader):
             if remark := remark_on_profile(self._path.read_bytes(), self._path):
                 self._warn_once("profile", remark)
 
-    def _settle_origin(self, first_pts: int) -> None:
-        self.origin = origin_of(self.info, self._start, first_pts)
-
     # -- afterwards --
 
     def _refuse_nothing(self) -> None:
-        if self._start is None and self._end is None:
+        if self._part.start is None and self._part.end is None:
             raise InputError(f"{shown(self._path)}: none of its pictures can be decoded")
         ends = self._decoder.ends
         end = ends.video_end - self.info.clock_start if ends is not None else None
@@ -273,11 +245,6 @@ class Reader(FrameReader):
                 "the input is cut off or damaged: behind its last frame stand "
                 f"{counted(dropped, 'byte')} that are no whole frame, and they are dropped"
             )
-
-    def _warn_once(self, matter: str, text: str) -> None:
-        if matter not in self._warned:
-            self._warned.add(matter)
-            self._warn(text)
 
 
 def origin_of(info: VideoInfo, start: Fraction | None, first_pts: int) -> Fraction:

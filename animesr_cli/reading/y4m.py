@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from animesr_cli.errors import InputError, UsageError
-from animesr_cli.reading.frame import Frame, FrameReader
+from animesr_cli.reading.frame import Frame, FrameReader, Warn
 from animesr_cli.reading.info import ColourTags, VideoInfo
 from animesr_cli.reading.probe import colour_spec
 from animesr_cli.reading.y4m_header import (
@@ -49,7 +49,6 @@ from animesr_cli.video.timestamps import FALLBACK_RATE, format_time
 
 logger = logging.getLogger(__name__)
 
-Warn = Callable[[str], None]
 Stopped = Callable[[], bool]
 
 PIPE: Final = Path("-")
@@ -238,15 +237,7 @@ class PipeReader(FrameReader):
         stopped: Stopped = never,
         descriptor: int = STDIN,
     ) -> None:
-        self.info = info
-        self.origin = Fraction(0)
-        """Seconds to subtract from the times of the frames; final from the first frame on."""
-        self.frames = 0
-        """Frames handed out so far."""
-        self.skipped = 0
-        """Frames read only to get to ``start``."""
-        self._start, self._end, self._limit = part.start, part.end, part.frames
-        self._warn = warn
+        super().__init__(info, part, warn)
         self._stopped = stopped
         self._descriptor = descriptor
         layout = info.colour.layout
@@ -258,23 +249,23 @@ class PipeReader(FrameReader):
         self._bytes = samples * (1 if layout.depth == 8 else 2)
 
     def __iter__(self) -> Iterator[Frame]:
-        tick = self.info.time_base
+        tick, part = self.info.time_base, self._part
         for index in itertools.count():
-            if self._end is not None and index * tick >= self._end:
+            if part.end is not None and index * tick >= part.end:
                 break
             content = self._content()
             if content is None:
                 break
-            if self._start is not None and index * tick < self._start:
+            if part.start is not None and index * tick < part.start:
                 self.skipped += 1
                 continue
-            if self.frames == 0 and self._start is not None:
+            if self.frames == 0 and part.start is not None:
                 self.origin = index * tick
             self.frames += 1
             planes = self._planes(content)
             alpha = next(iter(planes[self._colours :]), None)
             yield Frame(planes[: self._colours], index, 1, alpha)
-            if self.frames == self._limit:
+            if self.frames == part.frames:
                 break
         if self.frames == 0 and not self._stopped():
             self._refuse_nothing()

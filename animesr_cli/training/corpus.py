@@ -22,7 +22,7 @@ from torch import Tensor
 
 from animesr_cli.errors import InputError
 from animesr_cli.file_hash import sha256_of
-from animesr_cli.reading.frame import Frame, FrameReader
+from animesr_cli.reading.frame import Frame, FrameReader, with_cuts
 from animesr_cli.reading.image_reader import SequenceReader, probe_sequence
 from animesr_cli.reading.image_sequence import ImageSequence, find_sequence, natural_key
 from animesr_cli.reading.info import VideoInfo
@@ -32,7 +32,6 @@ from animesr_cli.text import shown
 from animesr_cli.video.colour import ColourSpec, to_bytes, to_rgb
 from animesr_cli.video.containers import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from animesr_cli.video.part import WHOLE, Part
-from animesr_cli.video.scenes import with_cuts
 
 log = logging.getLogger(__name__)
 

@@ -6,14 +6,13 @@ import itertools
 import time
 
 from animesr_cli.errors import InputError
-from animesr_cli.reading.frame import Frame
+from animesr_cli.reading.frame import Frame, with_cuts
 from animesr_cli.threads import Pipeline
 from animesr_cli.upscaling.events import Observer, Progress, UpscaleResult
 from animesr_cli.upscaling.open import open_reader, open_writer
 from animesr_cli.upscaling.picture import Border, Picture
 from animesr_cli.upscaling.pipeline import FrameUpscaler, StageClock, upscale_chunk
 from animesr_cli.upscaling.plan import Plan
-from animesr_cli.video.scenes import with_cuts
 from animesr_cli.writing.output import FrameWriter
 
 

@@ -1,4 +1,4 @@
-"""Which part of a clip is wanted."""
+"""Which part of a clip is wanted, and of its pictures."""
 
 from __future__ import annotations
 
@@ -36,3 +36,16 @@ class Part:
 
 
 WHOLE: Final = Part()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crop:
+    """Pixels at the edges of each picture that are not to be shown."""
+
+    top: int = 0
+    bottom: int = 0
+    left: int = 0
+    right: int = 0
+
+
+NO_CROP: Final = Crop()

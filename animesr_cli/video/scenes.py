@@ -25,9 +25,6 @@ second or third frame kept; of these shots joined at random in pairs, 1.4 % of t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Protocol, TypeVar
-
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -45,27 +42,6 @@ CUT_NOVELTY = 0.53
 SURPRISE = 0.25  # by which a cut stands out from the recent level: noise and strobes do not
 LEVEL_GAIN = 1 / 3  # of the recent level, per frame
 FLASH_FRAMES = 4  # a picture that returns within this many frames was interrupted by a flash
-
-
-class HasPlanes(Protocol):
-    """A decoded picture."""
-
-    @property
-    def planes(self) -> tuple[Tensor, ...]:
-        """Luma, or red, first."""
-
-
-F = TypeVar("F", bound=HasPlanes)
-
-
-def with_cuts(frames: Iterable[F], depth: int, *, enabled: bool = True) -> Iterator[tuple[F, bool]]:
-    """Each frame with whether it begins a new shot; none does where this is not ``enabled``.
-
-    ``depth`` is the number of bits of a sample.
-    """
-    detector = SceneDetector() if enabled else None
-    for frame in frames:
-        yield frame, detector is not None and detector.is_cut(frame.planes[0], depth)
 
 
 class SceneDetector:

@@ -20,9 +20,9 @@ import av
 from av.container import OutputContainer
 
 from animesr_cli.video.containers import open_made, open_output
-from animesr_cli.video.crop import NO_CROP, Crop
 from animesr_cli.video.ebml import Element, element, find, number, whole
 from animesr_cli.video.hdr import HdrMetadata, MasteringDisplay
+from animesr_cli.video.part import NO_CROP, Crop
 
 log = logging.getLogger(__name__)
 

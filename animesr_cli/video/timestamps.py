@@ -10,13 +10,11 @@ import heapq
 import logging
 import math
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from typing import Final, Generic, TypeVar
+from typing import Final, Protocol, TypeVar
 
 logger = logging.getLogger(__name__)
-
-Picture = TypeVar("Picture")
 
 FALLBACK_RATE: Final = Fraction(25)
 """Frames per second where neither a timestamp nor the file says how long a frame lasts."""
@@ -187,24 +185,21 @@ class ContinuousClock:
 # Repair ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Stamped(Generic[Picture]):
-    """A picture with its settled time."""
+class HasTime(Protocol):
+    """What comes with a time in ticks that may be wrong or missing."""
 
-    picture: Picture
-    pts: int
-    duration: int
-    """Ticks, at least 1."""
+    @property
+    def pts(self) -> int | None: ...
 
-
-@dataclass(frozen=True)
-class _Waiting(Generic[Picture]):
-    picture: Picture
-    pts: int | None
-    duration: int
+    @property
+    def duration(self) -> int:
+        """0: unknown."""
 
 
-class TimestampRepair(Generic[Picture]):
+T = TypeVar("T", bound=HasTime)
+
+
+class TimestampRepair:
     """Turns the timestamps of a stream into strictly increasing ones, one frame late.
 
     A timestamp in order stays exactly what it was, whatever came before it, so that sound and
@@ -223,21 +218,20 @@ class TimestampRepair(Generic[Picture]):
         """How many timestamps were repaired, by kind: missing, duplicate, backward, ahead."""
         self._step = 1 / (frame_rate or FALLBACK_RATE) / time_base  # ticks, not rounded
         self._spacing = max(1, math.ceil(MIN_SPACING_SECONDS / time_base))
-        self._waiting: _Waiting[Picture] | None = None
-        self._last: int | None = None  # the settled pts of the frame before the waiting one
+        self._last: int | None = None  # the pts that was settled last
         self._due = Fraction(0)  # where the next frame is due, in ticks: no rounding error adds up
 
-    def push(self, picture: Picture, pts: int | None, duration: int) -> Stamped[Picture] | None:
-        """Take one decoded frame (``duration`` 0: unknown); return the one before it, settled."""
-        waiting, self._waiting = self._waiting, _Waiting(picture, pts, duration)
-        return None if waiting is None else self._settle(waiting, pts)
+    def settled(self, frames: Iterable[T]) -> Iterator[tuple[T, int, int]]:
+        """Each frame with its pts and its duration, which is at least 1 tick."""
+        waiting = None
+        for frame in frames:
+            if waiting is not None:
+                yield waiting, *self._settle(waiting, frame.pts)
+            waiting = frame
+        if waiting is not None:
+            yield waiting, *self._settle(waiting, None)
 
-    def finish(self) -> Stamped[Picture] | None:
-        """The last frame."""
-        waiting, self._waiting = self._waiting, None
-        return None if waiting is None else self._settle(waiting, None)
-
-    def _settle(self, frame: _Waiting[Picture], following: int | None) -> Stamped[Picture]:
+    def _settle(self, frame: HasTime, following: int | None) -> tuple[int, int]:
         length = Fraction(frame.duration) if frame.duration > 0 else self._step
         kind = self._fault(frame.pts, following)
         if kind is None:
@@ -248,7 +242,7 @@ class TimestampRepair(Generic[Picture]):
             self._log(kind, frame.pts, pts)
         exact = self._due if kind == "missing" and round(self._due) == pts else Fraction(pts)
         self._last, self._due = pts, exact + length
-        return Stamped(frame.picture, pts, self._duration(frame, pts, following))
+        return pts, self._duration(frame, pts, following)
 
     def _fault(self, pts: int | None, following: int | None) -> str | None:
         if pts is None:
@@ -275,7 +269,7 @@ class TimestampRepair(Generic[Picture]):
             wanted = max((self._last + following) // 2, self._last + 1)
         return wanted
 
-    def _duration(self, frame: _Waiting[Picture], pts: int, following: int | None) -> int:
+    def _duration(self, frame: HasTime, pts: int, following: int | None) -> int:
         room = following - pts if following is not None and following > pts else None
         if frame.duration > 0:
             return frame.duration if room is None else min(frame.duration, room)

@@ -23,7 +23,7 @@ from animesr_cli.cli.commands import app
 from animesr_cli.errors import UsageError
 from animesr_cli.model.catalogue import CATALOGUE
 from animesr_cli.model.checkpoint import load_checkpoint
-from animesr_cli.reading.reader import probe
+from animesr_cli.reading.probe import probe
 from animesr_cli.settings import UpscaleSettings
 from command import Outcome, animesr, environment
 from rewriting import facts_of

@@ -24,7 +24,8 @@ from animesr_cli.model.network import Network
 from animesr_cli.model.realbasicvsr import RealBasicVSR
 from animesr_cli.model.rrdb import RRDBNet
 from animesr_cli.model.srvgg import SRVGGNetCompact
-from animesr_cli.reading.reader import Reader, probe
+from animesr_cli.reading.probe import probe
+from animesr_cli.reading.reader import Reader
 from animesr_cli.upscaling.events import UpscaleResult
 from animesr_cli.video.colour import from_rgb, to_rgb
 from animesr_cli.video.pixel_formats import layout_of

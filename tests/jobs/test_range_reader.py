@@ -15,7 +15,8 @@ from animesr_cli.errors import InputError
 from animesr_cli.jobs.frame_index import DAMAGED, FrameIndex
 from animesr_cli.jobs.range_reader import RangeReader, can_be_found
 from animesr_cli.reading.deinterlace import Deinterlacer
-from animesr_cli.reading.reader import Frame, Reader
+from animesr_cli.reading.frame import Frame
+from animesr_cli.reading.reader import Reader
 from animesr_cli.video.part import Part
 from zoo import ZOO
 

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 import media
 from animesr_cli.api import run, upscale
 from animesr_cli.errors import DiskFullError, InputError, OutputError, UsageError, VerificationError
+from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.image_reader import SequenceReader, probe_sequence
 from animesr_cli.reading.image_sequence import (
     ImageSequence,
@@ -36,7 +37,6 @@ from animesr_cli.reading.image_sequence import (
     parse_pattern,
 )
 from animesr_cli.reading.probe import probe
-from animesr_cli.reading.reader import Frame
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.upscaling.events import Observer, UpscaleResult
 from animesr_cli.video.colour import from_rgb, to_rgb

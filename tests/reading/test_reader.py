@@ -17,7 +17,9 @@ from torch import Tensor
 import media
 from animesr_cli.errors import InputError, UsageError
 from animesr_cli.reading import reader as reader_module
-from animesr_cli.reading.reader import Frame, Reader, probe
+from animesr_cli.reading.frame import Frame
+from animesr_cli.reading.probe import probe
+from animesr_cli.reading.reader import Reader
 from animesr_cli.video import containers
 from animesr_cli.video.part import Part
 from animesr_cli.video.pixel_formats import planes_of

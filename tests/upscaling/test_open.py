@@ -19,7 +19,8 @@ from animesr_cli.errors import UsageError
 from animesr_cli.reading.frame import FrameReader
 from animesr_cli.reading.image_reader import SequenceReader, probe_sequence
 from animesr_cli.reading.image_sequence import find_sequence
-from animesr_cli.reading.reader import Reader, probe
+from animesr_cli.reading.probe import probe
+from animesr_cli.reading.reader import Reader
 from animesr_cli.reading.y4m import PipeReader, probe_pipe
 from animesr_cli.reading.y4m_header import OUTPUT_FORMATS
 from animesr_cli.settings import UpscaleSettings

@@ -29,7 +29,9 @@ import cartoon
 import media
 from animesr_cli import load_network, upscale
 from animesr_cli.cli.upscale import upscale as upscale_command
-from animesr_cli.reading.reader import Frame, Reader, probe
+from animesr_cli.reading.frame import Frame
+from animesr_cli.reading.probe import probe
+from animesr_cli.reading.reader import Reader
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.upscaling import pipeline
 from animesr_cli.upscaling.events import Progress

@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 import media
 from animesr_cli.api import run
 from animesr_cli.errors import DiskFullError, InputError, OutputError, UsageError
+from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.info import VideoInfo
-from animesr_cli.reading.reader import Frame
 from animesr_cli.reading.y4m import PIPE, PipeReader, parse_header, plane_shapes, probe_pipe
 from animesr_cli.reading.y4m_header import OUTPUT_FORMATS
 from animesr_cli.settings import UpscaleSettings

@@ -20,7 +20,7 @@ from animesr_cli.model.devices import choose_compute
 from animesr_cli.model.engine import choose_tile
 from animesr_cli.model.msrb import MSRB
 from animesr_cli.reading.info import VideoInfo
-from animesr_cli.reading.reader import probe
+from animesr_cli.reading.probe import probe
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.upscaling import output_size as size_room
 from animesr_cli.upscaling import plan as plan_room

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,7 +17,6 @@ from animesr_cli.video.timestamps import (
     ContinuousClock,
     LossTracker,
     Pace,
-    Stamped,
     TimestampRepair,
     format_clock,
     format_speed,
@@ -81,19 +82,27 @@ def test_ticks_rounds_halves_away_from_zero() -> None:
 # Repair ------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Timed:
+    """What a repair is given, and what it makes of it."""
+
+    pts: Any
+    duration: int
+    picture: int
+
+
 def repaired(
     times: list[int | None],
     *,
     base: Fraction = MS,
     rate: Fraction | None = Fraction(25),
     durations: list[int] | None = None,
-) -> tuple[list[Stamped[int]], TimestampRepair[int]]:
-    repair: TimestampRepair[int] = TimestampRepair(base, rate)
-    out = []
-    for index, time in enumerate(times):
-        out.append(repair.push(index, time, durations[index] if durations else 0))
-    out.append(repair.finish())
-    return [stamped for stamped in out if stamped is not None], repair
+) -> tuple[list[Timed], TimestampRepair]:
+    repair = TimestampRepair(base, rate)
+    given = (
+        Timed(time, durations[index] if durations else 0, index) for index, time in enumerate(times)
+    )
+    return [Timed(pts, length, each.picture) for each, pts, length in repair.settled(given)], repair
 
 
 def pts_of(times: list[int | None], **options: object) -> list[int]:

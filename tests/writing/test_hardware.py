@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from animesr_cli.errors import DeviceError, UsageError
-from animesr_cli.reading.reader import probe
+from animesr_cli.reading.probe import probe
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.writing import encoding as choice
 from animesr_cli.writing.encoders import probe_encoder
