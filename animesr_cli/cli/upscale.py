@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from animesr_cli.cli.app import stoppable, undisturbed
-from animesr_cli.cli.batch_display import BatchDisplay
+from animesr_cli.cli.batch_display import BatchDisplay, show_forecast
 from animesr_cli.cli.console import Display, show_note, show_warning
-from animesr_cli.cli.forecast_display import show_forecast
 from animesr_cli.cli.options import verb
 from animesr_cli.cli.upscale_display import RunDisplay
 from animesr_cli.errors import ExitCode, UsageError
