@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from animesr_cli.errors import UsageError
 from animesr_cli.model.checkpoint import load_checkpoint
-from animesr_cli.model.clip_engine import open_engine, run_frames
+from animesr_cli.model.clip_engine import open_engine
 from animesr_cli.model.devices import Compute
 from animesr_cli.model.network import Network
 from animesr_cli.training.state import MODEL_FILE
@@ -114,7 +114,7 @@ def _by_network(network: Network, compute: Compute, scale: int) -> Enlarge:
         engine = open_engine(
             network, height, width, compute, tile=0, window=len(frames), warn=logger.warning
         )
-        for _, picture in run_frames(engine, ((None, frame, False) for frame in frames)):
+        for _, picture in engine.upscale_frames((None, frame, False) for frame in frames):
             yield picture if network.scale == scale else _resized(picture, height, width, scale)
 
     return enlarge

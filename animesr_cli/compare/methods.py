@@ -19,7 +19,7 @@ from torch import Tensor
 
 from animesr_cli.errors import UsageError
 from animesr_cli.model.catalogue import named
-from animesr_cli.model.clip_engine import WINDOWS, lookahead_of, open_engine, run_frames
+from animesr_cli.model.clip_engine import WINDOWS, lookahead_of, open_engine
 from animesr_cli.model.devices import choose_compute, to_device
 from animesr_cli.model.resample import RESAMPLERS, enlarge, resample
 from animesr_cli.reading.frame import Frame
@@ -98,7 +98,7 @@ class Candidate:
             self.loaded.network, source.height, source.width, self.loaded.compute,
             tile=tile, window=WINDOWS[1], warn=warn,
         )  # fmt: skip
-        for frame, picture in run_frames(engine, rgb):
+        for frame, picture in engine.upscale_frames(rgb):
             yield frame, resample(picture, *size)
 
     def _rgb(self, frame: Frame, source: VideoInfo) -> Tensor:

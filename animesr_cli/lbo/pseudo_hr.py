@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from animesr_cli.model.checkpoint import LoadedCheckpoint, load_checkpoint
-from animesr_cli.model.clip_engine import open_engine, run_frames
+from animesr_cli.model.clip_engine import open_engine
 from animesr_cli.model.devices import Compute, choose_compute
 from animesr_cli.model.network import Network
 from animesr_cli.model.resample import resample
@@ -61,7 +61,7 @@ class PseudoHr:
         engine = open_engine(
             self.network, rows, columns, self.compute, tile=0, window=len(frames), warn=self.warn
         )
-        results = run_frames(engine, ((None, frame, False) for frame in small))
+        results = engine.upscale_frames((None, frame, False) for frame in small)
         size = HR_SCALE * height, HR_SCALE * width
         return torch.cat([resized(result[None], *size).cpu() for _, result in results])
 

@@ -16,7 +16,6 @@ So a run that stops at the end of a window goes on from there with the same bits
 
 from __future__ import annotations
 
-import copy
 import logging
 import time
 from collections import deque
@@ -30,11 +29,10 @@ from animesr_cli.errors import DeviceError
 from animesr_cli.model.devices import Compute
 from animesr_cli.model.engine import (
     FREE_MEMORY_SHARE,
+    BaseEngine,
     Engine,
-    FiniteCheck,
-    frames_ahead,
+    begun_check,
     not_finite,
-    upscale_frames,
 )
 from animesr_cli.model.memory import free_memory, is_out_of_memory
 from animesr_cli.model.network import Carried, Network
@@ -87,18 +85,14 @@ class _Launched(NamedTuple):
 
     sr: Tensor
     passed: Passed
-    finite: FiniteCheck
+    is_finite: Callable[[], bool]
 
 
-class ClipEngine:
-    """One clip's frames through RealBasicVSR; the same from outside as ``Engine``.
+class ClipEngine(BaseEngine):
+    """Frames by shots, through RealBasicVSR.
 
     Args:
-        net: the network with fp32 weights; it is copied, converted and moved, never changed.
-        height, width: of the frames that will come, in pixels.
-        compute: device and precision.
         window: frames of a shot that are computed together.
-        warn: receives one sentence when the engine had to change its ways.
     """
 
     def __init__(
@@ -111,45 +105,14 @@ class ClipEngine:
         window: int,
         warn: Callable[[str], None] = log.warning,
     ) -> None:
-        self.compute = compute
+        super().__init__(net, height, width, compute, warn)
         self.window = window
-        self.tile = max(height, width)
-        """The whole frame: flows reach as far as things move."""
-        self.busy_seconds = 0.0
-        self._ahead = frames_ahead(compute.device)
-        self._master = net
-        self._net = self._converted(compute.dtype)
-        self._frame = torch.zeros(1, 3, height, width)
-        self._warn = warn
-        self._carried: Passed
-        self.reset()
-
-    def _converted(self, dtype: torch.dtype) -> RealBasicVSR:
-        net = copy.deepcopy(self._master).to(self.compute.device, dtype)
-        if dtype != torch.float32:
-            net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return net.requires_grad_(False).eval()
-
-    def reset(self) -> None:
-        """Forget the shot."""
-        self._carried = self._net.initial(self._frame.to(self.compute.device))
-
-    @property
-    def carried(self) -> Carried:
-        """What the next frame of the shot will be given; nothing changes it afterwards."""
-        return self._carried
-
-    def carry(self, carried: Carried) -> None:
-        """Go on from there; raises ValueError where it is of another number or size."""
-        for ours, theirs in zip(self._carried, carried, strict=True):
-            if ours.shape != theirs.shape:
-                raise ValueError(f"{tuple(theirs.shape)} does not fit {tuple(ours.shape)}")
-        self._carried = Passed(*(each.to(self.compute.device) for each in carried))
+        self.tile = max(height, width)  # flows reach as far as things move
 
     def upscale_frames(
-        self, frames: Iterable[tuple[T, Tensor, bool]]
+        self, frames: Iterable[tuple[T, Tensor, bool]], before: Tensor | None = None
     ) -> Iterator[tuple[T, Tensor]]:
-        """Run (anything, its RGB, whether it begins a shot) through the network, in order."""
+        """What lies ``before`` is in what is carried."""
         shot: list[tuple[T, Tensor]] = []
         for item, frame, cut in frames:
             if cut:
@@ -174,39 +137,39 @@ class ClipEngine:
         results = self._results(self._net, clip, wanted)
         begun = self._carried
         launched: deque[_Launched] = deque()
-        for index in range(wanted + self._ahead):
+        for index in range(wanted + self.ahead):
             start = time.perf_counter()
             if index < wanted:
                 launched.append(self._next(results))
-            if index >= self._ahead:
+            if index >= self.ahead:
                 oldest = launched.popleft()
-                if not oldest.finite.wait():
+                if not oldest.is_finite():
                     # In fp32 from the window's first frame on, and those that are behind it too.
-                    self._check_precision()
+                    self._give_up_half()
                     results = self._results(self._converted(torch.float32), clip, wanted, begun)
-                    for _ in range(index - self._ahead + 1):
+                    for _ in range(index - self.ahead + 1):
                         oldest = self._next(results)
-                    if not oldest.finite.wait():
+                    if not oldest.is_finite():
                         raise not_finite(", in fp32 too")
                     launched = deque(self._next(results) for _ in launched)
                 passed = oldest.passed
                 self._carried = Passed(passed.feature.to(self._net.dtype), passed.cleaned)
             self.busy_seconds += time.perf_counter() - start
-            if index >= self._ahead:
-                yield shot[index - self._ahead][0], oldest.sr[0]
+            if index >= self.ahead:
+                yield shot[index - self.ahead][0], oldest.sr[0]
 
     def _results(
-        self, net: RealBasicVSR, clip: Tensor, wanted: int, before: Passed | None = None
+        self, net: Network, clip: Tensor, wanted: int, before: Carried | None = None
     ) -> Iterator[tuple[Tensor, Passed]]:
-        before = before or self._carried
-        before = Passed(before.feature.to(net.dtype), before.cleaned)
-        yield from net.steps(net.clean(clip), before, wanted)
+        assert isinstance(net, RealBasicVSR)
+        feature, cleaned = before or self._carried
+        yield from net.steps(net.clean(clip), Passed(feature.to(net.dtype), cleaned), wanted)
 
     @torch.inference_mode()  # for the body of the generator, which runs here
     def _next(self, results: Iterator[tuple[Tensor, Passed]]) -> _Launched:
         try:
             sr, passed = next(results)
-            return _Launched(sr, passed, FiniteCheck(sr, passed.feature))
+            return _Launched(sr, passed, begun_check(sr, passed.feature))
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -215,14 +178,6 @@ class ClipEngine:
                 f"--segment-frames {max(self.window // 2, 1)} takes fewer; other networks can "
                 "compute frames in tiles",
             ) from error
-
-    def _check_precision(self) -> None:
-        if self.compute.dtype == torch.float32:
-            raise not_finite()
-        self._warn(
-            f"frames came out as NaN or infinity in {self.compute.precision} and were computed "
-            "again in fp32"
-        )
 
 
 def open_engine(
@@ -234,19 +189,8 @@ def open_engine(
     tile: int,
     window: int,
     warn: Callable[[str], None],
-) -> Engine | ClipEngine:
+) -> BaseEngine:
     """The engine that a network needs; ``tile`` and ``window`` are of one kind each."""
     if isinstance(net, RealBasicVSR):
         return ClipEngine(net, height, width, compute, window=window, warn=warn)
     return Engine(net, height, width, compute, tile=tile, warn=warn)
-
-
-def run_frames(
-    engine: Engine | ClipEngine,
-    frames: Iterable[tuple[T, Tensor, bool]],
-    before: Tensor | None = None,
-) -> Iterator[tuple[T, Tensor]]:
-    """``upscale_frames`` of whichever engine; what lies ``before`` is in what it carries."""
-    if isinstance(engine, ClipEngine):
-        return engine.upscale_frames(frames)
-    return upscale_frames(engine, frames, before)

@@ -125,6 +125,7 @@ class CompactMSRB(FeedbackNetwork):
     """
 
     architecture = "CompactMSRB"
+    recurrent_cell: CompactCell
 
     def __init__(
         self, num_feat: int = 64, num_state: int = 32, num_conv: int = 16,

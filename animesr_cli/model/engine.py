@@ -14,10 +14,11 @@ from __future__ import annotations
 import copy
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Final, TypeVar
 
 import torch
 from torch import Tensor
@@ -98,68 +99,57 @@ def seconds_per_pixel(net: Network, compute: Compute, side: int) -> float:
     return (time.perf_counter() - start) / side**2
 
 
-class FiniteCheck:
-    """Whether results are finite: begun on their device, and told once they are computed."""
+def begun_check(*results: Tensor) -> Callable[[], bool]:
+    """Begin to ask on their device whether results are finite; what tells, once they are there."""
+    (on_host,), wait = to_host((all_finite(*results),))
 
-    def __init__(self, *results: Tensor) -> None:
-        (self._on_host,), self._wait = to_host((all_finite(*results),))
+    def is_finite() -> bool:
+        wait()
+        return bool(on_host)
 
-    def wait(self) -> bool:
-        self._wait()
-        return bool(self._on_host)
-
-
-@dataclass(frozen=True)
-class _Launched:
-    """A frame that is being computed."""
-
-    window: Window
-    before: Carried
-    sr: Tensor
-    carried: Carried
-    finite: FiniteCheck
+    return is_finite
 
 
-class Engine:
-    """One clip's frames: hand it windows in order, ``reset`` it at cuts.
-
-    ``step`` takes a window and gives its result. ``launch`` takes one and returns before it is
-    computed; ``finish`` gives the result of the oldest that was launched.
+class BaseEngine(ABC):
+    """One clip's frames through a network: what does not depend on how it looks at them.
 
     Args:
         net: the network with fp32 weights; it is copied, converted and moved, never changed.
         height, width: of the frames that will come, in pixels.
         compute: device and precision.
-        tile: tile side in pixels, 0 to choose from free memory.
         warn: receives one sentence when the engine had to change its ways.
     """
 
+    tile: int
+    """Tile side in pixels."""
+
     def __init__(
-        self,
-        net: Network,
-        height: int,
-        width: int,
-        compute: Compute,
-        *,
-        tile: int = 0,
-        warn: Callable[[str], None] = log.warning,
+        self, net: Network, height: int, width: int, compute: Compute, warn: Callable[[str], None]
     ) -> None:
         self.compute = compute
-        self.radius = net.radius
-        self.recurrent = net.recurrent
-        self._master = net
-        self._net = self._converted(compute.dtype)
-        self._step = GraphedStep(self._net, compute.device)
+        self.busy_seconds = 0.0
         self.ahead = frames_ahead(compute.device)
         """Frames to launch before the first is finished."""
-        self._launched: deque[_Launched] = deque()
+        self._master = net
+        self._net = self._converted(compute.dtype)
         self._warn = warn
-        self._size = (height, width)
         self._frame = Region(0, 0, height + -height % net.multiple, width + -width % net.multiple)
-        self.busy_seconds = 0.0
-        self.tile = tile or choose_tile(self._frame.height, self._frame.width, net, compute)
         self._carried: Carried
         self.reset()
+
+    @abstractmethod
+    def upscale_frames(
+        self, frames: Iterable[tuple[T, Tensor, bool]], before: Tensor | None = None
+    ) -> Iterator[tuple[T, Tensor]]:
+        """Run (anything, its RGB, whether it begins a shot) through the network, in order.
+
+        What comes first of the three is handed on beside the result that belongs to it. Nothing
+        reaches across a cut.
+
+        Args:
+            before: to go on inside a shot, the frame before the first; the engine carries what that
+                one left.
+        """
 
     def _converted(self, dtype: torch.dtype) -> Network:
         net = copy.deepcopy(self._master).to(self.compute.device, dtype)
@@ -170,7 +160,6 @@ class Engine:
 
     def reset(self) -> None:
         """Forget the shot: the next frame begins with what the network begins with."""
-        self._launched.clear()
         frame = torch.zeros(1, 3, self._frame.height, self._frame.width)
         initial = self._net.initial(frame.to(self.compute.device))
         layout = self.compute.memory_format
@@ -200,6 +189,88 @@ class Engine:
         # Strides stay: convolutions may round otherwise where channels are not last any more.
         self._carried = tuple(each.to(self.compute.device) for each in carried)
 
+    def _give_up_half(self) -> None:
+        """Say that a frame is computed again in fp32; an error where it was in that."""
+        if self.compute.dtype == torch.float32:
+            raise not_finite()
+        self._warn(
+            f"a frame came out as NaN or infinity in {self.compute.precision} and was computed "
+            "again in fp32"
+        )
+
+
+@dataclass(frozen=True)
+class _Launched:
+    """A frame that is being computed."""
+
+    window: Window
+    before: Carried
+    sr: Tensor
+    carried: Carried
+    is_finite: Callable[[], bool]
+
+
+class Engine(BaseEngine):
+    """Frames by windows and tiles: hand it windows in order, ``reset`` it at cuts.
+
+    ``step`` takes a window and gives its result. ``launch`` takes one and returns before it is
+    computed; ``finish`` gives the result of the oldest that was launched.
+
+    Args:
+        tile: tile side in pixels, 0 to choose from free memory.
+    """
+
+    def __init__(
+        self,
+        net: Network,
+        height: int,
+        width: int,
+        compute: Compute,
+        *,
+        tile: int = 0,
+        warn: Callable[[str], None] = log.warning,
+    ) -> None:
+        super().__init__(net, height, width, compute, warn)
+        self.radius = net.radius
+        self._step = GraphedStep(self._net, compute.device)
+        self._size = (height, width)
+        self.tile = tile or choose_tile(self._frame.height, self._frame.width, net, compute)
+
+    def reset(self) -> None:
+        """Forget the shot, and what was launched of it."""
+        super().reset()
+        self._launched: deque[_Launched] = deque()
+
+    def upscale_frames(
+        self, frames: Iterable[tuple[T, Tensor, bool]], before: Tensor | None = None
+    ) -> Iterator[tuple[T, Tensor]]:
+        """The first and the last frame of a shot stand in for their missing neighbours."""
+        stateless = not self.radius and not self._net.recurrent
+        awaited: deque[tuple[T, bool]] = deque()  # each, and whether its frame is repeated
+        last: Tensor | None = None
+        sr: Tensor
+
+        def taken(left: int) -> Iterator[tuple[T, Tensor]]:
+            nonlocal sr
+            while len(awaited) > left:
+                item, is_repeated = awaited.popleft()
+                if not is_repeated:
+                    sr = self.finish()
+                yield item, sr
+
+        for item, window, begins in windows(frames, self.radius, before):
+            if begins:
+                yield from taken(0)
+                self.reset()
+            # The very tensor once more: a still picture, whose result is known.
+            is_repeated = stateless and window[0] is last
+            if not is_repeated:
+                self.launch(*window)
+                last = window[0]
+            awaited.append((item, is_repeated))
+            yield from taken(self.ahead)
+        yield from taken(0)
+
     def step(self, *window: Tensor) -> Tensor:
         """Frames t - radius ... t + radius, each (3, H, W) on the device -> (3, sH, sW) fp32.
 
@@ -227,7 +298,7 @@ class Engine:
         start = time.perf_counter()
         oldest = self._launched.popleft()
         sr, self._carried = oldest.sr, oldest.carried
-        if not oldest.finite.wait():
+        if not oldest.is_finite():
             sr, self._carried = self._again_in_fp32(oldest)
             # Those behind it were given what was not finite.
             windows = [each.window for each in self._launched]
@@ -242,15 +313,10 @@ class Engine:
 
     def _begun(self, window: Window, before: Carried) -> _Launched:
         sr, carried = self._compute(self._step, window, before)
-        return _Launched(window, before, sr, carried, FiniteCheck(sr, *carried))
+        return _Launched(window, before, sr, carried, begun_check(sr, *carried))
 
     def _again_in_fp32(self, frame: _Launched) -> tuple[Tensor, Carried]:
-        if self.compute.dtype == torch.float32:
-            raise not_finite()
-        self._warn(
-            f"a frame came out as NaN or infinity in {self.compute.precision} and was computed "
-            "again in fp32"
-        )
+        self._give_up_half()
         step = self._converted(torch.float32).step
         sr, carried = self._compute(step, frame.window, frame.before)
         if not all_finite(sr, *carried):
@@ -331,54 +397,3 @@ def all_finite(*tensors: Tensor) -> Tensor:
     # where finite pictures and half-precision states cannot overflow it.
     total = torch.stack([tensor.sum(dtype=torch.float32) for tensor in tensors]).sum()
     return torch.isfinite(total)
-
-
-# ---- a clip --------------------------------------------------------------------------------------
-
-
-def upscale_frames(
-    engine: Engine, frames: Iterable[tuple[T, Tensor, bool]], before: Tensor | None = None
-) -> Iterator[tuple[T, Tensor]]:
-    """Run (anything, its RGB, whether it begins a shot) through the engine, in order.
-
-    What comes first of the three is handed on beside the result that belongs to it. Neither the
-    window nor what is carried reaches across a cut: the first and the last frame of a shot stand in
-    for their missing neighbours. To go on inside a shot, ``before`` is the frame before the first,
-    and the engine carries what that one left.
-    """
-    results = _Results[T](engine)
-    stateless = not engine.radius and not engine.recurrent
-    last: Tensor | None = None
-    for item, window, begins in windows(frames, engine.radius, before):
-        if begins:
-            yield from results.taken(0)
-            engine.reset()
-        # The very tensor once more: a still picture, whose result is known.
-        is_repeated = stateless and window[0] is last
-        if not is_repeated:
-            engine.launch(*window)
-            last = window[0]
-        results.await_(item, is_repeated)
-        yield from results.taken(engine.ahead)
-    yield from results.taken(0)
-
-
-class _Results(Generic[T]):
-    """What was launched and not taken yet, each beside what it belongs to."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._items: deque[tuple[T, bool]] = deque()
-        self._last: Tensor
-
-    def await_(self, item: T, is_repeated: bool) -> None:
-        """Expect a result for ``item``: of a frame just launched, or the one before once more."""
-        self._items.append((item, is_repeated))
-
-    def taken(self, left: int) -> Iterator[tuple[T, Tensor]]:
-        """Results in order, until only so many are awaited."""
-        while len(self._items) > left:
-            item, is_repeated = self._items.popleft()
-            if not is_repeated:
-                self._last = self._engine.finish()
-            yield item, self._last

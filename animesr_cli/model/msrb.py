@@ -122,6 +122,7 @@ class MSRB(FeedbackNetwork):
 
     architecture = "MSRB"
     scale = SCALE
+    recurrent_cell: RecurrentCell
 
     def __init__(self, num_feat: int = 64, num_block: tuple[int, int, int] = (5, 3, 2)) -> None:
         super().__init__()

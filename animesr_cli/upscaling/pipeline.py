@@ -16,7 +16,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from animesr_cli.model.clip_engine import open_engine, run_frames
+from animesr_cli.model.clip_engine import open_engine
 from animesr_cli.model.devices import to_device, to_host
 from animesr_cli.model.network import Carried
 from animesr_cli.model.resample import resample
@@ -79,10 +79,10 @@ class FrameUpscaler:
     def pictures(
         self, decoded: Iterable[tuple[Frame, bool]], before: Frame | None = None
     ) -> Iterator[Picture]:
-        """Of frames, each with whether it begins a shot; ``before`` as in ``run_frames``."""
+        """Of frames, each with whether it begins a shot; ``before`` as in ``upscale_frames``."""
         output = self.plan.format
         earlier = None if before is None else self._rgb(before)
-        for frame, sr in run_frames(self.engine, self._with_rgb(decoded), earlier):
+        for frame, sr in self.engine.upscale_frames(self._with_rgb(decoded), earlier):
             self.clock.seconds["network"] = self.engine.busy_seconds
             with self.clock("colour"):
                 planes = from_rgb(resample(sr, output.height, output.width), output.colour)

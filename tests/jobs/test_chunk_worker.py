@@ -15,7 +15,7 @@ from animesr_cli.jobs.chunk_worker import resume_ranges
 from animesr_cli.jobs.chunks import Chunk, Chunker, Segment
 from animesr_cli.jobs.recurrent_state import read_state, state_bytes
 from animesr_cli.model.devices import Compute
-from animesr_cli.model.engine import Engine, upscale_frames
+from animesr_cli.model.engine import Engine
 from animesr_cli.model.msrb import MSRB
 from animesr_cli.model.network import Carried
 
@@ -125,14 +125,14 @@ def test_a_shot_goes_on_behind_a_border_as_if_there_were_none(
     def engine() -> Engine:
         return Engine(net, 20, 28, compute)
 
-    whole = [sr for _, sr in upscale_frames(engine(), ((None, frame, False) for frame in frames))]
+    whole = [sr for _, sr in engine().upscale_frames((None, frame, False) for frame in frames)]
     first = engine()
-    results = upscale_frames(first, ((None, frame, False) for frame in frames))
+    results = first.upscale_frames((None, frame, False) for frame in frames)
     before = [next(results)[1] for _ in range(border)]
     second = engine()
     second.carry(tuple(tensor.clone() for tensor in first.carried))
     rest = ((None, frame, False) for frame in frames[border:])
-    after = [sr for _, sr in upscale_frames(second, rest, frames[border - 1])]
+    after = [sr for _, sr in second.upscale_frames(rest, frames[border - 1])]
     assert all(map(torch.equal, [*before, *after], whole))
 
 

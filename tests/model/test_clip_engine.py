@@ -11,13 +11,13 @@ from torch import Tensor
 
 from animesr_cli.errors import DeviceError
 from animesr_cli.model import clip_engine
+from animesr_cli.model import engine as engine_module
 from animesr_cli.model.clip_engine import (
     LOOKAHEAD,
     ClipEngine,
     choose_window,
     lookahead_of,
     open_engine,
-    run_frames,
 )
 from animesr_cli.model.devices import Compute
 from animesr_cli.model.engine import Engine
@@ -45,7 +45,7 @@ def engine_of(net: RealBasicVSR, window: int, compute: Compute = FP32) -> ClipEn
 
 def run(engine: ClipEngine, clip: Tensor, cuts: Collection[int] = ()) -> list[Tensor]:
     frames = ((index, frame, index in cuts) for index, frame in enumerate(clip))
-    found = list(run_frames(engine, frames))
+    found = list(engine.upscale_frames(frames))
     assert [index for index, _ in found] == list(range(len(clip)))  # each with its own
     return [sr for _, sr in found]
 
@@ -98,7 +98,7 @@ def test_frames_come_as_soon_as_they_are_known(net: RealBasicVSR) -> None:
             asked += 1
             yield index, frame, False
 
-    results = run_frames(engine_of(net, 3), frames())
+    results = engine_of(net, 3).upscale_frames(frames())
     next(results)
     assert asked == 3 + LOOKAHEAD
 
@@ -109,7 +109,7 @@ def test_stopped_at_a_window_it_goes_on_with_the_same_bits(net: RealBasicVSR) ->
     whole = run(engine_of(net, window), clip)
     first = engine_of(net, window)
     frames = ((index, frame, False) for index, frame in enumerate(clip))
-    results = run_frames(first, frames)
+    results = first.upscale_frames(frames)
     for _ in range(window):
         next(results)
     second = engine_of(net, window)
@@ -148,7 +148,7 @@ def test_nan_in_half_precision_is_computed_again(
 
     said: list[str] = []
     expected = net(clip[None])[0]
-    monkeypatch.setattr(clip_engine, "frames_ahead", lambda device: ahead)
+    monkeypatch.setattr(engine_module, "frames_ahead", lambda device: ahead)
     monkeypatch.setattr(RealBasicVSR, "steps", broken)
     engine = ClipEngine(net, H, W, BF16, window=4, warn=said.append)
     ours = run(engine, clip)
@@ -163,7 +163,7 @@ def test_frames_ahead_are_the_same_frames(
     """Over windows and cuts, launched before the one before is looked at: the same bits."""
     clip = clip_of(7)
     plain = run(engine_of(net, 3), clip, cuts=(4,))
-    monkeypatch.setattr(clip_engine, "frames_ahead", lambda device: 1)
+    monkeypatch.setattr(engine_module, "frames_ahead", lambda device: 1)
     assert all(map(torch.equal, run(engine_of(net, 3), clip, cuts=(4,)), plain))
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from animesr_cli.errors import DeviceError
 from animesr_cli.model import engine as engine_module
 from animesr_cli.model.devices import Compute, choose_compute
-from animesr_cli.model.engine import Engine, choose_tile, upscale_frames
+from animesr_cli.model.engine import Engine, choose_tile
 from animesr_cli.model.msrb import MSRB
 from animesr_cli.model.network import Carried, Window
 from animesr_cli.model.srvgg import SRVGGNetCompact
@@ -35,7 +35,7 @@ NET = small_network()
 def run(engine: Engine, clip: Tensor, cuts: tuple[int, ...] = ()) -> Tensor:
     """Feed (T, 3, H, W) through the engine and stack what comes out."""
     frames = ((t, frame, t in cuts) for t, frame in enumerate(clip))
-    results = [(t, sr.clone()) for t, sr in upscale_frames(engine, frames)]
+    results = [(t, sr.clone()) for t, sr in engine.upscale_frames(frames)]
     assert [t for t, _ in results] == list(range(len(clip)))  # each beside its own frame
     return torch.stack([sr for _, sr in results])
 
@@ -254,7 +254,7 @@ def test_a_still_picture_is_computed_once(recurrent: bool, monkeypatch: pytest.M
 
     monkeypatch.setattr(SRVGGNetCompact, "step", counted)
     frames = ((number, frame, False) for number, frame in enumerate((a, a, b, a, a)))
-    results = list(upscale_frames(Engine(net, 16, 20, CPU_FP32), frames))
+    results = list(Engine(net, 16, 20, CPU_FP32).upscale_frames(frames))
     assert [number for number, _ in results] == [0, 1, 2, 3, 4]
     assert all(torch.equal(sr, own) for (_, sr), own in zip(results, expected, strict=True))
     assert len(steps) == (5 if recurrent else 3)

@@ -11,7 +11,7 @@ from torch import Tensor
 from animesr_cli.errors import DeviceError
 from animesr_cli.model import engine as engine_module
 from animesr_cli.model.devices import Compute
-from animesr_cli.model.engine import Engine, frame_bytes_per_pixel, upscale_frames
+from animesr_cli.model.engine import Engine, frame_bytes_per_pixel
 from animesr_cli.model.msrb import MSRB
 from animesr_cli.model.network import Carried, Network, Window
 from animesr_cli.model.srvgg import SRVGGNetCompact
@@ -59,7 +59,7 @@ def run(engine: Engine, clip: Tensor) -> tuple[list[Tensor], list[Carried]]:
     """Each frame's result, and what the engine says that it carries when that is handed on."""
     frames = ((t, frame, t in CUTS) for t, frame in enumerate(clip))
     results, carried = [], []
-    for number, (t, sr) in enumerate(upscale_frames(engine, frames)):
+    for number, (t, sr) in enumerate(engine.upscale_frames(frames)):
         assert t == number
         results.append(sr)
         carried.append(engine.carried)
