@@ -26,7 +26,7 @@ class Item:
     """One video of a batch."""
 
     name: Path
-    """Below the input folder, or as it was named."""
+    """Relative to the input folder, or as it was given."""
     source: Path
     output: Path
     top: Path
@@ -42,7 +42,7 @@ class BatchInputs:
     output: Path | None
     """None: outputs are beside their inputs."""
     items: tuple[Item, ...]
-    """In the order of their names, numbers by value."""
+    """Sorted by name, numbers by value."""
     others: int
     """Files that are no videos by their suffix."""
     earlier: int
@@ -59,7 +59,7 @@ def is_video_name(name: str) -> bool:
 
 
 def _in_order(names: Iterable[str]) -> list[str]:
-    """Without the hidden ones, episode 2 before episode 10."""
+    """The names that are not hidden, episode 2 before episode 10."""
     shown_names = (name for name in names if not name.startswith("."))
     return sorted(shown_names, key=lambda name: (natural_key(name.casefold()), name))
 
@@ -108,7 +108,7 @@ def is_batch(folder: Path, output: Path | None = None) -> bool:
 
 
 def _earlier(names: Sequence[str], label: str, *, files: bool) -> set[str]:
-    """Those that are called as another one's output: ``a_x4.mkv`` beside ``a.avi``."""
+    """The names that look like another one's output: ``a_x4.mkv`` beside ``a.avi``."""
     stems = {Path(name).stem if files else name for name in names}
     return {
         name
@@ -148,7 +148,7 @@ def _names_a_file(path: Path) -> bool:
 def _output_folder(
     folder: Path, output: Path | None, settings: UpscaleSettings, within: Path | None = None
 ) -> Path:
-    """Where the outputs go, checked; it need not exist, only the folder that it is in."""
+    """The checked folder of the outputs; it need not exist, only its parent must."""
     if output is None:
         beside = folder if folder.name not in ("", "..") else Path(os.path.abspath(folder))
         if not beside.name:

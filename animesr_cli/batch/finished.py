@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 LARGEST_STATE_BYTES: Final = 64 << 20
 END_BYTES: Final = 1 << 20
-"""Of an input, hashed at its beginning and at its end, to know it again."""
+"""How much of an input is hashed at its beginning and at its end, to recognise it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class Origin:
     """What one output is made from."""
 
     input: Annotated[str, SHA256]
-    """Of the input's size, beginning and end; it may be renamed, moved and dated anew."""
+    """Hash of the input's size, beginning and end; it may be renamed, moved and dated anew."""
     model: Annotated[str, AtMost(4096)]
     settings: dict[str, str]
     """Options that shape the output and are not their defaults."""

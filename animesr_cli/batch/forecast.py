@@ -36,12 +36,12 @@ class Forecast:
 
     @property
     def seconds(self) -> float | None:
-        """Of the network; None: not known."""
+        """Estimated time of the network; None: not known."""
         return None if self.plan is None else self.plan.estimated_seconds
 
     @property
     def bytes(self) -> int | None:
-        """Of the output, likely."""
+        """Likely size of the output."""
         if self.plan is None or self.plan.frames is None:
             return None
         form = self.plan.format

@@ -64,7 +64,7 @@ class BatchResult:
     outcomes: tuple[Outcome, ...]
     seconds: float
     warnings: tuple[str, ...]
-    """Of the batch itself; those of a file are in its result."""
+    """Warnings about the batch itself; those about a file are in its result."""
     stopped: Interrupted | None
 
     @property

@@ -135,7 +135,7 @@ def _handled_by(handler: Handler) -> Iterator[None]:
 
 
 def _leave_at_once(why: Interrupted) -> None:
-    """Without waiting for anything; hidden files go, and the terminal gets its cursor back."""
+    """Leave without waiting: hidden files are removed and the terminal gets its cursor back."""
     crash_watch.end()
     console.show_cursor()
     # Where nothing was written, its room is not loaded: it brings PyAV, which no help needs.

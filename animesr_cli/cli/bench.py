@@ -10,7 +10,7 @@ import typer
 
 from animesr_cli.cli.app import stoppable, undisturbed
 from animesr_cli.cli.console import show_json, show_table
-from animesr_cli.cli.options import only, verb
+from animesr_cli.cli.options import verb
 from animesr_cli.settings import BenchSettings, UpscaleSettings
 from animesr_cli.settings.command import Reporting
 from animesr_cli.text import counted, format_bytes
@@ -18,7 +18,7 @@ from animesr_cli.text import counted, format_bytes
 if TYPE_CHECKING:
     from animesr_cli.upscaling.bench import Figures
 
-MEASURED = only("model", "tile", "device", "precision")
+MEASURED = ("model", "tile", "device", "precision")
 
 
 @verb
@@ -27,7 +27,7 @@ def bench(
     *,
     measuring: BenchSettings,
     settings: Annotated[UpscaleSettings, MEASURED],
-    reporting: Annotated[Reporting, only("json", "debug")],
+    reporting: Annotated[Reporting, ("json", "debug")],
 ) -> None:
     """Measure speed and memory on your clip, beside AnimeSR's own network.
 

@@ -48,7 +48,7 @@ class Command(TyperCommand):
         return _without_types(super().get_params(ctx))
 
     def invoke(self, ctx: Any) -> Any:
-        """Where this process is the command's own, it is watched from now on: not for its help."""
+        """Start the crash watch first, where this process is the command's own; help needs none."""
         if ctx.obj is not None:
             ctx.obj(debug=bool(ctx.params.get("debug")))
         return super().invoke(ctx)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from animesr_cli.cli.app import stoppable, undisturbed
 from animesr_cli.cli.console import Display, err, show_json, show_table
-from animesr_cli.cli.options import only, verb
+from animesr_cli.cli.options import verb
 from animesr_cli.metrics.measures import MEASURES
 from animesr_cli.settings import CompareSettings, UpscaleSettings
 from animesr_cli.settings.command import Reporting
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from animesr_cli.compare.report import ResultRow
     from animesr_cli.compare.run import CompareResult
 
-COMPUTED = only(
+COMPUTED = (
     "start", "end", "fps", "codec", "crf", "scale", "width", "height", "fit", "matrix", "stream",
     "deinterlace", "scenes", "tile", "device", "precision", "overwrite",
 )  # fmt: skip

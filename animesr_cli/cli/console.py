@@ -113,7 +113,7 @@ class Display:
     def __init__(self, reporting: Reporting, file: Path | None = None) -> None:
         self._reporting = reporting
         self._file = {} if file is None else {"file": str(file)}
-        """Of a batch, in every event."""
+        """Stands in every event of a file that is one of a batch."""
         self._bar: Progress | None = None
         self._task = TaskID(0)
         self._line_due = time.monotonic() + LINE_SECONDS

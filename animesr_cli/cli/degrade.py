@@ -10,7 +10,7 @@ from rich.text import Text
 
 from animesr_cli.cli.app import stoppable, undisturbed
 from animesr_cli.cli.console import Display, err
-from animesr_cli.cli.options import only, verb
+from animesr_cli.cli.options import verb
 from animesr_cli.settings import DegradeSettings
 from animesr_cli.settings.command import Reporting
 from animesr_cli.text import counted, visible
@@ -27,7 +27,7 @@ def degrade(
     ],
     *,
     settings: DegradeSettings,
-    reporting: Annotated[Reporting, only("quiet", "verbose", "debug")],
+    reporting: Annotated[Reporting, ("quiet", "verbose", "debug")],
 ) -> None:
     """Make a low-quality copy, a quarter as wide and high, by the paper's degradation model.
 

@@ -10,7 +10,7 @@ import typer
 
 from animesr_cli.cli.app import app, undisturbed
 from animesr_cli.cli.console import show_json, show_table
-from animesr_cli.cli.options import only, option_kinds, verb
+from animesr_cli.cli.options import option_kinds, verb
 from animesr_cli.cli.user_config import file_in_force
 from animesr_cli.settings.command import ConfigChoice, Reporting
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 @verb
 def doctor(
     *,
-    choice: Annotated[ConfigChoice, only("config", "ignore_config")],
-    reporting: Annotated[Reporting, only("json", "debug")],
+    choice: Annotated[ConfigChoice, ("config", "ignore_config")],
+    reporting: Annotated[Reporting, ("json", "debug")],
 ) -> None:
     """Show what this machine can do, and what the configuration file sets.
 

@@ -11,7 +11,7 @@ import typer
 
 from animesr_cli.cli.app import stoppable, undisturbed
 from animesr_cli.cli.console import err, out, show_json, show_table, show_warning
-from animesr_cli.cli.options import only, verb
+from animesr_cli.cli.options import verb
 from animesr_cli.metrics.measures import MEASURES, Measure
 from animesr_cli.settings import EvaluateSettings
 from animesr_cli.settings.command import Reporting
@@ -34,7 +34,7 @@ def evaluate(
     hr: Annotated[Path, typer.Argument(metavar="HR", help="What it should be.")],
     *,
     settings: EvaluateSettings,
-    reporting: Annotated[Reporting, only("json", "debug")],
+    reporting: Annotated[Reporting, ("json", "debug")],
 ) -> None:
     """Measure how near a video is to its original of the same size, in luma.
 

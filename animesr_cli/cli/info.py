@@ -10,7 +10,7 @@ import typer
 
 from animesr_cli.cli.app import undisturbed
 from animesr_cli.cli.console import show_json, show_table
-from animesr_cli.cli.options import only, verb
+from animesr_cli.cli.options import verb
 from animesr_cli.settings.command import Reporting
 from animesr_cli.settings.upscale import UpscaleSettings
 from animesr_cli.text import counted, format_bytes
@@ -26,7 +26,7 @@ def info(
         Path, typer.Argument(metavar="IN", help="A video, a folder or pattern of images, or -.")
     ],
     *,
-    reporting: Annotated[Reporting, only("json", "debug")],
+    reporting: Annotated[Reporting, ("json", "debug")],
 ) -> None:
     """Show what the reader sees in a file, in a sequence of images, or in what is piped in.
 

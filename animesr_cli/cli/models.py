@@ -13,7 +13,7 @@ import typer
 
 from animesr_cli.cli.app import stoppable
 from animesr_cli.cli.console import out, show_json, show_warning
-from animesr_cli.cli.options import only, verb
+from animesr_cli.cli.options import verb
 from animesr_cli.errors import UsageError
 from animesr_cli.settings.command import DownloadSettings, Reporting
 from animesr_cli.text import format_bytes, visible
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @verb
-def models(*, reporting: Annotated[Reporting, only("json", "debug")]) -> None:
+def models(*, reporting: Annotated[Reporting, ("json", "debug")]) -> None:
     """List the checkpoints: what each is good for, its cost, size, licence, and where it is.
 
     [bold]Examples[/bold]
@@ -51,7 +51,7 @@ def download(
     ] = None,
     *,
     settings: DownloadSettings,
-    reporting: Annotated[Reporting, only("debug")],
+    reporting: Annotated[Reporting, ("debug",)],
 ) -> None:
     """Fetch checkpoints, verified by their hashes; an interrupted download breaks nothing.
 

@@ -37,17 +37,6 @@ def _typed(option: Option, name: str) -> Any:
 
 
 @dataclass(frozen=True)
-class Only:
-    """Of a settings class, only these fields are options: ``Annotated[UpscaleSettings, ...]``."""
-
-    fields: tuple[str, ...]
-
-
-def only(*fields: str) -> Only:
-    return Only(fields)
-
-
-@dataclass(frozen=True)
 class _Group:
     """A parameter of a verb that stands for several options."""
 
@@ -67,9 +56,13 @@ class _Group:
 
 
 def _group(hint: Any) -> _Group | None:
-    """A verb's parameter as a group of options; None: it is one of its own."""
+    """A verb's parameter as a group of options; None: it is an argument.
+
+    Of ``Annotated[UpscaleSettings, ("start", "end")]`` only these fields are options; for
+    ``Annotated[dict[str, Any], FinetuneSettings]`` the verb takes what was given, by field.
+    """
     base, *notes = get_args(hint) if get_origin(hint) is Annotated else (hint,)
-    chosen = next((note.fields for note in notes if isinstance(note, Only)), None)
+    chosen = next((note for note in notes if isinstance(note, tuple)), None)
     raw = next((note for note in notes if _is_settings(note)), None)
     settings = raw or base
     if not _is_settings(settings):

@@ -10,11 +10,11 @@ import typer
 from animesr_cli.cli.app import stoppable, undisturbed
 from animesr_cli.cli.compare import COMPUTED, show_comparison
 from animesr_cli.cli.console import Display
-from animesr_cli.cli.options import only, verb
+from animesr_cli.cli.options import verb
 from animesr_cli.settings import PreviewSettings, UpscaleSettings
 from animesr_cli.settings.command import Reporting
 
-WISHES = only("model", "strength", *(name for name in COMPUTED.fields if name != "fps"))
+WISHES = ("model", "strength", *(name for name in COMPUTED if name != "fps"))
 
 
 @verb

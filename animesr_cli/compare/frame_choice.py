@@ -37,11 +37,11 @@ PROBES_PER_MOMENT: Final = 6
 SHORT_SECONDS: Final = 60
 """A clip up to this length is read through once; a longer one is looked into here and there."""
 PROBE_SIDE_PX: Final = 512
-"""Of the pictures that are kept for telling shots apart."""
+"""Longest side of the pictures that are kept for telling shots apart."""
 DARK: Final = 40 / 255
-"""Of full scale; a picture with few brighter pixels shows little."""
+"""Share of full scale; a picture with few brighter pixels shows little."""
 LEAST_BRIGHT: Final = 0.1
-"""Of the pixels."""
+"""Share of the pixels that must be brighter than that."""
 LEAST_DETAIL: Final = 1 / 255
 """Mean slope of the luma, of full scale a pixel; below, a picture is as good as one colour."""
 
@@ -70,7 +70,7 @@ class Run:
     """Consecutive frames of one shot that end with the shown one, and the frame behind it."""
 
     seconds: Fraction
-    """Of the shown frame."""
+    """Time of the shown frame."""
     frames: tuple[tuple[Frame, bool], ...]
     """Each with whether it begins a shot; the first is not marked."""
     shown: int
@@ -160,7 +160,7 @@ class Probe:
     """What one frame looks like."""
 
     number: int
-    """Of the frame, where the clip is read through."""
+    """The frame's number, where the clip is read through."""
     seconds: Fraction
     luma: Tensor
     """Every n-th pixel, as coded."""
@@ -222,7 +222,7 @@ def spread(start: Fraction, end: Fraction, count: int) -> list[Fraction]:
 def _ends(
     clip: Clip, start: Fraction | None, end: Fraction | None
 ) -> tuple[Fraction, Fraction | None]:
-    """Where a part begins and ends; None: nobody knows."""
+    """Where a part begins and ends; None: the end is not known."""
     length = clip.info.duration_seconds
     return start or Fraction(0), length if end is None else min(end, length or end)
 
@@ -247,7 +247,7 @@ def _read_through(
     end: Fraction | None,
     on_probe: Callable[[], None],
 ) -> list[Probe]:
-    """Between ``wanted`` and twice as many, evenly apart, of a length that nobody knows."""
+    """Between ``wanted`` and twice as many, evenly apart, though the length is not known."""
     probes: list[Probe] = []
     stride = 1
     with clip.open(Part(start, end)) as reader:

@@ -36,7 +36,7 @@ class Candidate:
     """One way to enlarge a clip."""
 
     name: str
-    """For people: the catalogue's name, the file's, or the resampler's."""
+    """The name that people see: the catalogue's, the file's, or the resampler's."""
     device: torch.device
     loaded: LoadedNetwork | None = None
     """None: it is a resampler."""
@@ -123,7 +123,7 @@ def load_candidates(
         if model in RESAMPLERS and strength is not None:
             raise UsageError(f"{model} is a resampler and has no strength", f"name it -n {model}")
     names = _short_names([model for model, _ in wishes])
-    return _told_apart(
+    return _distinguished(
         [
             Candidate(
                 name=names[model] if strength is None else f"{names[model]}@{strength:g}",
@@ -151,8 +151,8 @@ def common_factor(candidates: Sequence[Candidate]) -> int:
     return max((each.scale for each in candidates if each.scale is not None), default=NETWORK_SCALE)
 
 
-def _told_apart(candidates: list[Candidate]) -> list[Candidate]:
-    """Where networks enlarge by different factors, a name has its own unless it says so already."""
+def _distinguished(candidates: list[Candidate]) -> list[Candidate]:
+    """Where networks differ in scale, each name says its own, unless it does so already."""
     if len({each.scale for each in candidates} - {None}) < 2:
         return candidates
     return [

@@ -18,7 +18,7 @@ from animesr_cli.text import counted, visible
 from animesr_cli.video.timestamps import format_clock, format_speed, format_time
 
 DASH: Final = "\u2013"
-"""Where there is no value."""
+"""Stands for a missing value."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Cell:
 
 
 def _cells(rows: Sequence[Scores | None]) -> list[list[Cell]]:
-    """For each result the cells of all measures, the best marked where several are compared."""
+    """For each result a row of cells, all measures; the best are marked where several differ."""
     columns = []
     for measure in MEASURES.values():
         values = [_value(measure, row) for row in rows]
@@ -60,7 +60,7 @@ def _speeds(entry: ResultRow) -> tuple[str, str]:
 
 
 def _run_ups(report: Report) -> str:
-    """Behind ``each picture was computed``."""
+    """How the sentence ``each picture was computed ...`` goes on."""
     fewest, most = (side(moment.run_up for moment in report.moments) for side in (min, max))
     if most == 0:
         return "by itself, without frames before it"

@@ -62,7 +62,7 @@ class Timing:
     cold: list[float] = field(default_factory=list)
 
     def add(self, seconds: Sequence[float], *, together: bool) -> None:
-        """Of the frames of one run; ``together``: they come in bursts, and only the sum counts."""
+        """Add the frames of one run; ``together``: they come in bursts, and only the sum counts."""
         if together:
             self.warm.append(sum(seconds) / len(seconds))
         else:
@@ -126,7 +126,7 @@ class Comparison:
 
     @property
     def names(self) -> list[str]:
-        """Of all results, the reference last."""
+        """Names of all results, the reference last."""
         names = [candidate.name for candidate in self.candidates]
         return names if self.reference is None else [*names, REFERENCE]
 
@@ -229,7 +229,7 @@ class Comparison:
         ]
 
     def _scores(self, place: int, pictures: Iterable[Tensor], truth: Sequence[Tensor]) -> Scores:
-        """Of the last picture of a candidate; the one before it is for the flicker."""
+        """Score the last of a candidate's pictures; the one before it is for the flicker."""
         pairs = [
             (luma_of(ours.unbind(), self._spec), luma_of(theirs.unbind(), self._spec))
             for ours, theirs in zip(pictures, truth, strict=True)

@@ -25,13 +25,13 @@ log = logging.getLogger(__name__)
 Warn = Callable[[str], None]
 
 PICTURES: Final = 3
-"""Evenly spread over these seconds."""
+"""How many pictures are shown, evenly spread over these seconds."""
 RUN_UP: Final = 8
 """Frames before each picture; more change it hardly (see pictures.py)."""
 
 
 def _model(settings: UpscaleSettings) -> str:
-    """As ``compare`` takes it."""
+    """The model in the form that ``compare`` takes: ``base@0.5``."""
     if settings.strength is None:
         return settings.model
     return f"{settings.model}@{settings.strength:g}"

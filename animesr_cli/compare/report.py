@@ -110,12 +110,12 @@ class Report:
     clip: Path
     width: int
     height: int
-    """Of the clip."""
+    """Size of the clip."""
     frames: int | None
-    """Of the whole clip; None: it does not say."""
+    """Length of the whole clip; None: it does not say."""
     layout: Layout
     device: str
-    """Such as ``cpu bf16``."""
+    """Device and precision, such as ``cpu bf16``."""
     reference: Path | None
     entries: tuple[ResultRow, ...]
     moments: tuple[Moment, ...]

@@ -38,10 +38,10 @@ OnProgress = Callable[[str, int, int | None], None]
 PAGE_SUFFIXES: Final = (".html", ".htm")
 SHEET_SUFFIX: Final = ".png"
 VIDEO_SECONDS: Final = 10
-"""Of the split-screen clip, where no part is chosen."""
+"""Length of the split-screen clip, where no part is chosen."""
 THUMBNAIL_PX: Final = 192
 LARGE_PAGE_BYTES: Final = 150 * 10**6
-"""From here on browsers take their time."""
+"""Browsers are slow to open larger pages."""
 
 
 @dataclass(frozen=True, kw_only=True)

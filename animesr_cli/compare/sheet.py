@@ -27,13 +27,13 @@ WINDOW: Final = (480, 360)
 """Width and height of what is shown of each picture."""
 OVERVIEW_WIDTH: Final = 260
 LEAST_COLUMN: Final = 250
-"""For the words about pictures that are smaller."""
+"""Narrower pictures still get room for the words about them."""
 MARGIN: Final = 28
 GUTTER: Final = 10
 TITLE, TEXT, SMALL = 17, 12, 10  # height of capitals
 LINE: Final = 26
 SEARCH_STEP: Final = 8
-"""Between the places at which a window is tried."""
+"""Distance between the places at which a window is tried."""
 CAPTION: Final = ("psnr_y", "ssim_y")
 """The measures that stand below each picture."""
 
@@ -98,7 +98,7 @@ def busiest(picture: Tensor, width: int, height: int) -> Region:
 
 
 def _square(picture: Tensor, across: float, down: float) -> Tensor:
-    """With square pixels: only ever larger."""
+    """Resample to square pixels, which only ever enlarges."""
     height, width = (round(s * by) for s, by in zip(picture.shape[1:], (down, across), strict=True))
     return _resized(picture, height, width)
 

@@ -36,7 +36,7 @@ class FrameScores:
     """The scores of one pair of pictures."""
 
     index: int
-    """Of the pair, from 0."""
+    """Number of the pair, from 0."""
     seconds: float
     """HR's time of the picture."""
     scores: Scores
@@ -50,7 +50,7 @@ class Evaluation:
     hr: Path
     width: int
     height: int
-    """Of what was compared, without the border."""
+    """Size of what was compared, without the border."""
     crop: int
     """Pixels that were left out at each side."""
     clip: Scores
@@ -125,7 +125,7 @@ def _opened(
 
 
 def _named(path: Path | str, warn: Callable[[str], None]) -> Callable[[str], None]:
-    """Of two files, each warning says which."""
+    """Warnings that say which of the two files they are about."""
     return lambda text: warn(f"{shown(Path(path))}: {text}")
 
 

@@ -46,11 +46,11 @@ class Measure:
     """One row of the table."""
 
     name: str
-    """Of the field in ``Scores``, and of the key in JSON."""
+    """Name of the field in ``Scores``, and of the key in JSON."""
     title: str
     unit: str = ""
     digits: int
-    """Behind the decimal point."""
+    """Digits behind the decimal point."""
     best: Best
     undefined: str = "-"
     """Stands for None."""

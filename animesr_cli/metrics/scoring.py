@@ -34,7 +34,7 @@ PEAK: Final = 255.0
 # SSIM and MS-SSIM.
 SSIM_SIGMA_PX: Final = 1.5
 SSIM_REACH_PX: Final = 5
-"""Of the 11 x 11 Gaussian window, to each side."""
+"""How far the 11 x 11 Gaussian window reaches to each side."""
 SSIM_C1: Final = (0.01 * PEAK) ** 2
 SSIM_C2: Final = (0.03 * PEAK) ** 2
 MS_SSIM_WEIGHTS: Final = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -191,7 +191,7 @@ def edge_f1(sr: Tensor, hr: Tensor) -> float | None:
 
 
 def _edges(luma: Tensor) -> Tensor:
-    """Where the slope is steep: (H, W) bool."""
+    """The pixels where the slope is steep: (H, W) bool."""
     return sobel(luma) >= EDGE_CODES_PER_PX
 
 
@@ -227,7 +227,7 @@ def _extremes(luma: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def highest(values: Tensor, reach: int) -> Tensor:
-    """Of the square that reaches so many pixels to each side: first of the rows, then of those."""
+    """Maximum over the square that reaches so many pixels to each side, first within rows."""
     side = 2 * reach + 1
     rows = functional.max_pool2d(values[None], (1, side), stride=1, padding=(0, reach))
     return functional.max_pool2d(rows, (side, 1), stride=1, padding=(reach, 0))[0]
@@ -273,7 +273,7 @@ class Meter:
         self._before = before
 
     def clip(self) -> Scores:
-        """Of all pairs: means where a measure is defined; PSNR and gradients from the sums.
+        """Scores of all pairs: means where a measure is defined; PSNR and gradients from the sums.
 
         The mean of PSNRs would be infinite with one identical picture, and that of the ratios
         anything with one that is nearly flat.

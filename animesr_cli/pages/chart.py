@@ -13,13 +13,13 @@ WIDTH: Final = 340
 HEIGHT: Final = 170
 TOP: Final = 8
 BOTTOM: Final = 22
-"""For the labels of the horizontal axis."""
+"""Room for the labels of the horizontal axis."""
 RIGHT: Final = 10
 CHARACTER: Final = 7.1
 """Width of a digit at the labels' size, rounded up."""
 
 MOST_POINTS: Final = 400
-"""Of a curve; what is more is averaged."""
+"""A longer curve is averaged down to so many."""
 MOST_TICKS: Final = 5
 
 Point = tuple[float, float]
@@ -58,7 +58,7 @@ class Chart:
     x_ticks: tuple[Tick, ...]
     levels: tuple[Level, ...]
     line: str
-    """As an SVG polyline has it."""
+    """The ``points`` of an SVG polyline."""
     dot: Point | None
     """Instead of a line, where there is one value only."""
 

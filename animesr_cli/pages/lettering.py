@@ -21,9 +21,9 @@ from torch.nn import functional
 # degrees, 0 at the right, 90 below); strokes are separated by semicolons.
 CAPITAL: Final = 10.0
 TOP, BOTTOM = -2.4, 14.2
-"""Of a line, with room for strokes that end there."""
+"""Extent of a line, with room for strokes that end there."""
 GAP: Final = 2.3
-"""Between two glyphs."""
+"""Distance between two glyphs."""
 SPACE: Final = 2.6
 STROKE: Final = 1.25
 ARC_STEP_DEGREES: Final = 12

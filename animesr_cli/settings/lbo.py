@@ -29,7 +29,7 @@ class LboSettings:
     frames: int = 10
     """Consecutive ones that the network sees at each place."""
     warmup: int = 2
-    """Of these, the first ones, which give no picture: the network's memory fills."""
+    """How many of them come first and give no picture, while the network's memory fills."""
     net_iterations: int = 100_000
     gan_iterations: int = 100_000
     net_lr: float = 2e-4
@@ -64,11 +64,11 @@ class LearnSettings:
     restart: Annotated[bool, Option("Begin anew where a stopped run could go on.")] = False
     overwrite: Annotated[bool, OVERWRITE] = False
     preset: Annotated[
-        str,
-        Option("quick: minutes on a CPU; paper: the paper's figures.", metavar="<quick|paper>"),
+        str, Option("quick: minutes on a CPU; paper: the paper's figures.", metavar="<quick|paper>")
     ] = "quick"
     iterations: Annotated[
-        int | None, Option("Of each stage, instead of the preset's.", least=1, most=MAX_COUNT)
+        int | None,
+        Option("Iterations of each stage, instead of the preset's.", least=1, most=MAX_COUNT),
     ] = None
 
     def check(self, *, can_ask: bool) -> None:

@@ -12,12 +12,12 @@ NETWORK_SCALE = 4
 """The network multiplies width and height by this; other factors are resampled from its result."""
 
 SIZE_MULTIPLE: Final = 8
-"""Of the width and height of what is degraded: a quarter of it is even, as 4:2:0 needs."""
+"""Sides of what is degraded are multiples of this: a quarter of them is even, as 4:2:0 needs."""
 
 MAX_PIXELS = 1 << 28
-"""Of one frame of the input: 16384 x 16384."""
+"""The largest frame of an input: 16384 x 16384."""
 
 MAX_SIDE: Final = 1 << 16
 """Pixels; no encoder takes a longer side."""
 MAX_COUNT: Final = 10**9
-"""Of frames, pictures and the like: a year of film."""
+"""Bound on numbers of frames, pictures and the like: a year of film."""

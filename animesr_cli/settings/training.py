@@ -15,7 +15,7 @@ from animesr_cli.settings.upscale import DEVICE, LBO, MINUTES, SEED
 
 LEARNING, RUNNING = "Learning", "Running"
 MOST: Final = 10**9
-"""Of iterations and the like."""
+"""Bound on numbers of iterations and the like."""
 
 Stage = Literal["net", "gan"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -41,19 +41,19 @@ class LossWeights:
     """Stage gan only, like the next two."""
     gan: float = 1.0
     matching: float = 0.0
-    """Of the discriminator's features."""
+    """Difference of the discriminator's features."""
     gradient: float = 0.0
-    """Of the Sobel slopes."""
+    """Difference of the Sobel slopes."""
     energy: float = 0.0
-    """Of how steep slopes are, wherever exactly they lie."""
+    """Difference in how steep slopes are, wherever exactly they lie."""
     frequency: float = 0.0
-    """Of the spectra: the focal frequency loss."""
+    """Difference of the spectra: the focal frequency loss."""
     temporal: float = 0.0
-    """Of the changes from frame to frame."""
+    """Difference of the changes from frame to frame."""
     held: float = 0.0
-    """Of what changes where the ground truth stands still."""
+    """Change where the ground truth stands still."""
     cleaning: float = 1.0
-    """Of the cleaned frames beside the downscaled ground truth; RealBasicVSR alone has them."""
+    """Difference of cleaned frames from the downscaled truth; RealBasicVSR alone has them."""
 
 
 LOSSES: tuple[str, ...] = tuple(field.name for field in fields(LossWeights))
@@ -152,19 +152,21 @@ class FinetuneSettings:
     model: Annotated[
         str, Option("Start from: a name, a path, a run's state, or scratch.", "-n")
     ] = "base"
-    num_feat: Annotated[int, learning("Of scratch.", name="features", least=1, most=4096)] = 64
+    num_feat: Annotated[
+        int, learning("Feature channels, with -n scratch.", name="features", least=1, most=4096)
+    ] = 64
     num_block: Annotated[
         tuple[int, int, int],
         learning(
-            "Of scratch: residual blocks at full, half and quarter resolution.",
+            "With -n scratch: residual blocks at full, half and quarter resolution.",
             name="blocks", metavar="N,N,N", default_title="5,3,2", reads=_blocks,
         ),
     ] = (5, 3, 2)  # fmt: skip
     stage: Annotated[Stage, learning("net: L1; gan: with perceptual and GAN loss.")] = "net"
-    iterations: Annotated[int, recipe("In all.", least=1, most=MOST)] = 2000
+    iterations: Annotated[int, recipe("Iterations in all.", least=1, most=MOST)] = 2000
     batch: Annotated[int, recipe("Windows an iteration, per process.", least=1, most=4096)] = 4
     patch: Annotated[int, recipe("Side of a window, LR pixels.", least=1, most=4096)] = 40
-    frames: Annotated[int, recipe("Of a window.", least=1, most=4096)] = 5
+    frames: Annotated[int, recipe("Frames in a window.", least=1, most=4096)] = 5
     lr: Annotated[
         float, recipe("Learning rate; 2e-4 for net, 1e-4 for gan.", least=0, most=1e38)
     ] = 2e-4

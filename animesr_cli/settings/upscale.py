@@ -42,7 +42,7 @@ TILE = network(
 FRAMES = part("At most this many frames.", least=1, most=MAX_COUNT, decides=True)
 OVERWRITE = Option("Replace what is there under the output's name.", "-y", how_only=True)
 MINUTES = Option("Stop and save after so long; the same command goes on.", least=0, most=10**7)
-SEED = Option("Of everything that is drawn.", least=0, most=2**63 - 1)
+SEED = Option("Seed of everything that is drawn at random.", least=0, most=2**63 - 1)
 LBO = Option("A learned operator: a name or a path; repeatable.", repeatable=True)
 
 
