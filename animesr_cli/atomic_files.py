@@ -19,13 +19,17 @@ from typing import Any, Final, Self
 import av
 
 from animesr_cli.claim import Claim, Warn
-from animesr_cli.errors import AnimesrError, DiskFullError, OutputError, UsageError
+from animesr_cli.errors import (
+    DISK_FULL_ERRORS,
+    AnimesrError,
+    DiskFullError,
+    OutputError,
+    UsageError,
+)
 from animesr_cli.open_folder import MOVES_OPEN_FILES, flush_file
-from animesr_cli.text import shown, size_text
+from animesr_cli.text import format_bytes, shown
 
 log = logging.getLogger(__name__)
-
-DISK_FULL_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 # ---- places --------------------------------------------------------------------------------------
@@ -107,7 +111,7 @@ def _room_hint(missing_bytes: Callable[[], int]) -> str:
         missing = 0
     if missing <= 0:
         return "free some room and run again"
-    return f"free {size_text(missing)} and run again"
+    return f"free {format_bytes(missing)} and run again"
 
 
 def _reason(error: av.FFmpegError | OSError) -> str:

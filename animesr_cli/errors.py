@@ -1,18 +1,8 @@
 """The exception family and the exit codes that it maps to.
 
-    AnimesrError            1   a bug: everything below is an expected failure
-    ├── UsageError          2   an option, or a combination of options, that cannot work
-    ├── InputError          3   the input is missing, unreadable, or not a video
-    ├── OutputError         4   the output cannot be written where it was asked for
-    ├── DiskFullError       5   no space left, or less than the result needs
-    ├── WeightsError        6   a checkpoint is missing, damaged, or not of this network
-    ├── DeviceError         7   the device or encoder is absent, or out of memory
-    ├── DownloadError       8   the hub did not answer, or refused
-    ├── VerificationError   9   the finished file is not what was handed to the encoder
-    └── Interrupted 129/130/143 SIGHUP, SIGINT or SIGTERM asked the run to stop
-
-A message says what failed and why; the hint says what to try. The command line prints both in
-one place; the library only raises.
+An ``AnimesrError`` itself is a bug, each class below it an expected failure. A message says what
+failed and why; the hint says what to try. The command line prints both in one place; the library
+only raises.
 """
 
 from __future__ import annotations
@@ -133,7 +123,7 @@ class VerificationError(AnimesrError):
     exit_code = ExitCode.VERIFICATION
 
 
-_DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+DISK_FULL_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _UNREADABLE: Final = frozenset(
     {
         errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENXIO,
@@ -149,13 +139,12 @@ def as_expected(error: Exception) -> AnimesrError | None:
     Rooms explain what they read and write themselves. This is for what comes up in between: a disk
     or a mount that fails, too many open files, and limits of memory, processes and threads.
     """
-    if isinstance(error, MemoryError):
+    code = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, MemoryError) or code == errno.ENOMEM:
         return DeviceError("memory ran out", "use smaller tiles (--tile) or fewer workers")
-    if isinstance(error, OSError) and error.errno in _DISK_FULL:
+    if isinstance(error, OSError) and code in DISK_FULL_ERRORS:
         return DiskFullError(f"the disk is full: {_reason(error)}", "free some room and run again")
-    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
-        return DeviceError("memory ran out", "use smaller tiles (--tile) or fewer workers")
-    if isinstance(error, OSError) and error.errno in _UNREADABLE:
+    if isinstance(error, OSError) and code in _UNREADABLE:
         return InputError(f"the system refused to read on: {_reason(error)}")
     if isinstance(error, RuntimeError | OSError) and any(t in str(error) for t in _NO_THREADS):
         return DeviceError(

@@ -25,15 +25,6 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def size_text(count: float) -> str:
-    """A number of bytes for people, in decimal units."""
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.2f} GB" if count < 100 else f"{count:.0f} GB"
-
-
 def format_bytes(count: float) -> str:
     """A number of bytes for people: ``512 B``, ``1.5 kB``, ``310 MB``, ``4.25 GB``."""
     for unit in ("B", "kB", "MB"):

@@ -39,7 +39,7 @@ from animesr_cli.jobs.resume import begin_or_go_on
 from animesr_cli.jobs.scan import Scan, chunks_of
 from animesr_cli.reading.reader import origin_of
 from animesr_cli.signals import check_stop
-from animesr_cli.text import counted, shown, size_text
+from animesr_cli.text import counted, format_bytes, shown
 from animesr_cli.upscaling.events import Observer, Progress, SegmentEvent, UpscaleResult
 from animesr_cli.upscaling.open import open_writer
 from animesr_cli.upscaling.plan import Plan
@@ -157,7 +157,7 @@ class Job:
             kept = self._folder.records
             if isinstance(error, DiskFullError):
                 missing = missing_bytes(self.plan, self._folder, self._total)
-                room = size_text(missing) if missing > 0 else "some room"
+                room = format_bytes(missing) if missing > 0 else "some room"
                 error.hint = f"free {room} and run again: {self._hint()}"
             elif isinstance(error, Interrupted) and kept:
                 error.hint = self._hint()
@@ -181,7 +181,7 @@ class Job:
             self._room_told = True
             self.warn(
                 "the disk will be full before the run ends: segments and output, which are there "
-                f"together in the end, need about {size_text(missing)} more than are free"
+                f"together in the end, need about {format_bytes(missing)} more than are free"
             )
 
     def _work(self) -> UpscaleResult:

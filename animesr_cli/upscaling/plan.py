@@ -24,22 +24,17 @@ from animesr_cli.reading.deinterlace import Deinterlacer, Verdict, interlacing_r
 from animesr_cli.reading.image_sequence import ImageSequence
 from animesr_cli.reading.info import VideoInfo
 from animesr_cli.reading.y4m import PIPE
-from animesr_cli.reading.y4m_header import OUTPUT_FORMATS
 from animesr_cli.settings import UpscaleSettings, check_settings
 from animesr_cli.settings.limits import MAX_COUNT
 from animesr_cli.text import format_bytes
 from animesr_cli.upscaling.chunk_size import segment_frames
 from animesr_cli.upscaling.output_size import output_size, size_notes
-from animesr_cli.upscaling.targets import Target, choose_target, images_of, look_at, losses, remarks
+from animesr_cli.upscaling.targets import choose_target, images_of, look_at, losses, remarks
 from animesr_cli.video.colour import ColourSpec, Matrix, PixelLayout
 from animesr_cli.video.hdr import is_hdr
 from animesr_cli.video.part import Part
 from animesr_cli.writing.encoders import Encoding, check_opens
-from animesr_cli.writing.encoding import (
-    choose_encoding,
-    choose_image_encoding,
-    choose_pipe_encoding,
-)
+from animesr_cli.writing.encoding import choose_encoding
 from animesr_cli.writing.image_names import ImageNames
 from animesr_cli.writing.output import OutputFormat
 from animesr_cli.writing.pipe_writer import signalled
@@ -199,16 +194,6 @@ def _check_disk(pixels: int, encoding: Encoding, free: int, warn: Callable[[str]
         )
 
 
-def _encoding(
-    target: Target, settings: UpscaleSettings, info: VideoInfo, warn: Callable[[str], None]
-) -> Encoding:
-    if target.images is not None:
-        return choose_image_encoding(settings, info, warn=warn)
-    if target.path == PIPE:
-        return choose_pipe_encoding(settings, info, OUTPUT_FORMATS)
-    return choose_encoding(target.format_name, settings, info, warn=warn)
-
-
 FILES_ONLY: Final = ("stream", "deinterlace", "hw", "bitrate", "target_size")
 """Settings that only video files have a use for."""
 
@@ -272,7 +257,7 @@ def make_plan(
     for sentence in (*(sequence.remarks if sequence else ()), *losses(info, target)):
         warn(sentence)
     deinterlacer = choose_deinterlacer(info, settings, is_file=is_file, warn=warn)
-    encoding = _encoding(target, settings, info, warn)
+    encoding = choose_encoding(target.format_name, settings, info, warn=warn)
     width, height, aspect = output_size(info, settings, encoding)
     if target.images is None and target.path != PIPE:
         check_opens(encoding, width, height)

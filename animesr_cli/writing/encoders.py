@@ -55,19 +55,25 @@ class Format:
     """Encoders that ``auto`` tries for 8-bit pictures, best first."""
     deep_codecs: tuple[str, ...]
     """The same above 8 bits a sample."""
+    text_codec: str
+    """What text subtitles become that it does not hold as they are."""
 
 
 _USUAL: Final = ("libx264", "libx265", "libsvtav1", "mpeg4")
 _USUAL_DEEP: Final = ("libx265", "libsvtav1", "libx264")
 _WEBM: Final = ("libvpx-vp9", "libsvtav1")
 
-_MP4: Final = Format(muxer="mp4", title="MP4", codecs=_USUAL, deep_codecs=_USUAL_DEEP)
+_MP4: Final = Format(
+    muxer="mp4", title="MP4", codecs=_USUAL, deep_codecs=_USUAL_DEEP, text_codec="mov_text"
+)
 FORMATS: Final[Mapping[str, Format]] = {
     ".mp4": _MP4,
     ".m4v": _MP4,
-    ".mov": Format(muxer="mov", title="MOV", codecs=_USUAL, deep_codecs=_USUAL_DEEP),
-    ".mkv": Format(muxer="matroska", title="Matroska", codecs=_USUAL, deep_codecs=_USUAL_DEEP),
-    ".webm": Format(muxer="webm", title="WebM", codecs=_WEBM, deep_codecs=_WEBM),
+    ".mov": replace(_MP4, muxer="mov", title="MOV"),
+    ".mkv": replace(_MP4, muxer="matroska", title="Matroska", text_codec="subrip"),
+    ".webm": Format(
+        muxer="webm", title="WebM", codecs=_WEBM, deep_codecs=_WEBM, text_codec="webvtt"
+    ),
 }
 """By suffix. AVI is left out: it destroys variable frame rates; and TS: it shifts times."""
 

@@ -7,7 +7,7 @@ left open follows from the source.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import av
@@ -16,6 +16,7 @@ from av.codec.codec import UnknownCodecError, find_best_pix_fmt_of_list
 
 from animesr_cli.errors import DeviceError, UsageError
 from animesr_cli.reading.info import ColourTags, VideoInfo
+from animesr_cli.reading.y4m_header import OUTPUT_FORMATS
 from animesr_cli.settings.upscale import UpscaleSettings
 from animesr_cli.video.colour import (
     MATRIX_TAGS,
@@ -251,36 +252,74 @@ def choose_encoding(
     *,
     warn: Warn = log.warning,
 ) -> Encoding:
-    """Settle encoder, pixel format and options for a container (``Format.muxer``) and a source.
+    """Settle encoder, pixel format and options for a source.
+
+    Args:
+        format_name: ``Format.muxer`` of a container, ``png`` for images, ``yuv4mpegpipe`` for a
+            pipe.
 
     Raises:
         DeviceError: the encoder is absent or has no driver.
-        UsageError: the container cannot hold it, or it has no such pixel format, crf or preset.
+        UsageError: it cannot be in such an output, or has no such pixel format, crf or preset.
     """
-    depth = source.colour.layout.depth
-    codec = _codec_for(format_name, settings.codec, source, warn)
-    if settings.hw:
-        codec = _held_codec(format_name, hardware_codec(codec, probe_encoder))
-    properties = av.codec.Codec(codec, "w")
-    lossless = properties.lossless and not properties.lossy
-    bits = wished_bits(settings, source)
-    if lossless and bits is not None:
-        raise UsageError(f"{codec} is lossless: it has no bit rate", "leave -c out")
-    if settings.pix_fmt:
-        pix_fmt = _checked_pix_fmt(codec, settings.pix_fmt)
+    depth, bits = source.colour.layout.depth, wished_bits(settings, source)
+    keeps = "{codec} keeps 8; -c libsvtav1 keeps 10"
+    if format_name == "png":
+        codec, keeps = "png", "the images 8; --pix-fmt rgb48be keeps more"
+        pix_fmt = _image_format(settings, source)
+    elif format_name == "yuv4mpegpipe":
+        codec, pix_fmt = "rawvideo", _pipe_format(settings, source)
     else:
-        pix_fmt = default_pix_fmt(codec, source, lossless)
+        codec = _codec_for(format_name, settings.codec, source, warn)
+        if settings.hw:
+            codec = _held_codec(format_name, hardware_codec(codec, probe_encoder))
+        if settings.pix_fmt:
+            pix_fmt = _checked_pix_fmt(codec, settings.pix_fmt)
+        else:
+            pix_fmt = default_pix_fmt(codec, source, _is_lossless(codec))
+    if bits is not None and _is_lossless(codec):
+        chosen = "--bitrate and --target-size" if settings.codec == "auto" else "-c"
+        raise UsageError(f"{codec} is lossless: it has no bit rate", f"leave {chosen} out")
     encoding = Encoding(
         codec=codec,
         pix_fmt=pix_fmt,
         options=with_metadata(_options(codec, settings, bits), codec, source.hdr),
         format_name=format_name,
-        lossless=lossless,
+        lossless=_is_lossless(codec),
     )
     _check_hdr(encoding, source, warn)
     if depth > 8 and encoding.layout.depth == 8 and not settings.pix_fmt:
-        warn(f"the input has {depth} bits a sample and {codec} keeps 8; -c libsvtav1 keeps 10")
+        warn(f"the input has {depth} bits a sample and {keeps.format(codec=codec)}")
     return encoding
+
+
+def _is_lossless(codec: str) -> bool:
+    properties = av.codec.Codec(codec, "w")
+    return properties.lossless and not properties.lossy
+
+
+def _image_format(settings: UpscaleSettings, source: VideoInfo) -> str:
+    """Of PNG images: rgb24, rgba, or what ``--pix-fmt`` names."""
+    if settings.codec not in ("auto", "png"):
+        raise UsageError(f"images are written as PNG, not by {settings.codec}", "leave -c out")
+    usual = "rgba" if has_alpha(native_format(source.pix_fmt)) else "rgb24"
+    return _checked_pix_fmt("png", settings.pix_fmt or usual)
+
+
+def _pipe_format(settings: UpscaleSettings, source: VideoInfo) -> str:
+    """Of y4m: what ``--pix-fmt`` names, or the nearest to the source's."""
+    if settings.codec not in ("auto", "rawvideo"):
+        raise UsageError(
+            f"standard output is y4m, which {settings.codec} does not make",
+            "leave -c out, or name a file",
+        )
+    pix_fmt = settings.pix_fmt or _wished_format(source, lossless=False)
+    if settings.pix_fmt and pix_fmt not in OUTPUT_FORMATS:
+        takes = f"one of {', '.join(OUTPUT_FORMATS)}"
+        raise UsageError(f"y4m has no pixel format {pix_fmt!r}", takes)
+    if not settings.pix_fmt and source.colour.layout.family == "gray":
+        return pix_fmt.replace("yuv420p", "gray")
+    return pix_fmt
 
 
 def _check_hdr(encoding: Encoding, source: VideoInfo, warn: Warn) -> None:
@@ -300,60 +339,3 @@ def _check_hdr(encoding: Encoding, source: VideoInfo, warn: Warn) -> None:
             f"{codec} does not keep the mastering display and content light level; "
             "-c libx265 keeps them"
         )
-
-
-def choose_image_encoding(
-    settings: UpscaleSettings, source: VideoInfo, *, warn: Warn = log.warning
-) -> Encoding:
-    """Settle how PNG images are written: rgb24, rgba, or what ``--pix-fmt`` names.
-
-    Raises:
-        UsageError: another encoder is asked for, or what this one does not have.
-    """
-    if settings.codec not in ("auto", "png"):
-        raise UsageError(f"images are written as PNG, not by {settings.codec}", "leave -c out")
-    usual = "rgba" if has_alpha(native_format(source.pix_fmt)) else "rgb24"
-    pix_fmt = _checked_pix_fmt("png", settings.pix_fmt or usual)
-    encoding = Encoding(
-        codec="png",
-        pix_fmt=pix_fmt,
-        options=_options("png", settings),
-        format_name="png",
-        lossless=True,
-    )
-    _check_hdr(encoding, source, warn)
-    depth = source.colour.layout.depth
-    if depth > 8 and encoding.layout.depth == 8 and not settings.pix_fmt:
-        warn(f"the input has {depth} bits a sample and the images 8; --pix-fmt rgb48be keeps more")
-    return encoding
-
-
-def choose_pipe_encoding(
-    settings: UpscaleSettings, source: VideoInfo, formats: Sequence[str]
-) -> Encoding:
-    """Settle in which of ``formats`` pictures go through a pipe: the nearest to the source's.
-
-    Raises:
-        UsageError: an encoder or its options are asked for, or a format that y4m does not have.
-    """
-    if settings.codec not in ("auto", "rawvideo"):
-        raise UsageError(
-            f"standard output is y4m, which {settings.codec} does not make",
-            "leave -c out, or name a file",
-        )
-    pix_fmt = settings.pix_fmt
-    if pix_fmt is not None and pix_fmt not in formats:
-        raise UsageError(f"y4m has no pixel format {pix_fmt!r}", f"one of {', '.join(formats)}")
-    if pix_fmt is None:
-        pix_fmt = _wished_format(source, lossless=False)
-        if source.colour.layout.family == "gray":
-            pix_fmt = pix_fmt.replace("yuv420p", "gray")
-    encoding = Encoding(
-        codec="rawvideo",
-        pix_fmt=pix_fmt,
-        options=_options("rawvideo", settings),
-        format_name="yuv4mpegpipe",
-        lossless=True,
-    )
-    _check_hdr(encoding, source, log.warning)
-    return encoding

@@ -28,15 +28,15 @@ from animesr_cli.text import shown
 from animesr_cli.video.pixel_formats import (
     Converter,
     alpha_of,
-    filled_frame,
     native_format,
     planes_of,
 )
 from animesr_cli.video.timestamps import FALLBACK_RATE, Pace, seconds
-from animesr_cli.writing.encoders import new_context, open_encoder
+from animesr_cli.writing.encoders import check_opens
 from animesr_cli.writing.image_names import FIRST_NUMBER, ImageNames
 from animesr_cli.writing.output import OutputFormat
 from animesr_cli.writing.part_folder import PartFolder
+from animesr_cli.writing.png import encoded
 
 log = logging.getLogger(__name__)
 
@@ -68,9 +68,7 @@ class SequenceWriter:
         self.bytes_written = 0
         self._images = images
         self._source = source
-        self._size = (output_format.width, output_format.height)
-        self._aspect = output_format.aspect
-        self._encoding = output_format.encoding
+        self._format = output_format
         self._overwrite = overwrite
         self._warn = warn
         self._pace = Pace(source.frame_rate or FALLBACK_RATE)
@@ -80,8 +78,7 @@ class SequenceWriter:
         self._cleanup = ExitStack()
 
     def __enter__(self) -> Self:
-        context = new_context(self._encoding, *self._size)
-        open_encoder(context, self._encoding)
+        check_opens(self._format.encoding, self._format.width, self._format.height)
         with ExitStack() as cleanup, self._explained():
             part = PartFolder(self._images.folder, self._images.label, warn=self._warn)
             self._part = cleanup.enter_context(part)
@@ -110,18 +107,17 @@ class SequenceWriter:
 
     def _save(self, name: str, planes: tuple[Tensor, ...]) -> tuple[str, int]:
         """In a thread of the pool: one image, from its planes to a file that holds them."""
-        content = self._encoded(planes)
+        output, tags = self._format, self._source.tags
+        content = encoded(
+            planes,
+            output.encoding,
+            aspect=output.aspect,
+            primaries=tags.primaries,
+            transfer=tags.transfer,
+        )
         self._part.write(name, content)
         _verify(name, self._part.read(name), planes)
         return name, len(content)
-
-    def _encoded(self, planes: tuple[Tensor, ...]) -> bytes:
-        context = new_context(self._encoding, *self._size)
-        context.sample_aspect_ratio = self._aspect
-        frame = filled_frame(planes, self._encoding.frame_format)
-        frame.color_primaries = self._source.tags.primaries
-        frame.color_trc = self._source.tags.transfer
-        return b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)])
 
     def finish(self) -> None:
         """Write what is left, count the files and give them their names.

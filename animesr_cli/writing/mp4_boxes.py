@@ -52,7 +52,6 @@ class Field:
 class Lengths:
     """Where one mvhd, tkhd, mdhd or elst keeps its times."""
 
-    kind: bytes
     scale: int
     """Ticks a second; 0 for those that count in the movie's."""
     durations: tuple[Field, ...]
@@ -79,9 +78,9 @@ def _lengths(file: BinaryIO, kind: bytes, begin: int) -> Lengths:
     if kind == b"elst":
         count = Field(begin + 4, 4).read(file)
         first, step = begin + _ELST_HEADER, _ELST_ENTRY[version]
-        return Lengths(kind, 0, tuple(Field(first + i * step, size) for i in range(count)))
+        return Lengths(0, tuple(Field(first + i * step, size) for i in range(count)))
     scale = 0 if kind == b"tkhd" else Field(begin + _SCALE[version], 4).read(file)
-    return Lengths(kind, scale, (Field(begin + _DURATION[kind][version], size),))
+    return Lengths(scale, (Field(begin + _DURATION[kind][version], size),))
 
 
 def _tracks(file: BinaryIO) -> tuple[Lengths | None, list[dict[bytes, Lengths]]]:

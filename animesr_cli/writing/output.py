@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from types import TracebackType
 from typing import Protocol, Self
 
 from torch import Tensor
@@ -52,10 +51,4 @@ class FrameWriter(Protocol):
     def finish(self) -> None:
         """Write what is left, verify it and give it its name."""
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-        /,
-    ) -> None: ...
+    def __exit__(self, *exc: object) -> None: ...

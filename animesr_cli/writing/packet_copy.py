@@ -54,8 +54,6 @@ class PacketCopy:
         self.shift = ticks(origin, self.time_base)
         self.lost = 0
         """Damaged packets that were left out."""
-        self.too_long = 0
-        """Lines of text that the container cannot hold."""
         self.moved = 0
         """Packets that the container cannot have at their times."""
         self.largest_move = Fraction(0)
@@ -81,7 +79,7 @@ class PacketCopy:
     def log(self) -> PacketLog:
         """What was written, at the times at which it should be found."""
         if self._log is None:
-            self._log = PacketLog(self.tick)
+            self._log = PacketLog(self.tick, self.tolerance)
         return self._log
 
     @property
@@ -227,9 +225,9 @@ class TextConversion(PacketCopy):
     """Text subtitles whose lines are decoded and encoded again, each at its own time.
 
     Args:
-        charset: what the source's bytes are, where they are not UTF-8.
-        joined: whether the container shows one packet at a time, so that lines that overlap become
+        rising: the same containers show one packet at a time, so that lines that overlap become
             packets of several lines.
+        charset: what the source's bytes are, where they are not UTF-8.
     """
 
     def __init__(
@@ -240,7 +238,6 @@ class TextConversion(PacketCopy):
         *,
         rising: bool,
         charset: str | None = None,
-        joined: bool = False,
     ) -> None:
         super().__init__(source, target, origin, rising=rising)
         target.time_base = self.time_base
@@ -251,7 +248,7 @@ class TextConversion(PacketCopy):
         encoder.subtitle_header = decoder.subtitle_header
         self._decoder, self._encoder = decoder, encoder
         self._charset = charset
-        self._joined = joined
+        self._joined = rising
         self._shown: list[tuple[int | None, SubtitleSet]] = []  # with their ends, in source ticks
         self._since = 0
         """Up to where everything was written, in source ticks."""
@@ -260,8 +257,7 @@ class TextConversion(PacketCopy):
     def convert(self, packet: Packet) -> Iterator[tuple[Packet, int | None]]:
         """Lines that overlap are held back until it is known what is shown beside them."""
         if packet.size > LARGEST_TEXT_BYTES:
-            self.too_long += 1  # before it is decoded, which takes minutes for a megabyte
-            return
+            return  # before it is decoded, which takes minutes for a megabyte
         begin = packet.pts if packet.pts is not None else packet.dts
         duration = min(packet.duration or 0, int(LONGEST_LINE / self.time_base))
         subtitle = self._decoder.decode2(self._recoded(packet))
@@ -339,7 +335,6 @@ class TextConversion(PacketCopy):
         self, content: bytes, begin: int | None, duration: int
     ) -> Iterator[tuple[Packet, int | None]]:
         if len(content) > LARGEST_TEXT_BYTES:
-            self.too_long += 1
             return
         converted: Packet = av.Packet(content)
         converted.time_base = self.time_base

@@ -12,18 +12,40 @@ NO_TIME: Final = -(1 << 63)
 
 
 class PacketLog:
-    """The packets of one stream in the order of the file; 12 bytes of memory for each."""
+    """The packets of one stream in the order of the file; 12 bytes of memory for each.
 
-    def __init__(self, tick: Fraction) -> None:
+    Args:
+        tick: seconds, the unit of the times.
+        tolerance: seconds that a packet may be away from its time.
+    """
+
+    def __init__(self, tick: Fraction, tolerance: Fraction = Fraction(0)) -> None:
         self.tick = tick
-        """Seconds, the unit of the times."""
+        self.tolerance = tolerance
         self.times = array("q")
         self.sizes = array("i")
+        self.end: Fraction | None = None
+        """Seconds, where the latest packet ends."""
+        self._latest = NO_TIME
 
-    def add(self, time: int | None, size: int) -> None:
+    def add(self, time: int | None, size: int, duration: int = 0) -> None:
         """Note one packet; None: its time is not known."""
         self.times.append(NO_TIME if time is None else time)
         self.sizes.append(size)
+        if time is not None and time >= self._latest:
+            self._latest, self.end = time, (time + duration) * self.tick
+
+    @property
+    def first(self) -> Fraction | None:
+        """Seconds, of the earliest packet."""
+        earliest = min((time for time in self.times if time != NO_TIME), default=None)
+        return None if earliest is None else earliest * self.tick
+
+    @property
+    def last(self) -> Fraction | None:
+        """Seconds, of the latest packet."""
+        latest = max(self.times, default=NO_TIME)
+        return None if latest == NO_TIME else latest * self.tick
 
     def __len__(self) -> int:
         return len(self.times)
@@ -45,7 +67,7 @@ class PacketLog:
         Returns:
             Seconds of the largest deviation, and the time that it should be at.
         """
-        worst, place = Fraction(0), Fraction(0)
+        place = Fraction(0)
         # Products of integers, not fractions: a film has hundreds of thousands of packets.
         ours, theirs = self.tick, found.tick
         to_ours = ours.numerator * theirs.denominator
@@ -57,8 +79,7 @@ class PacketLog:
             deviation = abs(is_at * to_theirs - wanted * to_ours)
             if deviation > largest:
                 largest, place = deviation, wanted * ours
-        worst = Fraction(largest, ours.denominator * theirs.denominator)
-        return worst, place
+        return Fraction(largest, ours.denominator * theirs.denominator), place
 
     def _pairs(self, found: PacketLog) -> Iterator[tuple[int, int]]:
         if len(self) == len(found):

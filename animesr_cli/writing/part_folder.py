@@ -151,11 +151,5 @@ def _clear(files: OpenFolder) -> None:
             files.remove(name)
         elif name == REPLACED:
             with files.folder(REPLACED) as replaced:
-                _empty(replaced)
+                _clear(replaced)
             files.remove_folder(REPLACED)
-
-
-def _empty(folder: OpenFolder) -> None:
-    for name in folder.names():
-        if not stat.S_ISDIR(folder.status(name).st_mode):
-            folder.remove(name)

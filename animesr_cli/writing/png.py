@@ -7,6 +7,7 @@ Source: PNG, third edition, https://www.w3.org/TR/png-3/, 11.3.2.6 (cICP).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Final
 
@@ -34,10 +35,21 @@ def encode_png(rgb: Tensor, *, primaries: int = 2, transfer: int = 2) -> bytes:
         format_name="png",
         lossless=True,
     )
-    _, height, width = rgb.shape
-    context = new_context(encoding, width, height)
-    context.sample_aspect_ratio = Fraction(1)
-    open_encoder(context, encoding)
-    frame = filled_frame(rgb.cpu().unbind(), encoding.frame_format)
+    return encoded(rgb.cpu().unbind(), encoding, primaries=primaries, transfer=transfer)
+
+
+def encoded(
+    planes: Sequence[Tensor],
+    encoding: Encoding,
+    *,
+    aspect: Fraction = Fraction(1),
+    primaries: int,
+    transfer: int,
+) -> bytes:
+    """One picture by an encoder of images, with the same code points."""
+    frame = filled_frame(planes, encoding.frame_format)
     frame.color_primaries, frame.color_trc = primaries, transfer
+    context = new_context(encoding, frame.width, frame.height)
+    context.sample_aspect_ratio = aspect
+    open_encoder(context, encoding)
     return b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)])

@@ -8,10 +8,9 @@ container holds only another form; what it cannot hold at all is named to the us
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Final, Self, TypeAlias
 
 import av
@@ -20,22 +19,19 @@ from av.stream import AttachmentStream, Discard, Stream
 
 from animesr_cli.errors import OutputError
 from animesr_cli.reading.codecs import codec_name
+from animesr_cli.reading.info import VideoInfo
 from animesr_cli.reading.matroska_facts import matroska_remarks
 from animesr_cli.reading.packets import AVFMT_TS_DISCONT, continuous, demux
 from animesr_cli.video.containers import open_input
+from animesr_cli.video.part import WHOLE, Part
 from animesr_cli.video.stream_header import read_stream_header
 from animesr_cli.video.timestamps import ContinuousClock, seconds
-from animesr_cli.writing.packet_copy import (
-    PacketCopy,
-    PcmConversion,
-    TextConversion,
-)
+from animesr_cli.writing.encoders import format_named
+from animesr_cli.writing.packet_copy import PacketCopy, PcmConversion, TextConversion
 from animesr_cli.writing.packet_log import PacketLog
 from animesr_cli.writing.stream_support import (
     COVER_FILES,
     STYLED_TEXT,
-    TEXT_CODECS,
-    TITLES,
     add_copy,
     cover_fits,
     cut_chapters,
@@ -69,25 +65,6 @@ RISING: Final = frozenset({"mp4", "mov"})
 """Containers whose packets may not share a time; the same have edit lists, which hide sound."""
 
 
-class NoStreams:
-    """In place of a ``StreamCopier`` where the source is nothing but pictures."""
-
-    logs: Final[Mapping[int, PacketLog]] = {}
-    tolerances: Final[Mapping[int, Fraction]] = {}
-
-    def mux_until(self, until: Fraction | None) -> None:
-        """There is nothing to write."""
-
-    def finish(self, until: Fraction | None = None) -> None:
-        """There is nothing to write."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        """Nothing was opened."""
-
-
 class StreamCopier:
     """Adds the streams of ``source`` to an output that is not begun yet, then copies at its pace.
 
@@ -95,43 +72,44 @@ class StreamCopier:
     ``mux_until`` before each of its own packets and ``finish`` after the last.
 
     Args:
-        video_stream_index: the stream of ``source`` that the caller writes itself.
+        source: the caller writes its ``stream_index`` itself.
         origin: seconds that are subtracted from every time.
-        start, end: seconds on the source's own clock; packets that begin in [start, end) are kept.
-            With ``start``, nothing from before ``origin`` is.
-        chapters_end: where chapters are cut off; None is ``end``.
+        part: packets that begin between its start and end are kept, chapters are cut to it. With a
+            start, nothing from before ``origin`` is kept.
     """
 
     def __init__(
         self,
-        source: Path,
+        source: VideoInfo,
         output: OutputContainer,
         *,
         format_name: str,
-        video_stream_index: int,
         origin: Fraction,
-        start: Fraction | None = None,
-        end: Fraction | None = None,
-        chapters_end: Fraction | None = None,
+        part: Part = WHOLE,
         warn: Warn = log.warning,
     ) -> None:
-        self._source = source
+        self._source = source.path
         self._output = output
         self._format = format_name
+        self._container = format_named(format_name)
         self._origin = origin
-        self._start = None if start is None else max(start, origin)
-        self._end = end
-        self._chapters_end = end if chapters_end is None else chapters_end
+        # On the source's own clock, as its packets are.
+        begin = source.clock_start
+        self._start = None if part.start is None else max(part.start + begin, origin)
+        self._end = self._chapters_end = None if part.end is None else part.end + begin
+        if part.frames is not None and source.frame_rate is not None:
+            last = (part.start or 0) + part.frames / source.frame_rate + begin
+            self._chapters_end = last if self._end is None else min(self._end, last)
         self._warn = warn
         self._copies: dict[int, PacketCopy] = {}  # by index in the source
         self._covers: list[tuple[Stream, bytes]] = []  # written directly after the header
         self._held: Packet | None = None  # read, and not due yet
-        self._input = open_input(source)
+        self._input = open_input(source.path)
         try:
-            self._video = self._input.streams[video_stream_index]
+            self._video = self._input.streams[source.stream_index]
             self._add_streams()
             self._copy_tags()
-            for remark in (*matroska_remarks(source), *self._view_remarks()):
+            for remark in (*matroska_remarks(source.path), *self._view_remarks()):
                 self._warn(remark)
             self._packets = self._read()
         except BaseException:
@@ -205,15 +183,15 @@ class StreamCopier:
                 ".mkv keeps it"
             )
             return
-        target = self._output.add_stream(TEXT_CODECS[self._format])
+        target = self._output.add_stream(self._container.text_codec)
         self._add(
             TextConversion(
                 stream, target, self._origin,
-                rising=self._rising, charset=charset, joined=self._rising,
+                rising=self._rising, charset=charset,
             )
         )  # fmt: skip
         describe(target, stream, statistics=False)
-        title = TITLES[self._format]
+        title = self._container.title
         if codec_name(stream) in STYLED_TEXT:
             self._warn(f"{name} becomes plain text in {title}, without its styles; .mkv keeps them")
         for remark in conversion_remarks(survey, name, title):
@@ -253,7 +231,7 @@ class StreamCopier:
         ):
             advice = "; .mkv keeps it"
         self._warn(
-            f"{TITLES[self._format]} cannot hold {stream_name(stream)}: it is left out{advice}"
+            f"{self._container.title} cannot hold {stream_name(stream)}: it is left out{advice}"
         )
 
     def _copy_tags(self) -> None:
@@ -307,10 +285,10 @@ class StreamCopier:
             if copy.silence:
                 self._warn(f"gaps in {name} are filled with {float(copy.silence):.3f} s of silence")
             if copy.moved:
-                title = TITLES[self._format]
                 self._warn(
                     f"{copy.moved} packets of {name} are up to {float(copy.largest_move):.3f} s "
-                    f"away from their times: {title} cannot hold times that go backward"
+                    f"away from their times: {self._container.title} cannot hold times that go "
+                    "backward"
                     + (" or repeat, nor gaps in uncompressed sound" if self._rising else "")
                 )
 
@@ -319,19 +297,11 @@ class StreamCopier:
         """What was written so far, by index in the output, less streams with a refused packet."""
         return {c.target.index: c.log for c in self._copies.values() if c.is_certain}
 
-    @property
-    def tolerances(self) -> dict[int, Fraction]:
-        """Seconds that the packets of these streams may be off."""
-        return {c.target.index: c.tolerance for c in self._copies.values()}
-
-    def close(self) -> None:
-        self._input.close()
-
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.close()
+        self._input.close()
 
     def _read(self) -> Iterator[Packet]:
         if not self._copies:

@@ -28,15 +28,6 @@ from animesr_cli.writing.mp4_boxes import sample_kinds
 
 Packet: TypeAlias = "av.Packet[Any]"
 
-TEXT_CODECS: Final = {
-    "mp4": "mov_text",
-    "mov": "mov_text",
-    "matroska": "subrip",
-    "webm": "webvtt",
-}
-"""What text subtitles become, where the container does not hold them as they are."""
-TITLES: Final = {"mp4": "MP4", "mov": "MOV", "matroska": "Matroska", "webm": "WebM"}
-
 STYLED_TEXT: Final = frozenset({"ass", "ssa"})
 """Subtitles that lose their styles and places when they are converted."""
 

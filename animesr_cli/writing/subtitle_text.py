@@ -31,57 +31,53 @@ LEAST_SHARE: Final = 0.3
 MOST_FOREIGN: Final = 0.5
 """Of all letters that may be outside ASCII in a language with the Latin alphabet."""
 
-FREQUENT: Final = {
-    "cp1251": "оеаинтсрвлкмдпуіїє",  # Russian, Ukrainian, Bulgarian, Serbian
-    "koi8-r": "оеаинтсрвлкмдпу",
-    "cp1253": "αοιετσνηυρπκμλάόίέ",  # Greek
-    "cp1255": "יוהלאתרבמשנ",  # Hebrew
-    "cp1256": "اليمونترةبسد",  # Arabic
-    "cp1254": "ıüöşçğİ",  # Turkish
-    "cp1250": "áéíěščřžýůúąęłżśćńóőűöü",  # Czech, Polish, Hungarian
-    "cp1252": "éèàùâêîôûçäöüßñáíóúåæøãõ¿¡",  # the west
+
+@dataclass(frozen=True)
+class Charset:
+    """An encoding of before UTF-8, and what text in it looks like."""
+
+    title: str
+    languages: str
+    """Tags of streams that settle it, where their lines can be read so."""
+    frequent: str
+    """The letters outside ASCII that its languages use most."""
+    is_latin: bool = False
+    guessed: bool = True
+    """Whether it is found by its letters; else only by the language."""
+
+
+CHARSETS: Final = {
+    "cp1251": Charset(
+        "Windows-1251 (Cyrillic)", "rus ukr bel bul srp mkd mac", "оеаинтсрвлкмдпуіїє"
+    ),
+    "koi8-r": Charset("KOI8-R (Cyrillic)", "", "оеаинтсрвлкмдпу"),
+    "cp1253": Charset("Windows-1253 (Greek)", "ell gre", "αοιετσνηυρπκμλάόίέ"),
+    "cp1255": Charset("Windows-1255 (Hebrew)", "heb", "יוהלאתרבמשנ"),
+    "cp1256": Charset("Windows-1256 (Arabic)", "ara fas per", "اليمونترةبسد"),
+    "cp1254": Charset("Windows-1254 (Turkish)", "tur", "ıüöşçğİ", is_latin=True),
+    "cp1250": Charset(
+        "Windows-1250 (Central European)",
+        "pol ces cze slk slo hun ron rum hrv slv",
+        "áéíěščřžýůúąęłżśćńóőűöü",
+        is_latin=True,
+    ),
+    "cp1252": Charset(
+        "Windows-1252 (Western European)",
+        "eng fra fre deu ger spa ita por nld dut swe dan nor fin isl ice",
+        "éèàùâêîôûçäöüßñáíóúåæøãõ¿¡",
+        is_latin=True,
+    ),
+    "cp932": Charset("Shift-JIS (Japanese)", "jpn", "".join(map(chr, range(0x3041, 0x3097)))),
+    "gb18030": Charset("GB 18030 (Chinese)", "zho chi", "的一是不了我在有人这你他们来到"),
+    "cp949": Charset("Windows-949 (Korean)", "kor", "이다는가고을에은하지도의", guessed=False),
 }
-"""Windows' and other encodings of one byte -> the letters that their languages use most."""
-LATIN: Final = frozenset({"cp1250", "cp1252", "cp1254"})
-SEVERAL_BYTES: Final = {
-    "cp932": "".join(map(chr, range(0x3041, 0x3097))),  # hiragana
-    "gb18030": "的一是不了我在有人这你他们来到",
-}
-"""The same of encodings with two bytes a letter."""
-KOREAN: Final = "이다는가고을에은하지도의"
-BY_LANGUAGE: Final = {
-    "cp1251": "rus ukr bel bul srp mkd mac",
-    "cp1250": "pol ces cze slk slo hun ron rum hrv slv",
-    "cp1252": "eng fra fre deu ger spa ita por nld dut swe dan nor fin isl ice",
-    "cp1253": "ell gre",
-    "cp1254": "tur",
-    "cp1255": "heb",
-    "cp1256": "ara fas per",
-    "cp932": "jpn",
-    "cp949": "kor",
-    "gb18030": "zho chi",
-}
-"""Encodings that a stream's language tag settles, where its lines can be read so."""
-TITLES: Final = {
-    "cp949": "Windows-949 (Korean)",
-    "cp1251": "Windows-1251 (Cyrillic)",
-    "koi8-r": "KOI8-R (Cyrillic)",
-    "cp1253": "Windows-1253 (Greek)",
-    "cp1255": "Windows-1255 (Hebrew)",
-    "cp1256": "Windows-1256 (Arabic)",
-    "cp1254": "Windows-1254 (Turkish)",
-    "cp1250": "Windows-1250 (Central European)",
-    "cp1252": "Windows-1252 (Western European)",
-    "cp932": "Shift-JIS (Japanese)",
-    "gb18030": "GB 18030 (Chinese)",
-}
+"""By Python's name."""
 
 
 @dataclass
 class TextSurvey:
     """What was seen in the lines of one stream."""
 
-    lines: int = 0
     not_utf8: int = 0
     too_long: int = 0
     """Lines of more bytes than a container or its decoder can take."""
@@ -101,8 +97,6 @@ class TextSurvey:
 def survey_text(source: Path, indices: set[int]) -> dict[int, TextSurvey]:
     """Look at every line of these streams."""
     surveys = {index: TextSurvey() for index in indices}
-    if not indices:
-        return surveys
     with open_input(source) as container:
         for stream in container.streams:
             if stream.index in indices:
@@ -113,7 +107,6 @@ def survey_text(source: Path, indices: set[int]) -> dict[int, TextSurvey]:
             survey = surveys.get(packet.stream_index)
             if survey is None:
                 continue
-            survey.lines += 1
             survey.too_long += packet.size > LARGEST_TEXT_BYTES
             length = (packet.duration or 0) * Fraction(packet.time_base or 0)
             survey.too_lasting += length > LONGEST_LINE
@@ -137,7 +130,7 @@ def conversion_remarks(survey: TextSurvey, name: str, title: str) -> Iterator[st
     if survey.charset is not None:
         yield (
             f"{survey.not_utf8} lines of {name} are not UTF-8: they are read as "
-            f"{TITLES[survey.charset]}"
+            f"{CHARSETS[survey.charset].title}"
         )
     if survey.too_long:
         yield (
@@ -153,24 +146,23 @@ def conversion_remarks(survey: TextSurvey, name: str, title: str) -> Iterator[st
 
 def guess_charset(content: bytes, language: str | None = None) -> str | None:
     """The encoding in which this reads most like a language; None: in none it does."""
-    for charset, languages in BY_LANGUAGE.items():
-        if language in languages.split() and _share(content, charset) > 0:
-            return charset
-    shares = {name: _share(content, name) for name in (*FREQUENT, *SEVERAL_BYTES)}
+    for name, charset in CHARSETS.items():
+        if language in charset.languages.split() and _share(content, name) > 0:
+            return name
+    shares = {name: _share(content, name) for name, each in CHARSETS.items() if each.guessed}
     best = max(shares, key=lambda name: shares[name])
     return best if shares[best] >= LEAST_SHARE else None
 
 
-def _share(content: bytes, charset: str) -> float:
+def _share(content: bytes, name: str) -> float:
     """Which part of the letters outside ASCII is among the most frequent of the encoding."""
     try:
-        text = content.decode(charset)
+        text = content.decode(name)
     except UnicodeDecodeError:
         return 0.0
     counts = Counter(character for character in text if character.isprintable())
     foreign = sum(n for character, n in counts.items() if not character.isascii())
     letters = sum(n for character, n in counts.items() if character.isalpha())
-    if not foreign or (charset in LATIN and foreign > MOST_FOREIGN * letters):
+    if not foreign or (CHARSETS[name].is_latin and foreign > MOST_FOREIGN * letters):
         return 0.0
-    frequent = FREQUENT.get(charset) or SEVERAL_BYTES.get(charset) or KOREAN
-    return sum(counts[character] for character in frequent) / foreign
+    return sum(counts[character] for character in CHARSETS[name].frequent) / foreign

@@ -8,7 +8,6 @@ knows nothing of how they were made.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
@@ -22,7 +21,6 @@ from animesr_cli.reading.ends import stream_duration
 from animesr_cli.reading.packets import demux
 from animesr_cli.signals import check_stop
 from animesr_cli.video.containers import open_input
-from animesr_cli.video.timestamps import seconds
 from animesr_cli.writing.mp4_boxes import media_lengths
 from animesr_cli.writing.packet_log import PacketLog
 from animesr_cli.writing.stream_support import is_filler
@@ -31,68 +29,28 @@ LATE_START_TOLERANCE: Final = Fraction(1, 1000)
 """Seconds. MP4 may count the gap before a video that does not begin at 0 in milliseconds."""
 
 
-@dataclass
-class Tally:
-    """What of one stream was handed to the muxer, or was found in a file."""
-
-    count: int = 0
-    bytes: int = 0
-    first: Fraction | None = None
-    """Seconds, of the earliest packet."""
-    last: Fraction | None = None
-    """Seconds, of the latest packet."""
-    end: Fraction | None = None
-    """Seconds, where the latest packet ends."""
-
-    def add(self, size: int, time: Fraction | None, duration: Fraction) -> None:
-        self.count += 1
-        self.bytes += size
-        if time is None:
-            return
-        self.first = time if self.first is None else min(self.first, time)
-        if self.last is None or time >= self.last:
-            self.last, self.end = time, time + duration
-
-
-@dataclass(frozen=True)
-class Track:
-    """One stream of a finished file."""
-
-    tally: Tally
-    tick: Fraction
-    """Seconds."""
-    packets: PacketLog
-    """In the order of the file."""
-
-
 # ---- reading -------------------------------------------------------------------------------------
 
 
-def read_back(path: Path) -> list[Track]:
+def read_back(path: Path) -> list[PacketLog]:
     """Demux a whole file: the tracks that were muxed packet by packet, in order."""
     try:
         with open_input(path) as container:
-            streams = _tracks(container)
-            tallies = {stream.index: Tally() for stream in streams}
-            logs = {s.index: PacketLog(Fraction(s.time_base or 1)) for s in streams}
+            logs = {s.index: PacketLog(Fraction(s.time_base or 1)) for s in _tracks(container)}
             for packet in demux(container):
                 check_stop()
-                tally = tallies.get(packet.stream_index)
-                if tally is None or is_filler(packet.stream, packet.size):
-                    continue
-                base = Fraction(packet.time_base)
-                time = None if packet.pts is None else seconds(packet.pts, base)
-                tally.add(packet.size, time, seconds(packet.duration or 0, base))
-                logs[packet.stream_index].add(packet.pts, packet.size)
+                log = logs.get(packet.stream_index)
+                if log is not None and not is_filler(packet.stream, packet.size):
+                    log.add(packet.pts, packet.size, packet.duration or 0)
             # What a demuxer says of one packet's duration is guessed, or that of decoding.
             if container.format.name.startswith("matroska"):
-                for stream in streams:
-                    tallies[stream.index].end = stream_duration(stream)
+                for index, log in logs.items():
+                    log.end = stream_duration(container.streams[index])
             else:
-                for stream, length in zip(streams, media_lengths(path), strict=False):
-                    tally = tallies[stream.index]
-                    tally.end = None if tally.first is None else tally.first + length
-            return [Track(tallies[s.index], logs[s.index].tick, logs[s.index]) for s in streams]
+                for log, length in zip(logs.values(), media_lengths(path), strict=False):
+                    first = log.first
+                    log.end = None if first is None else first + length
+            return list(logs.values())
     except (av.FFmpegError, InputError) as error:
         raise VerificationError(f"the finished file cannot be read: {error}") from error
 
@@ -110,19 +68,18 @@ def _tracks(container: InputContainer) -> list[Stream]:
 # ---- comparing -----------------------------------------------------------------------------------
 
 
-def verify_video(written: Tally, track: Track) -> None:
+def verify_video(written: PacketLog, found: PacketLog) -> None:
     """Raise ``VerificationError`` unless frames, first and last time and end are as written."""
-    found = track.tally
-    if found.count != written.count:
+    if len(found) != len(written):
         raise VerificationError(
-            f"the finished file holds {found.count} of the {written.count} frames written"
+            f"the finished file holds {len(found)} of the {len(written)} frames written"
         )
     moments = {
         "first frame": (written.first, found.first),
         "last frame": (written.last, found.last),
         "end": (written.end, found.end),
     }
-    tolerance = max(track.tick, LATE_START_TOLERANCE) if written.first else track.tick
+    tolerance = max(found.tick, LATE_START_TOLERANCE) if written.first else found.tick
     for name, (ours, theirs) in moments.items():
         assert ours is not None
         if theirs is None or abs(ours - theirs) > tolerance:
@@ -133,22 +90,20 @@ def verify_video(written: Tally, track: Track) -> None:
             )
 
 
-def verify_copies(
-    written: Mapping[int, PacketLog], tolerances: Mapping[int, Fraction], tracks: Sequence[Track]
-) -> None:
+def verify_copies(written: Mapping[int, PacketLog], tracks: Sequence[PacketLog]) -> None:
     """Raise ``VerificationError`` unless every packet of each track is there, and at its time.
 
     Muxers may cut PCM and AC-3 into other packets: then there are as many bytes.
     """
     for index, log in written.items():
-        found = tracks[index].packets if index < len(tracks) else PacketLog(log.tick)
+        found = tracks[index] if index < len(tracks) else PacketLog(log.tick)
         if len(found) != len(log) and found.bytes != log.bytes:
             raise VerificationError(
                 f"stream #{index} of the finished file holds {len(found)} packets, "
                 f"and {len(log)} were copied"
             )
         deviation, time = log.largest_deviation(found)
-        if deviation > tolerances[index]:
+        if deviation > log.tolerance:
             raise VerificationError(
                 f"a packet of stream #{index} of the finished file is {float(deviation):.6f} s "
                 f"away from its time, {float(time):.6f} s"

@@ -35,7 +35,7 @@ from animesr_cli.video.hdr import is_replaced
 from animesr_cli.video.part import WHOLE, Part
 from animesr_cli.video.pixel_formats import filled_frame
 from animesr_cli.video.stream_header import add_described_stream, container_keeps
-from animesr_cli.video.timestamps import seconds, ticks
+from animesr_cli.video.timestamps import FALLBACK_RATE, seconds, ticks
 from animesr_cli.writing.captions import captioned, keeps_captions
 from animesr_cli.writing.encoders import (
     FORMATS,
@@ -48,8 +48,9 @@ from animesr_cli.writing.encoders import (
 from animesr_cli.writing.encoding import output_tags
 from animesr_cli.writing.mp4_boxes import movie_timescale, shorten_media
 from animesr_cli.writing.output import OutputFormat
-from animesr_cli.writing.stream_copy import NoStreams, StreamCopier
-from animesr_cli.writing.verify import Tally, read_back, verify_copies, verify_video
+from animesr_cli.writing.packet_log import PacketLog
+from animesr_cli.writing.stream_copy import StreamCopier
+from animesr_cli.writing.verify import read_back, verify_copies, verify_video
 
 log = logging.getLogger(__name__)
 
@@ -63,9 +64,6 @@ MAX_ENCODER_THREADS: Final = 16
 
 UNORDERED_FRAMES: Final = 2
 """So few frames are never reordered; x265 makes up their decoding times from unset memory."""
-
-FALLBACK_FRAME_RATE: Final = Fraction(25)
-"""Frames per second that the encoder's rate control assumes where the source does not say."""
 
 # ---- before the run ------------------------------------------------------------------------------
 
@@ -128,16 +126,17 @@ class Writer:
         self._encoding = output_format.encoding
         self._origin = origin
         self._tags = output_tags(source, output_format.colour)
-        self._start, self._end, self._frames = part.start, part.end, part.frames
+        self._wanted = part
         self._overwrite = overwrite
         self._threads = encoder_threads or min(os.cpu_count() or 1, MAX_ENCODER_THREADS)
         self._warn = warn
         self.muxed_times: list[int] = []
         """Of the video's packets, in the order of the file, in the source's time base."""
-        self._written = Tally()
+        self._written = PacketLog(source.time_base)
         self._durations: dict[int, int] = {}  # by pts, of the frames inside the encoder
         self._captions: dict[int, bytes] = {}  # the same
         self._says_captions = False
+        self._copier: StreamCopier | None = None
         self._delay = Fraction(0)
         """Seconds from decoding a frame to showing it, at most."""
         self._cleanup = ExitStack()
@@ -156,8 +155,8 @@ class Writer:
                 cleanup.callback(self._close)
                 self._video = self._add_video()
                 self._video.set_display_matrix(self._source.display_matrix)
-                self._copier = self._copy_streams()
-                cleanup.enter_context(self._copier)
+                if self._source.streams:
+                    self._copier = cleanup.enter_context(self._copied_streams())
                 self._write_header()
             self._cleanup = cleanup.pop_all()
         return self
@@ -188,7 +187,7 @@ class Writer:
     def _new_encoder(self, output: OutputContainer) -> av.VideoStream:
         """An encoder that is set up and not open, with a stream of ``output``."""
         source, encoding = self._source, self._encoding
-        rate = (source.frame_rate or FALLBACK_FRAME_RATE).limit_denominator(1_000_000)
+        rate = (source.frame_rate or FALLBACK_RATE).limit_denominator(1_000_000)
         stream = output.add_stream(encoding.codec, rate=rate)
         assert isinstance(stream, av.VideoStream)
         context = stream.codec_context
@@ -224,27 +223,13 @@ class Writer:
         hdr, siting = self._source.hdr, self._tags.siting
         return add_described_stream(self._output, encoder, hdr, siting)
 
-    def _copy_streams(self) -> StreamCopier | NoStreams:
-        source = self._source
-        if not source.streams:
-            return NoStreams()
-        chapters_end = self._end
-        if self._frames is not None and source.frame_rate is not None:
-            last = (self._start or 0) + self._frames / source.frame_rate
-            chapters_end = last if self._end is None else min(self._end, last)
-        start, end, chapters_end = (
-            None if time is None else time + source.clock_start
-            for time in (self._start, self._end, chapters_end)
-        )
+    def _copied_streams(self) -> StreamCopier:
         copier = StreamCopier(
-            source.path,
+            self._source,
             self._output,
             format_name=self._encoding.format_name,
-            video_stream_index=source.stream_index,
             origin=self._origin,
-            start=start,
-            end=end,
-            chapters_end=chapters_end,
+            part=self._wanted,
             warn=self._warn,
         )
         copier.describe_video(self._video)
@@ -301,9 +286,9 @@ class Writer:
         base = self._source.time_base
         pts -= ticks(self._origin, base)
         if duration <= 0:  # the muxer would guess one
-            duration = ticks(1 / (self._source.frame_rate or FALLBACK_FRAME_RATE), base) or 1
+            duration = ticks(1 / (self._source.frame_rate or FALLBACK_RATE), base) or 1
         self._durations[pts] = duration
-        self._written.add(0, seconds(pts, base), seconds(duration, base))
+        self._written.add(pts, 0, duration)
         return pts, duration
 
     def _filled(self, planes: Sequence[Tensor]) -> av.VideoFrame:
@@ -327,12 +312,13 @@ class Writer:
             time = pts if packet.dts is None else packet.dts
             base = self._source.time_base
             self._delay = max(self._delay, seconds(pts - time, base))
-            self._copier.mux_until(seconds(time, base))
+            if self._copier is not None:
+                self._copier.mux_until(seconds(time, base))
             self._output.mux_one(packet)
 
     def _last_packets(self) -> list[Packet]:
         packets = self._encoder.encode(None)
-        if self._written.count <= UNORDERED_FRAMES:
+        if len(self._written) <= UNORDERED_FRAMES:
             for packet in packets:
                 packet.dts = packet.pts
         return packets
@@ -354,19 +340,21 @@ class Writer:
             DiskFullError, OutputError: it could not be written, or not renamed.
             VerificationError: it is not what was handed in.
         """
-        written = self._written
-        assert written.first is not None, "finish() before the first frame"
-        assert written.end is not None
+        first, end = self._written.first, self._written.end
+        assert first is not None, "finish() before the first frame"
+        assert end is not None
         with self._explained():
             self._mux(self._last_packets())
-            self._copier.finish(written.end if self._frames is not None else None)
+            if self._copier is not None:
+                self._copier.finish(None if self._wanted.frames is None else end)
             self._output.close()
             self._part.check_there()
             if self._encoding.format_name in ("mp4", "mov"):
-                shorten_media(self._part.path, written.end - written.first, at_most=self._delay)
+                shorten_media(self._part.path, end - first, at_most=self._delay)
         tracks = read_back(self._part.path)
-        verify_video(written, tracks[self._video.index])
-        verify_copies(self._copier.logs, self._copier.tolerances, tracks)
+        verify_video(self._written, tracks[self._video.index])
+        if self._copier is not None:
+            verify_copies(self._copier.logs, tracks)
         last_check()
         before_naming(self._part.path)
         self._part.publish(overwrite=self._overwrite)
@@ -384,12 +372,12 @@ class Writer:
 
     def _missing_bytes(self) -> int:
         """How much more room the whole file needs, judged by the part that is written."""
-        source, written = self._source, self._written
+        first, done = self._written.first, self._written.end
         size = self._part.size
-        likely = source.size_bytes
-        if source.duration_seconds and written.end and written.first is not None:
-            end = min(self._end or source.duration_seconds, source.duration_seconds)
-            share = (written.end - written.first) / max(end - (self._start or 0), written.end)
+        likely, length = self._source.size_bytes, self._source.duration_seconds
+        if length and done and first is not None:
+            end = min(self._wanted.end or length, length)
+            share = (done - first) / max(end - (self._wanted.start or 0), done)
             likely = max(likely, int(size / share))
         free = shutil.disk_usage(self._part.path.parent).free
         return likely - size - free

@@ -42,6 +42,7 @@ from animesr_cli.upscaling.events import Observer, UpscaleResult
 from animesr_cli.video.colour import from_rgb, to_rgb
 from animesr_cli.video.part import Part
 from animesr_cli.video.pixel_formats import alpha_of, planes_of
+from animesr_cli.writing import png
 from animesr_cli.writing.image_writer import SequenceWriter
 from animesr_cli.writing.part_folder import PartFolder
 from command import animesr, snapshot
@@ -833,15 +834,14 @@ def test_an_image_that_is_not_what_was_handed_in_stops_the_run(
     tmp_path: Path, zero_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each is read back and compared, sample by sample."""
-    encode = SequenceWriter._encoded
 
-    def tampered(writer: SequenceWriter, planes: tuple[torch.Tensor, ...]) -> bytes:
+    def tampered(planes: tuple[torch.Tensor, ...], *arguments: Any, **others: Any) -> bytes:
         planes[1][0, 0] ^= 1
-        content = encode(writer, planes)
+        content = png.encoded(planes, *arguments, **others)
         planes[1][0, 0] ^= 1
         return content
 
-    monkeypatch.setattr(SequenceWriter, "_encoded", tampered)
+    monkeypatch.setattr("animesr_cli.writing.image_writer.encoded", tampered)
     frames_folder(tmp_path / "in", 3)
     with pytest.raises(VerificationError, match=r"000\d\.png is not what was written"):
         go(tmp_path / "in", tmp_path / "out", zero_checkpoint)

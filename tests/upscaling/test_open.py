@@ -22,15 +22,12 @@ from animesr_cli.reading.image_sequence import find_sequence
 from animesr_cli.reading.probe import probe
 from animesr_cli.reading.reader import Reader
 from animesr_cli.reading.y4m import PipeReader, probe_pipe
-from animesr_cli.reading.y4m_header import OUTPUT_FORMATS
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.upscaling.plan import output_colour
 from animesr_cli.video.part import WHOLE, Part
 from animesr_cli.video.pixel_formats import layout_of
 from animesr_cli.writing.encoding import (
     choose_encoding,
-    choose_image_encoding,
-    choose_pipe_encoding,
 )
 from animesr_cli.writing.image_names import image_names
 from animesr_cli.writing.image_writer import SequenceWriter
@@ -177,12 +174,8 @@ def make_writer(kind: str, tmp_path: Path) -> Iterator[MakeWriter]:
     with ExitStack() as cleanup:
 
         def make(overwrite: bool) -> FrameWriter:
-            if kind == "video":
-                encoding = choose_encoding("matroska", settings, source, warn=pytest.fail)
-            elif kind == "images":
-                encoding = choose_image_encoding(settings, source, warn=pytest.fail)
-            else:
-                encoding = choose_pipe_encoding(settings, source, OUTPUT_FORMATS)
+            muxers = {"video": "matroska", "images": "png", "pipe": "yuv4mpegpipe"}
+            encoding = choose_encoding(muxers[kind], settings, source, warn=pytest.fail)
             colour = output_colour(source, encoding)
             form = OutputFormat(
                 width=32, height=24, aspect=Fraction(1), encoding=encoding, colour=colour

@@ -17,15 +17,12 @@ from hypothesis import strategies as st
 
 from animesr_cli.errors import InputError, UsageError
 from animesr_cli.reading.probe import probe
-from animesr_cli.reading.y4m_header import OUTPUT_FORMATS
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.video import hdr
 from animesr_cli.video.hdr import ContentLight, HdrMetadata, MasteringDisplay
 from animesr_cli.video.side_data import SideData
 from animesr_cli.writing.encoding import (
     choose_encoding,
-    choose_image_encoding,
-    choose_pipe_encoding,
 )
 from command import Outcome, animesr
 from hdr_clips import (
@@ -380,9 +377,9 @@ def test_what_would_wash_out_is_refused(pq: Path, format_name: str, wish: dict[s
 def test_what_cannot_say_hdr_is_refused(pq: Path) -> None:
     """Images and y4m have no place for the curve."""
     with pytest.raises(UsageError, match="PNG images would not say so"):
-        choose_image_encoding(UpscaleSettings(pix_fmt="rgb48be"), probe(pq))
+        choose_encoding("png", UpscaleSettings(pix_fmt="rgb48be"), probe(pq))
     with pytest.raises(UsageError, match="y4m would not say so"):
-        choose_pipe_encoding(UpscaleSettings(), probe(pq), OUTPUT_FORMATS)
+        choose_encoding("yuv4mpegpipe", UpscaleSettings(), probe(pq))
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,8 @@ def test_a_rate_takes_the_place_of_a_quality() -> None:
         wished_bits(UpscaleSettings(target_size=1000), minute)
     with pytest.raises(UsageError, match="ffv1 is lossless"):
         choose_encoding("matroska", UpscaleSettings(codec="ffv1", bitrate=10**6), SOURCE)
+    with pytest.raises(UsageError, match="png is lossless"):
+        choose_encoding("png", UpscaleSettings(bitrate=10**6), SOURCE)
 
 
 @pytest.mark.parametrize(

@@ -676,9 +676,7 @@ def test_copying_reads_no_further_than_the_video(tmp_path: Path) -> None:
     output = open_output(tmp_path / "out.mkv", format_name="matroska")
     video = output.add_stream("libx264", rate=25)
     assert isinstance(video, av.VideoStream)
-    with StreamCopier(
-        source, output, format_name="matroska", video_stream_index=0, origin=Fraction(0)
-    ) as copier:
+    with StreamCopier(probe(source), output, format_name="matroska", origin=Fraction(0)) as copier:
         output.start_encoding()
         assert counts(copier) == {1: 0}
         copier.mux_until(Fraction(1, 2))

@@ -35,7 +35,8 @@ from animesr_cli.video.pixel_formats import layout_of, planes_of
 from animesr_cli.writing import stream_copy as streams
 from animesr_cli.writing import writer
 from animesr_cli.writing.encoders import probe_encoder
-from animesr_cli.writing.verify import Tally, read_back
+from animesr_cli.writing.packet_log import PacketLog
+from animesr_cli.writing.verify import read_back
 from animesr_cli.writing.writer import Writer, check_output
 from command import hidden
 from media import Audio, write_video
@@ -107,7 +108,7 @@ def test_variable_rate_times_are_exact(
     made = rewrite(source, folder / f"out{suffix}", times=frames)
     packets = video_packets(made.path)
     assert packets == [pts * MILLISECOND for pts, _ in frames]
-    assert read_back(made.path)[0].tally.end == times[-1] * MILLISECOND
+    assert read_back(made.path)[0].end == times[-1] * MILLISECOND
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "libsvtav1", "libvpx-vp9", "ffv1"])
@@ -121,7 +122,7 @@ def test_every_encoder_keeps_variable_times(codec: str, tmp_path: Path) -> None:
         width=128, height=96,
     )  # fmt: skip
     assert video_packets(made.path) == [pts * MILLISECOND for pts, _ in frames]
-    assert read_back(made.path)[0].tally.end == sum(steps) * MILLISECOND
+    assert read_back(made.path)[0].end == sum(steps) * MILLISECOND
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "libsvtav1", "libvpx-vp9", "ffv1"])
@@ -143,7 +144,7 @@ def test_a_frame_without_a_length_gets_the_usual_one(tmp_path: Path) -> None:
     source = write_video(tmp_path / "in.mp4", frames=3, rate=25)
     for suffix in (".mp4", ".mkv"):
         made = rewrite(source, tmp_path / f"out{suffix}", times=[(0, 512), (512, 512), (1024, 0)])
-        assert abs((read_back(made.path)[0].tally.end or 0) - Fraction(3, 25)) <= MILLISECOND
+        assert abs((read_back(made.path)[0].end or 0) - Fraction(3, 25)) <= MILLISECOND
 
 
 @pytest.mark.parametrize(
@@ -596,7 +597,7 @@ class Faulty(Writer):
         if self.fault == "end" and last:
             self._durations[pts] = duration * 3
         if self.fault == "last" and last:
-            self._written.last = self._written.last and self._written.last + 1
+            self._written.times[-1] += round(1 / self._written.tick)
 
 
 @pytest.mark.parametrize(
@@ -697,14 +698,15 @@ def test_a_rename_that_fails_keeps_the_verified_file(plain: Path, tmp_path: Path
     assert output.read_bytes() == b"somebody else's"
 
 
-def test_a_tally_is_of_times_not_of_order() -> None:
+def test_a_log_is_of_times_not_of_order() -> None:
     """Packets arrive in decoding order; first, last and end go by time."""
-    tally = Tally()
-    for time in (0, 3, 1, 2):
-        tally.add(10, Fraction(time), Fraction(1))
-    tally.add(5, None, Fraction(0))
-    assert (tally.count, tally.bytes) == (5, 45)
-    assert [tally.first, tally.last, tally.end] == [Fraction(0), Fraction(3), Fraction(4)]
+    log = PacketLog(Fraction(1, 2))
+    assert [log.first, log.last, log.end] == [None, None, None]
+    for time in (0, 6, 2, 4):
+        log.add(time, 10, 2)
+    log.add(None, 5)
+    assert (len(log), log.bytes) == (5, 45)
+    assert [log.first, log.last, log.end] == [Fraction(0), Fraction(3), Fraction(4)]
 
 
 def test_nothing_stays_open(plain: Path, tmp_path: Path) -> None:
