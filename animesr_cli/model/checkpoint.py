@@ -22,7 +22,6 @@ from animesr_cli.model.download import (
     by_hand,
     cause,
     is_expected,
-    is_offline,
     obtain,
     user_file,
 )
@@ -103,14 +102,8 @@ def _is_path(name_or_path: str | Path) -> bool:
     return has_folder or known
 
 
-def locate(
-    name_or_path: str | Path,
-    *,
-    download: bool = True,
-    warn: Warn = logger.warning,
-    progress: bool = True,
-) -> Path:
-    """The file of a checkpoint; the catalogue's are hashed and, where allowed, downloaded."""
+def locate(name_or_path: str | Path, warn: Warn = logger.warning) -> Path:
+    """The file of a checkpoint; the catalogue's are hashed and, where need be, downloaded."""
     if _is_path(name_or_path):
         path = Path(os.path.expanduser(name_or_path))
         if not os.path.isfile(path):
@@ -123,12 +116,10 @@ def locate(
     if named(name) is None and (own := user_file(name)):
         return own
     checkpoint = find(name)
-    allowed = download and (checkpoint.shipped or not is_offline())
-    found = obtain(checkpoint, fetch=allowed, force=False, warn=warn, progress=progress)
-    if found is None:
-        why = " and HF_HUB_OFFLINE is set" if download else ""
+    if (found := obtain(checkpoint, force=False, warn=warn)) is None:
         raise WeightsError(
-            f"no intact file of model {checkpoint.name} is on this machine{why}",
+            f"no intact file of model {checkpoint.name} is on this machine and HF_HUB_OFFLINE is "
+            "set",
             by_hand(checkpoint),
         )
     return found
@@ -147,9 +138,7 @@ def load_checkpoint(
     name_or_path: str | Path,
     *,
     strength: float | None = None,
-    download: bool = True,
     warn: Warn = logger.warning,
-    progress: bool = True,
 ) -> LoadedCheckpoint:
     """Find, verify and read a checkpoint; what is verified is what is read, byte by byte.
 
@@ -167,10 +156,10 @@ def load_checkpoint(
         _check_strength(strength, str(name_or_path), soft)
     elif row is not None:
         strength = row.strength
-    loaded = _read(name_or_path, download=download, warn=warn, progress=progress)
+    loaded = _read(name_or_path, warn)
     if soft is None or strength is None or strength == 1:
         return loaded
-    return _blended(loaded, _read(soft, download=download, warn=warn, progress=progress), strength)
+    return _blended(loaded, _read(soft, warn), strength)
 
 
 def _check_strength(strength: float, name: str, soft: str | None) -> None:
@@ -188,10 +177,8 @@ def _blended(loaded: LoadedCheckpoint, soft: LoadedCheckpoint, strength: float) 
     """Every weight on the way from the soft partner, by ``strength``."""
     import torch
 
-    kinds = (loaded.network.architecture, loaded.network.config), (
-        soft.network.architecture, soft.network.config,
-    )  # fmt: skip
-    if kinds[0] != kinds[1]:
+    sizes = [(each.network.architecture, each.network.config) for each in (loaded, soft)]
+    if sizes[0] != sizes[1]:
         raise WeightsError(f"{loaded.path} and {soft.path} cannot be blended: they differ in size")
     return replace(
         loaded,
@@ -203,12 +190,10 @@ def _blended(loaded: LoadedCheckpoint, soft: LoadedCheckpoint, strength: float) 
     )
 
 
-def _read(
-    name_or_path: str | Path, *, download: bool, warn: Warn, progress: bool
-) -> LoadedCheckpoint:
+def _read(name_or_path: str | Path, warn: Warn) -> LoadedCheckpoint:
     from animesr_cli.model.recognise import recognise
 
-    path = locate(name_or_path, download=download, warn=warn, progress=progress)
+    path = locate(name_or_path, warn)
     data = read_bytes(path)
     sha256 = hashlib.sha256(data).hexdigest()
     name = path.name
@@ -229,7 +214,8 @@ def _read(
 
 def known_scale(model: str) -> int | None:
     """What a model of the catalogue multiplies width and height by; None: only its file tells."""
-    return next((row.scale for row in catalogue.CATALOGUE if row.name == model), None)
+    row = named(model)
+    return row.scale if row else None
 
 
 def load_network(

@@ -188,18 +188,7 @@ def _verified(path: Path, checkpoint: Checkpoint) -> Path:
     return path
 
 
-def _bar_class(*, hidden: bool) -> Any:
-    """tqdm's bar: on a terminal only, as the hub's client has it, or never."""
-    from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]
-
-    class Bar(tqdm):  # type: ignore[misc,unused-ignore]
-        def __init__(self, *args: Any, **options: Any) -> None:
-            super().__init__(*args, **{**options, "disable": hidden or None})
-
-    return Bar
-
-
-def _from_hub(checkpoint: Checkpoint, *, force: bool, progress: bool) -> Path:
+def _from_hub(checkpoint: Checkpoint, force: bool) -> Path:
     """Through the hub's client, into the hub's cache, with its progress bar."""
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
 
@@ -211,16 +200,12 @@ def _from_hub(checkpoint: Checkpoint, *, force: bool, progress: bool) -> Path:
     url = hf_hub_url(checkpoint.hub_repo, checkpoint.filename, endpoint=endpoint)
     get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT, endpoint=endpoint)
     path = hf_hub_download(
-        checkpoint.hub_repo,
-        checkpoint.filename,
-        endpoint=endpoint,
-        force_download=force,
-        tqdm_class=None if progress else _bar_class(hidden=True),
+        checkpoint.hub_repo, checkpoint.filename, endpoint=endpoint, force_download=force
     )
     return _verified(Path(path), checkpoint)
 
 
-def _from_url(checkpoint: Checkpoint, *, force: bool, progress: bool) -> Path:
+def _from_url(checkpoint: Checkpoint, force: bool) -> Path:
     """By plain HTTPS into our own cache; only a file with the right hash gets its name."""
     import urllib.error
     import urllib.request
@@ -236,7 +221,7 @@ def _from_url(checkpoint: Checkpoint, *, force: bool, progress: bool) -> Path:
     with PartFile(target, alone=False) as part:
         try:
             with opener.open(request, timeout=URL_TIMEOUT_SECONDS) as response:
-                _copy_body(response, part.sink, checkpoint.filename, progress)
+                _copy_body(response, part.sink, checkpoint.filename)
         except urllib.error.HTTPError as error:
             error.close()  # it is the response, with its connection
             raise
@@ -245,13 +230,15 @@ def _from_url(checkpoint: Checkpoint, *, force: bool, progress: bool) -> Path:
     return target
 
 
-def _copy_body(response: Any, file: io.FileIO, title: str, progress: bool) -> None:
+def _copy_body(response: Any, file: io.FileIO, title: str) -> None:
     """Copy a response of http.client, which does not notice by itself that the end is missing."""
+    from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]
+
     length = response.headers.get("Content-Length")
     total = int(length) if length else None
     received = 0
-    bar_class = _bar_class(hidden=not progress)
-    with bar_class(total=total, desc=title, unit="B", unit_scale=True) as bar:
+    # disable=None: on a terminal only, as the hub's client has it.
+    with tqdm(total=total, desc=title, unit="B", unit_scale=True, disable=None) as bar:
         while chunk := response.read(CHUNK_BYTES):
             received += file.write(chunk)
             bar.update(len(chunk))
@@ -306,9 +293,7 @@ def _failure(checkpoint: Checkpoint, failures: list[tuple[str, Exception]]) -> A
     )
 
 
-def _fetch(
-    checkpoint: Checkpoint, damaged: Path | None, *, force: bool, warn: Warn, progress: bool
-) -> Path:
+def _fetch(checkpoint: Checkpoint, damaged: Path | None, *, force: bool, warn: Warn) -> Path:
     """From the first source that gives the catalogue's bytes; wrong ones are fetched once more."""
     if checkpoint.note:
         warn(checkpoint.note)
@@ -320,7 +305,7 @@ def _fetch(
     for source, fetch in sources:
         for again in (True,) if force or damaged else (False, True):
             try:
-                path = fetch(checkpoint, force=again, progress=progress)
+                path = fetch(checkpoint, again)
                 _pin(path, checkpoint, warn)
                 return path
             except AnimesrError:
@@ -336,44 +321,32 @@ def _fetch(
     raise _failure(checkpoint, failures) from failures[-1][1]
 
 
-def is_offline() -> bool:
-    from huggingface_hub import constants
-
-    return bool(constants.HF_HUB_OFFLINE)
-
-
-def obtain(
-    checkpoint: Checkpoint, *, fetch: bool, force: bool, warn: Warn, progress: bool
-) -> Path | None:
-    """The intact file of a checkpoint, fetched if need be; None where fetching is not allowed."""
+def obtain(checkpoint: Checkpoint, *, force: bool, warn: Warn) -> Path | None:
+    """The intact file of a checkpoint, fetched if need be; None where HF_HUB_OFFLINE forbids it."""
     found = status(checkpoint)
+    if found.path is not None and found.intact and (checkpoint.shipped or not force):
+        return found.path
     if checkpoint.shipped:
-        if found.path is not None and found.intact:
-            return found.path
         state = "damaged" if found.path else "missing"
         raise WeightsError(
             f"the shipped checkpoint {checkpoint.filename} is {state}",
             "reinstall: pip install --force-reinstall animesr-cli",
         )
-    if found.path is not None and found.intact and not force:
-        return found.path
-    if not fetch:
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
         return None
     damaged = None if found.intact else found.path
-    return _fetch(checkpoint, damaged, force=force, warn=warn, progress=progress)
+    return _fetch(checkpoint, damaged, force=force, warn=warn)
 
 
 def download(
-    names: Iterable[str],
-    *,
-    force: bool = False,
-    warn: Warn = logger.warning,
-    progress: bool = True,
+    names: Iterable[str], *, force: bool = False, warn: Warn = logger.warning
 ) -> list[Path]:
     """Fetch checkpoints by name; what is here and intact is left alone unless ``force``."""
     paths = []
     for checkpoint in [find(name) for name in names]:
-        path = obtain(checkpoint, fetch=not is_offline(), force=force, warn=warn, progress=progress)
+        path = obtain(checkpoint, force=force, warn=warn)
         if path is None:
             raise DownloadError(
                 f"model {checkpoint.name} cannot be downloaded: HF_HUB_OFFLINE is set",

@@ -39,7 +39,7 @@ def test_the_shipped_checkpoint_is_the_one_of_the_catalogue() -> None:
 @pytest.mark.parametrize("name", ["base", "base-soft", "base-2x"])
 def test_the_shipped_checkpoint_loads_as_it_is_stored(name: str) -> None:
     """At strength 1 it is its file's tensors in fp32, and fits the network strictly."""
-    loaded = load_checkpoint(name, download=False, strength=1.0 if name == "base" else None)
+    loaded = load_checkpoint(name, strength=1.0 if name == "base" else None)
     with safe_open(loaded.path, "pt") as file:
         stored = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 no mapping
     assert_same(loaded.state_dict, stored)

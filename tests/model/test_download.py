@@ -313,14 +313,6 @@ def test_offline_asks_for_nothing_and_says_what_to_do(
 
 
 @pytest.mark.usefixtures("toy")
-def test_a_caller_can_forbid_the_network(hub: LoopbackHub) -> None:
-    """With `download=False` a missing checkpoint is an error, and no request is made."""
-    with pytest.raises(WeightsError, match="on this machine"):
-        locate("toy", download=False)
-    assert hub.requests == []
-
-
-@pytest.mark.usefixtures("toy")
 def test_proxies_are_used_for_both_sources(
     hub: LoopbackHub, toy: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -524,7 +516,7 @@ def test_an_unknown_hash_is_pinned_by_the_first_download(
     pin = path.with_name(path.name + ".sha256")
     assert pin.read_text() == f"{toy.sha256}  {FILENAME}\n"
     assert status(unknown).intact
-    assert_same(load_checkpoint("toy", download=False).state_dict, weights())
+    assert_same(load_checkpoint("toy").state_dict, weights())
     download(["toy"], warn=notes.append, force=True)
     assert len(notes) == 3, "pinned once"
     # From now on other bytes are wrong, even if they begin alike.
@@ -547,19 +539,20 @@ def test_what_does_not_begin_as_it_should_is_refused(
 
 
 def test_a_file_put_there_by_hand_is_found_by_its_name(
-    hub: LoopbackHub, toy: Checkpoint, tmp_path: Path
+    hub: LoopbackHub, toy: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The catalogue's under the file's name or its own, hashed; a user's under any other."""
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     folder = models_folder()
     folder.mkdir(parents=True)
     (folder / "toy.pth").write_bytes(hub.files[FILENAME])
-    assert load_checkpoint("toy", download=False).path == folder / "toy.pth"
+    assert load_checkpoint("toy").path == folder / "toy.pth"
     (folder / "toy.pth").write_bytes(b"something else")
     with pytest.raises(WeightsError, match="no intact file"):
-        load_checkpoint("toy", download=False)
+        load_checkpoint("toy")
     write_pth(folder / "Mine.pth", weights())
     for name in ("Mine", "Mine.pth"):
-        assert load_checkpoint(name, download=False).path == folder / "Mine.pth"
+        assert load_checkpoint(name).path == folder / "Mine.pth"
     assert user_files() == [folder / "Mine.pth"]
     assert hub.requests == []
 
