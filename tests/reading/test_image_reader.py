@@ -42,7 +42,7 @@ from animesr_cli.upscaling.events import Observer, UpscaleResult
 from animesr_cli.video.colour import from_rgb, to_rgb
 from animesr_cli.video.part import Part
 from animesr_cli.video.pixel_formats import alpha_of, planes_of
-from animesr_cli.writing import png
+from animesr_cli.writing import png as one_png
 from animesr_cli.writing.image_writer import SequenceWriter
 from animesr_cli.writing.part_folder import PartFolder
 from command import animesr, snapshot
@@ -837,7 +837,7 @@ def test_an_image_that_is_not_what_was_handed_in_stops_the_run(
 
     def tampered(planes: tuple[torch.Tensor, ...], *arguments: Any, **others: Any) -> bytes:
         planes[1][0, 0] ^= 1
-        content = png.encoded(planes, *arguments, **others)
+        content = one_png.encoded(planes, *arguments, **others)
         planes[1][0, 0] ^= 1
         return content
 
