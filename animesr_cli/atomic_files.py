@@ -258,6 +258,16 @@ def unnamed(error: OSError, what: str, where: str) -> AnimesrError:
     return OutputError(f"{what}: {_reason(error)}", where)
 
 
+def part_file(path: Path) -> PartFile:
+    """The hidden file of an output, from the beginning on: a second run that would write it fails.
+
+    Raises:
+        DiskFullError, OutputError: it cannot be made there.
+    """
+    with explained(path):
+        return PartFile(path)
+
+
 def write_file(path: Path, content: bytes) -> None:
     """Write a whole file, or replace one, or leave what was there.
 

@@ -35,19 +35,10 @@ Table: TypeAlias = Mapping[str, Value]
 Kinds: TypeAlias = Mapping[str, type]
 """Long name of an option -> bool, int, float, str, or list (of texts)."""
 
-COMMAND_LINE_ONLY: Final = frozenset(
-    {
-        "input",
-        "output",
-        "overwrite",
-        "restart",
-        "dry-run",
-        "config",
-        "ignore-config",
-        "profile",
-        "help",
-    }
-)
+COMMAND_LINE_ONLY: Final = frozenset({
+    "input", "output", "overwrite", "restart", "dry-run", "config", "ignore-config", "profile",
+    "help",
+})  # fmt: skip
 """Names of files, and what replaces files: these are said anew each time."""
 
 SAME_QUESTION: Final = (
@@ -135,10 +126,10 @@ def _table(content: Any, place: str, path: Path) -> dict[str, Any]:
 
 
 def _checked(content: Any, place: str, kinds: Kinds, path: Path) -> Table:
-    table = _table(content, place, path)
+    section = f"[{shortened_value(place)}]"
     return {
-        key: _value(value, f"[{shortened_value(place)}] {shortened_value(key)}", key, kinds, path)
-        for key, value in table.items()
+        key: _value(value, f"{section} {shortened_value(key)}", key, kinds, path)
+        for key, value in _table(content, place, path).items()
     }
 
 

@@ -7,14 +7,13 @@ sheet get their names together, when both are complete. The clip comes last.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
-from animesr_cli.atomic_files import PartFile, check_place, explained
+from animesr_cli.atomic_files import PartFile, check_place, explained, part_file
 from animesr_cli.compare.page import compare_page, facts
 from animesr_cli.compare.pictures import Comparison
 from animesr_cli.compare.report import Moment, Report
@@ -101,23 +100,12 @@ def _plan_video(
 # ---- files ---------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _reserved(*paths: Path) -> Iterator[list[PartFile]]:
-    """Their hidden files, from the beginning on: a second run that would write them is refused."""
-    with ExitStack() as stack:
-        parts = []
-        for path in paths:
-            with explained(path):
-                parts.append(stack.enter_context(PartFile(path)))
-        yield parts
-
-
-def _publish(parts: Sequence[PartFile], contents: Sequence[bytes], overwrite: bool) -> None:
+def _publish(contents: Mapping[PartFile, bytes], overwrite: bool) -> None:
     """Write all, and only then give them their names."""
-    for part, content in zip(parts, contents, strict=True):
+    for part, content in contents.items():
         with explained(part.output):
             part.sink.write(content)
-    for part in parts:
+    for part in contents:
         part.publish(overwrite=overwrite)
 
 
@@ -176,14 +164,15 @@ def compare(
     sheet = _check_page(page, source, settings.overwrite)
     if video is not None:
         _check_video(video, source, settings)
-    with _reserved(page, sheet) as parts:
+    # Their hidden files from the beginning on: a second run that would write them is refused.
+    with part_file(page) as page_part, part_file(sheet) as sheet_part:
         comparison = Comparison(source, settings, wishes, warn=warn)
         times = comparison.times(lambda: on_progress("looking for moments", 0, None))
         plan = None
         if video is not None:
             plan = _plan_video(video, comparison, comparison.settings, times[0])
         report, written, drawn = _computed(comparison, times, on_progress)
-        _publish(parts, [written, drawn], settings.overwrite)
+        _publish({page_part: written, sheet_part: drawn}, settings.overwrite)
     if len(written) > LARGE_PAGE_BYTES:
         warn(
             f"the page has {len(written) / 1e6:.0f} MB, which browsers open slowly; fewer pictures "

@@ -20,7 +20,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from animesr_cli.atomic_files import PartFile, check_place, explained
+from animesr_cli.atomic_files import PartFile, check_place, explained, part_file
 from animesr_cli.bounded import MEBIBYTE, UnfitError, read_bytes
 from animesr_cli.degradation.lbo import LoadedOperator, load_operator
 from animesr_cli.degradation.operators import (
@@ -151,8 +151,7 @@ def _plan_file(
         return nullcontext()
     check_name(path)
     check_place(path, source, overwrite=overwrite)
-    with explained(path):
-        return PartFile(path)
+    return part_file(path)
 
 
 # ---- frames --------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from animesr_cli import __version__
-from animesr_cli.atomic_files import PartFile, check_place, explained
+from animesr_cli.atomic_files import check_place, part_file
 from animesr_cli.errors import Interrupted, UsageError, WeightsError
 from animesr_cli.file_hash import sha256_of
 from animesr_cli.file_names import check_name
@@ -268,7 +268,7 @@ def learn_lbo(
 
     with ExitStack() as stack:
         # Open from here on, so that no other run writes them, nor replaces what appears there.
-        parts = [stack.enter_context(_opened(path)) for path in (output, page_of(output))]
+        parts = [stack.enter_context(part_file(path)) for path in (output, page_of(output))]
         pairs = collect(
             info, factor, settings, make, warn=warn, listen=listen, on_excerpt=on_excerpt
         )
@@ -323,8 +323,3 @@ def learn_lbo(
         measured=measured,
         seconds=time.monotonic() - began,
     )
-
-
-def _opened(path: Path) -> PartFile:
-    with explained(path):
-        return PartFile(path)
