@@ -10,8 +10,12 @@ from __future__ import annotations
 import errno
 import signal
 import traceback
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, Final
+
+Warn = Callable[[str], None]
+"""Is told, in a sentence, what is not as it should be and ends nothing."""
 
 
 class ExitCode(IntEnum):

@@ -35,7 +35,7 @@ from animesr_cli.degradation.operators import (
     sample_plan,
     shrink,
 )
-from animesr_cli.errors import InputError, UsageError
+from animesr_cli.errors import InputError, UsageError, Warn
 from animesr_cli.file_names import check_name
 from animesr_cli.model.devices import choose_compute
 from animesr_cli.reading.info import VideoInfo
@@ -50,8 +50,6 @@ from animesr_cli.writing.output import OutputFormat
 from animesr_cli.writing.writer import Writer, check_output
 
 log = logging.getLogger(__name__)
-
-Warn = Callable[[str], None]
 
 PLAN_SUFFIX: Final = ".plan.json"
 PART_PIXELS: Final = 1 << 21

@@ -7,7 +7,7 @@ decoded once from its beginning to its end; in a long one the reader jumps.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
@@ -16,7 +16,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from animesr_cli.errors import InputError, UsageError
+from animesr_cli.errors import InputError, UsageError, Warn
 from animesr_cli.reading.frame import Frame, with_cuts
 from animesr_cli.reading.info import VideoInfo
 from animesr_cli.reading.reader import Reader
@@ -26,8 +26,6 @@ from animesr_cli.video.part import Part
 from animesr_cli.video.timestamps import FALLBACK_RATE
 
 log = logging.getLogger(__name__)
-
-Warn = Callable[[str], None]
 
 SMALLEST_SIDE_PX: Final = 32
 """Of a clip: what a discriminator must see is 24."""

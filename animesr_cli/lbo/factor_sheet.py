@@ -7,7 +7,6 @@ is the same grid for wherever there is no browser.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from animesr_cli.atomic_files import check_place, write_file
+from animesr_cli.errors import Warn
 from animesr_cli.file_names import check_name
 from animesr_cli.lbo.factor_sweep import Sweep, TriedPatch, sweep
 from animesr_cli.lbo.pseudo_hr import HR_SCALE, resized
@@ -25,10 +25,6 @@ from animesr_cli.pages.lettering import draw, lettering
 from animesr_cli.video.colour import from_bytes, to_bytes
 from animesr_cli.video.timestamps import format_clock
 from animesr_cli.writing.png import encode_png
-
-log = logging.getLogger(__name__)
-
-Warn = Callable[[str], None]
 
 INPUT: Final = "input"
 """The first column: the LR patch, enlarged bicubically to the size of the others."""
@@ -137,11 +133,11 @@ def compare_factors(
     command: Callable[[str], str],
     *,
     model: str,
-    device: str = "auto",
+    device: str,
     overwrite: bool = False,
-    warn: Warn = log.warning,
-    listen: Callable[[], None] = lambda: None,
-    on_trial: Callable[[int, int], None] = lambda done, total: None,
+    warn: Warn,
+    listen: Callable[[], None],
+    on_trial: Callable[[int, int], None],
 ) -> tuple[Sweep, Path, Path]:
     """Try the factors on a clip and write the sheet: the sweep, the page and the picture.
 

@@ -24,7 +24,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from animesr_cli.errors import InputError
+from animesr_cli.errors import InputError, Warn
 from animesr_cli.lbo.detail import (
     EDGE_CODES,
     LEAST_DETAIL,
@@ -45,8 +45,6 @@ from animesr_cli.text import shown
 from animesr_cli.video.colour import from_bytes, to_bytes
 
 log = logging.getLogger(__name__)
-
-Warn = Callable[[str], None]
 
 # ---- patches -------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from animesr_cli import __version__
 from animesr_cli.atomic_files import check_place, part_file
-from animesr_cli.errors import Interrupted, UsageError, WeightsError
+from animesr_cli.errors import Interrupted, UsageError, Warn, WeightsError
 from animesr_cli.file_hash import sha256_of
 from animesr_cli.file_names import check_name
 from animesr_cli.lbo.factor_sheet import compare_factors
@@ -37,8 +37,6 @@ from animesr_cli.text import shown
 from animesr_cli.training.state import check_same, read_state
 
 log = logging.getLogger(__name__)
-
-Warn = Callable[[str], None]
 
 SUFFIX: Final = ".safetensors"
 SAVE_SECONDS: Final = 300.0

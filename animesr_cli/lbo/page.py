@@ -5,7 +5,7 @@ Every picture on it was held out of learning. ``page.html`` is the template.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from torch import Tensor
@@ -15,7 +15,7 @@ from animesr_cli.lbo.pairs import Pair
 from animesr_cli.lbo.pseudo_hr import HR_SCALE
 from animesr_cli.lbo.ranking import BEST_RANKED, factor_text
 from animesr_cli.model.tiles import Region
-from animesr_cli.pages.chart import Chart, chart
+from animesr_cli.pages.chart import curves
 from animesr_cli.pages.html import render
 from animesr_cli.video.colour import from_bytes
 from animesr_cli.video.timestamps import format_clock
@@ -55,13 +55,6 @@ def _row(pair: Pair, made: Tensor, plain: Tensor) -> dict[str, Any]:
             {"title": title, "png": encode_png(view), "width": twice.width} for title, view in views
         ],
     }
-
-
-def _charts(rows: Sequence[Mapping[str, Any]]) -> Iterator[Chart | None]:
-    for name, title in LOSSES.items():
-        yield chart(
-            title, [(float(row["iteration"]), float(row[name])) for row in rows if name in row]
-        )
 
 
 def _choice(history: Mapping[str, Any]) -> str:
@@ -125,6 +118,6 @@ def lbo_page(
         stopped=history["iterations"] != history["of"],
         commands=commands,
         rows=[_row(*each) for each in zip(pairs, made, plain, strict=True)],
-        charts=[each for each in _charts(history["curve"]) if each],
+        charts=curves(LOSSES, history["curve"]),
         facts=_facts(history),
     )

@@ -7,7 +7,6 @@ regular distances are held out: what was learned is measured on them.
 
 from __future__ import annotations
 
-import logging
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from animesr_cli.errors import InputError
+from animesr_cli.errors import InputError, Warn
 from animesr_cli.lbo.detail import LEAST_DETAIL, part_at, part_scores
 from animesr_cli.lbo.excerpts import Excerpt, check_size, read_excerpts
 from animesr_cli.lbo.pseudo_hr import HR_SCALE, PseudoHr, pseudo_hr_of
@@ -25,10 +24,6 @@ from animesr_cli.reading.info import VideoInfo
 from animesr_cli.settings import LboSettings
 from animesr_cli.text import shown
 from animesr_cli.video.colour import from_bytes, to_bytes
-
-log = logging.getLogger(__name__)
-
-Warn = Callable[[str], None]
 
 LARGEST_PART_PX: Final = 256
 """Side of what is kept of a frame, in LR pixels; a frame of no more pixels is kept whole."""
@@ -117,9 +112,9 @@ def collect(
     settings: LboSettings,
     make: PseudoHr,
     *,
-    warn: Warn = log.warning,
-    listen: Callable[[], None] = lambda: None,
-    on_excerpt: Callable[[int, int], None] = lambda done, total: None,
+    warn: Warn,
+    listen: Callable[[], None],
+    on_excerpt: Callable[[int, int], None],
 ) -> Pairs:
     """Read the clip and make pseudo HR of it.
 

@@ -9,7 +9,6 @@ Source: AnimeSR (NeurIPS 2022, https://arxiv.org/abs/2206.07038), section 3.2.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,6 +16,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from animesr_cli.errors import Warn
 from animesr_cli.model.checkpoint import LoadedCheckpoint, load_checkpoint
 from animesr_cli.model.clip_engine import open_engine
 from animesr_cli.model.devices import Compute, choose_compute
@@ -26,8 +26,6 @@ from animesr_cli.model.tiles import Region
 
 log = logging.getLogger(__name__)
 
-Warn = Callable[[str], None]
-
 HR_SCALE: Final = 2
 """Pseudo HR is this many times as wide and high as the LR frame: what an LBO halves again."""
 MARGIN_PX: Final = 16
@@ -36,8 +34,7 @@ MARGIN_PX: Final = 16
 
 def resized(frames: Tensor, height: int, width: int) -> Tensor:
     """(T, 3, H, W) at another size, bicubic and antialiased, in [0, 1]."""
-    channels = resample(frames.flatten(0, 1), height, width)
-    return channels.view(*frames.shape[:2], height, width).clamp(0, 1)
+    return resample(frames, height, width).clamp(0, 1)
 
 
 def rescaled_size(height: int, width: int, factor: float) -> tuple[int, int]:

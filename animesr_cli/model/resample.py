@@ -35,11 +35,12 @@ def enlarge(picture: Tensor, height: int, width: int, name: str) -> Tensor:
     )[0]
 
 
-def resample(picture: Tensor, height: int, width: int) -> Tensor:
-    """Bring (C, H, W) to another size, bicubic and antialiased, before anything is quantised."""
-    if picture.shape[-2:] == (height, width):
-        return picture
-    return enlarge(picture, height, width, "bicubic")
+def resample(pictures: Tensor, height: int, width: int) -> Tensor:
+    """Bring (..., C, H, W) to another size, bicubic and antialiased, before it is quantised."""
+    if pictures.shape[-2:] == (height, width):
+        return pictures
+    channels = enlarge(pictures.flatten(0, -3), height, width, "bicubic")
+    return channels.view(*pictures.shape[:-2], height, width)
 
 
 @lru_cache(maxsize=8)

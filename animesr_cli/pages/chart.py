@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 # In CSS pixels.
 WIDTH: Final = 340
@@ -179,3 +179,12 @@ def _is_near(level: float, values: Sequence[float]) -> bool:
     """Whether a line at this height leaves something to see of the values."""
     low, high = min(values), max(values)
     return low - 3 * (high - low) <= level <= high + 3 * (high - low)
+
+
+def curves(titles: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> list[Chart]:
+    """What rows have under each name, by their ``iteration``; what none of them has is left out."""
+    found = [
+        chart(title, [(row["iteration"], row[name]) for row in rows if name in row])
+        for name, title in titles.items()
+    ]
+    return [each for each in found if each]

@@ -20,7 +20,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from animesr_cli.errors import InputError
+from animesr_cli.errors import InputError, Warn
 from animesr_cli.file_hash import sha256_of
 from animesr_cli.reading.frame import Frame, FrameReader, with_cuts
 from animesr_cli.reading.image_reader import SequenceReader, probe_sequence
@@ -34,8 +34,6 @@ from animesr_cli.video.containers import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from animesr_cli.video.part import WHOLE, Part
 
 log = logging.getLogger(__name__)
-
-Warn = Callable[[str], None]
 
 LISTED: Final = 3
 """Sources that a warning names."""

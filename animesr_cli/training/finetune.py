@@ -24,7 +24,7 @@ import torch
 from animesr_cli.atomic_files import PartFile, explained
 from animesr_cli.degradation.lbo import load_operator
 from animesr_cli.degradation.operators import SCALE
-from animesr_cli.errors import InputError, OutputError, UsageError
+from animesr_cli.errors import InputError, OutputError, UsageError, Warn
 from animesr_cli.model.devices import choose_compute
 from animesr_cli.model.memory import free_memory
 from animesr_cli.settings import LOSSES, LOSSES_OF_GAN, FinetuneRun, FinetuneSettings
@@ -40,8 +40,6 @@ from animesr_cli.training.validation import fixed_windows, hold_out
 from animesr_cli.training.windows import WindowSampler, batches, usable_shots
 
 log = logging.getLogger(__name__)
-
-Warn = Callable[[str], None]
 
 PATCH_MULTIPLE: Final = 4
 SMALLEST_PATCH_PX: Final = 8

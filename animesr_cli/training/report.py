@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from animesr_cli.atomic_files import explained, write_file
 from animesr_cli.metrics.measures import L1, MEASURES
-from animesr_cli.pages.chart import Chart, chart
+from animesr_cli.pages.chart import Chart, chart, curves
 from animesr_cli.pages.html import render
 from animesr_cli.text import counted
 from animesr_cli.training.state import PICTURES_FOLDER, REPORT_FILE
@@ -61,11 +61,6 @@ def _validation_curves(report: TrainingReport) -> Iterator[Chart | None]:
         yield chart(SCORES[name].heading, points, levels, digits=SCORES[name].digits)
 
 
-def _training_curves(report: TrainingReport) -> Iterator[Chart | None]:
-    for name, title in TRAINING_CURVES.items():
-        yield chart(title, [(e["iteration"], e[name]) for e in report.entries if name in e])
-
-
 def _score_rows(columns: Sequence[Examination]) -> Iterator[tuple[str, list[tuple[str, bool]]]]:
     """Each measure's heading and cells: its text, and whether it is the best of the row."""
     for name, measure in SCORES.items():
@@ -106,7 +101,7 @@ def page(report: TrainingReport, pictures: Sequence[Mapping[str, bytes]]) -> str
         columns=columns,
         scores=list(_score_rows([*columns.values()])),
         validation=[each for each in _validation_curves(report) if each],
-        training=[each for each in _training_curves(report) if each],
+        training=curves(TRAINING_CURVES, report.entries),
         pictures=pictures,
     )
 

@@ -7,14 +7,14 @@ gone on with under the same identity only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from animesr_cli.errors import UsageError
+from animesr_cli.errors import UsageError, Warn
 from animesr_cli.file_hash import sha256_of
 from animesr_cli.model.checkpoint import LoadedCheckpoint, load_checkpoint
 from animesr_cli.model.msrb import MSRB
@@ -23,8 +23,6 @@ from animesr_cli.model.recognise import recognise
 from animesr_cli.settings import SCRATCH, FinetuneSettings
 from animesr_cli.training.distributed import world_size
 from animesr_cli.training.state import SavedState, is_state, read_state
-
-Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)

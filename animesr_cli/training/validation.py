@@ -115,8 +115,7 @@ def _detailed_part(clip: Tensor, rng: random.Random) -> Tensor:
 
 def bicubic(lr: Tensor, scale: int) -> Tensor:
     """(N, T, 3, h, w) to (N, T, 3, sh, sw): what everybody has."""
-    height, width = (scale * side for side in lr.shape[-2:])
-    return resample(lr.flatten(0, 2), height, width).view(*lr.shape[:3], height, width)
+    return resample(lr, scale * lr.shape[-2], scale * lr.shape[-1])
 
 
 def examine(upscale: Upscale, windows: Sequence[HeldOut], device: torch.device) -> Examination:

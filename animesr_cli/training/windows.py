@@ -38,10 +38,11 @@ from animesr_cli.degradation.operators import (
     operator_of,
     sample_plan,
 )
-from animesr_cli.errors import InputError
+from animesr_cli.errors import InputError, Warn
+from animesr_cli.model.resample import resample
 from animesr_cli.settings import FinetuneSettings
 from animesr_cli.text import counted
-from animesr_cli.training.corpus import LISTED, Shot, Warn
+from animesr_cli.training.corpus import LISTED, Shot
 from animesr_cli.video.colour import from_bytes
 
 MAX_INTERVAL: Final = 3
@@ -202,15 +203,12 @@ def truth_of(hr: Tensor, scale: int) -> Tensor:
     """
     if scale == SCALE:
         return hr
-    height, width = (side * scale // SCALE for side in hr.shape[-2:])
-    return made_smaller(hr, height, width)
+    return made_smaller(hr, *(side * scale // SCALE for side in hr.shape[-2:]))
 
 
 def made_smaller(clip: Tensor, height: int, width: int) -> Tensor:
     """Pictures (..., 3, H, W) in [0, 1] at a smaller size, bicubic without aliasing."""
-    size = (height, width)
-    flat = functional.interpolate(clip.flatten(0, -4), size, mode="bicubic", antialias=True)
-    return flat.clamp_(0, 1).view(*clip.shape[:-2], *size)
+    return resample(clip, height, width).clamp(0, 1)
 
 
 def degraded(hr: Tensor, plan: DegradationPlan, operators: Sequence[LoadedOperator]) -> Tensor:

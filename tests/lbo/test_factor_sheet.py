@@ -105,6 +105,15 @@ def test_factors_are_written_as_people_do(factor: float, text: str) -> None:
     assert factor_text(round(factor, 10)) == text
 
 
+def compared(
+    clip: Path, output: Path, command: str, *, overwrite: bool = False
+) -> tuple[Sweep, Path, Path]:
+    return compare_factors(
+        clip, output, command.format, model="base", device="cpu", overwrite=overwrite,
+        warn=pytest.fail, listen=lambda: None, on_trial=lambda done, total: None,
+    )  # fmt: skip
+
+
 def test_the_sheet_is_two_files_beside_the_operator(
     tmp_path: Path, own_clip: Path, tried: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,16 +126,16 @@ def test_the_sheet_is_two_files_beside_the_operator(
 
     monkeypatch.setattr(room, "sweep", fake)
     output = tmp_path / "dvd.safetensors"
-    _, page, image = compare_factors(own_clip, output, "run {}".format, model="base")
+    _, page, image = compared(own_clip, output, "run {}")
     assert (page, image) == sheet_paths(output)
     assert {path.name for path in tmp_path.iterdir()} == {"dvd_sheet.html", "dvd_sheet.png"}
     assert "run 0.5" in page.read_text()
     before = snapshot(tmp_path)
     with pytest.raises(OutputError, match="exists"):
-        compare_factors(own_clip, output, "run {}".format, model="base")
+        compared(own_clip, output, "run {}")
     assert snapshot(tmp_path) == before
     assert calls == [own_clip]
-    compare_factors(own_clip, output, "again {}".format, model="base", overwrite=True)
+    compared(own_clip, output, "again {}", overwrite=True)
     assert "again 0.5" in page.read_text()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,14 @@ from pictures import drawing, frames_of, write_rgb
 SETTINGS = LboSettings(excerpts=10, frames=4, warmup=2, batch=4, patch=32)
 
 
+def collected(path: Path, make: PseudoHr, listen: Callable[[], None] = lambda: None) -> Pairs:
+    """The pairs of a clip at factor 0.5, without a warning."""
+    return collect(
+        probe(path), 0.5, SETTINGS, make, warn=pytest.fail, listen=listen,
+        on_excerpt=lambda done, total: None,
+    )  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def make(zero_checkpoint: Path) -> PseudoHr:
     return open_network(zero_checkpoint, "cpu", precision="fp32")[0]
@@ -26,7 +35,7 @@ def make(zero_checkpoint: Path) -> PseudoHr:
 
 @pytest.fixture(scope="module")
 def pairs(own_clip: Path, make: PseudoHr) -> Pairs:
-    return collect(probe(own_clip), 0.5, SETTINGS, make)
+    return collected(own_clip, make)
 
 
 def test_lr_is_the_clips_own_picture(own_clip: Path, pairs: Pairs) -> None:
@@ -87,7 +96,7 @@ def test_a_large_frame_gives_a_part_with_lines(tmp_path: Path, make: PseudoHr) -
     frame = torch.full((3, 320, 600), 0.6)
     frame[:, 20:84, 500:564] = drawing()
     path = write_rgb(tmp_path / "a.mkv", [frame] * 16)
-    found = collect(probe(path), 0.5, SETTINGS, make)
+    found = collected(path, make)
     for pair in found.learned:
         assert pair.lr.shape == (3, 256, 256)
         assert pair.lr.float().std() > 5
@@ -97,7 +106,7 @@ def test_frames_with_nothing_in_them_are_left_out(tmp_path: Path, make: PseudoHr
     """A fade to black in the middle gives no pictures."""
     black = torch.zeros(3, 64, 64)
     path = write_rgb(tmp_path / "a.mkv", [drawing()] * 16 + [black] * 16 + [drawing()] * 16)
-    found = collect(probe(path), 0.5, SETTINGS, make)
+    found = collected(path, make)
     assert all(pair.lr.float().std() > 5 for pair in (*found.learned, *found.held_out))
 
 
@@ -122,7 +131,7 @@ def test_a_clip_without_enough_is_refused(
     one = drawing(*size) if level is None else torch.full((3, *size), level)
     path = write_rgb(tmp_path / "a.mkv", [one] * frames)
     with pytest.raises(InputError, match=words):
-        collect(probe(path), 0.5, SETTINGS, make)
+        collected(path, make)
 
 
 def test_collecting_can_be_stopped(own_clip: Path, make: PseudoHr) -> None:
@@ -132,4 +141,4 @@ def test_collecting_can_be_stopped(own_clip: Path, make: PseudoHr) -> None:
         raise Interrupted(2)
 
     with pytest.raises(Interrupted):
-        collect(probe(own_clip), 0.5, SETTINGS, make, listen=stop)
+        collected(own_clip, make, stop)
