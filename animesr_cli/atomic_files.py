@@ -25,6 +25,7 @@ from animesr_cli.errors import (
     DiskFullError,
     OutputError,
     UsageError,
+    reason_of,
 )
 from animesr_cli.open_folder import MOVES_OPEN_FILES, flush_file
 from animesr_cli.text import format_bytes, shown
@@ -100,7 +101,7 @@ def explanation(
             f"files as large as {shown(output)} would become are not allowed where it goes",
             "write to another disk, or in pieces with --start and --end",
         )
-    return OutputError(f"{shown(output)} cannot be written: {_reason(error)}")
+    return OutputError(f"{shown(output)} cannot be written: {reason_of(error)}")
 
 
 def _room_hint(missing_bytes: Callable[[], int]) -> str:
@@ -112,10 +113,6 @@ def _room_hint(missing_bytes: Callable[[], int]) -> str:
     if missing <= 0:
         return "free some room and run again"
     return f"free {format_bytes(missing)} and run again"
-
-
-def _reason(error: av.FFmpegError | OSError) -> str:
-    return (error.strerror or str(error)).lower()
 
 
 # ---- the part file -------------------------------------------------------------------------------
@@ -255,7 +252,7 @@ def unnamed(error: OSError, what: str, where: str) -> AnimesrError:
     """
     if error.errno in DISK_FULL_ERRORS:
         return DiskFullError(f"the disk is full: {what}", f"free some room; {where}")
-    return OutputError(f"{what}: {_reason(error)}", where)
+    return OutputError(f"{what}: {reason_of(error)}", where)
 
 
 def part_file(path: Path) -> PartFile:

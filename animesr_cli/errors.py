@@ -157,9 +157,18 @@ def as_expected(error: Exception) -> AnimesrError | None:
     return None
 
 
+def reason_of(error: Exception) -> str:
+    """The words of the system or of FFmpeg for an error, as they stand within a sentence."""
+    return str(getattr(error, "strerror", None) or error).lower()
+
+
+def unreadable(what: str, error: OSError) -> InputError:
+    """What is said where the system does not let something be read."""
+    return InputError(f"{what} cannot be read: {reason_of(error)}")
+
+
 def _reason(error: OSError) -> str:
-    reason = (error.strerror or str(error)).lower()
-    return f"{error.filename}: {reason}" if error.filename else reason
+    return f"{error.filename}: {reason_of(error)}" if error.filename else reason_of(error)
 
 
 class Interrupted(AnimesrError):

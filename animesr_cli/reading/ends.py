@@ -83,7 +83,6 @@ class Ends:
         self.reached = False
         """Whether the file was read to its end."""
         self.video_end = Fraction(0)
-        self.packets = 0
         own = stream_duration(stream)
         if container.format.name == "avi" and stream.time_base:
             # A tick is a frame. FFmpeg shortens the duration of a cut file, but not its count.
@@ -109,7 +108,6 @@ class Ends:
         end = (time + (packet.duration or 0)) * Fraction(packet.time_base)
         self._latest_end = max(self._latest_end, end)
         if packet.stream_index == self._index:
-            self.packets += 1
             self._read_to = (packet.pos or 0) + packet.size
             self.video_end = max(self.video_end, end)
 

@@ -22,13 +22,13 @@ from av.video.codeccontext import VideoCodecContext
 from torch import Tensor
 
 from animesr_cli import crash_watch
-from animesr_cli.errors import InputError, UsageError
+from animesr_cli.errors import InputError, UsageError, unreadable
 from animesr_cli.reading.codecs import DECODING_ERRORS
 from animesr_cli.reading.frame import Frame, FrameReader, Warn
 from animesr_cli.reading.icc import remark_on_profile
 from animesr_cli.reading.image_sequence import LISTED, ImageSequence
 from animesr_cli.reading.info import VideoInfo
-from animesr_cli.reading.probe import describe_colour, probe
+from animesr_cli.reading.probe import colour_spec, colour_tags, probe
 from animesr_cli.settings.limits import MAX_PIXELS
 from animesr_cli.text import shown
 from animesr_cli.video.colour import ColourSpec, from_rgb, to_rgb
@@ -230,11 +230,11 @@ class SequenceReader(FrameReader):
         try:
             content = path.read_bytes()
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise InputError(f"{shown(path)} cannot be read: {reason}") from error
+            raise unreadable(shown(path), error) from error
         try:
             context, picture = decode_image(content, max_pixels=self.info.max_pixels)
-            _, spec, _ = describe_colour(context, picture, self._matrix)
+            tags, kind = colour_tags(context, picture), picture.format.name
+            spec, _ = colour_spec(tags, kind, picture.width, picture.height, self._matrix)
         except UNDECODABLE as error:
             logger.info("%s cannot be decoded: %s", shown(path), error)
             self._lost.append(path)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from animesr_cli.errors import InputError
+from animesr_cli.errors import InputError, unreadable
 from animesr_cli.text import shown
 from animesr_cli.video.containers import IMAGE_SUFFIXES
 
@@ -81,8 +81,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
     except FileNotFoundError:
         raise InputError(f"the folder {shown(folder)} does not exist") from None
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise InputError(f"the folder {shown(folder)} cannot be read: {reason}") from error
+        raise unreadable(f"the folder {shown(folder)}", error) from error
 
 
 # Finding the images ------------------------------------------------------------------------------

@@ -54,20 +54,20 @@ class VideoInfo:
     pix_fmt: str
     """As decoded; ``colour.layout`` describes the planes that the reader hands out."""
     sample_aspect_ratio: Fraction
-    rotation: int
+    rotation: int = 0
     """Degrees counter-clockwise of the display matrix: 0, 90, 180 or 270."""
-    display_matrix: tuple[int, ...] | None
+    display_matrix: tuple[int, ...] | None = None
     """The whole matrix (nine 16.16 and 2.30 fixed-point numbers), which may also mirror."""
     time_base: Fraction
     frame_rate: Fraction | None
     """Average frames per second; None: not known."""
-    duration_seconds: Fraction | None
+    duration_seconds: Fraction | None = None
     late_seconds: Fraction = Fraction(0)
     """How much of ``duration_seconds`` is over when the first frame comes: Matroska and fragmented
     MP4 tell of an end."""
-    frame_count: int | None
+    frame_count: int | None = None
     """As the container has it; None: it does not say."""
-    clock_start: Fraction
+    clock_start: Fraction = Fraction(0)
     """What the container's clock shows at the time that people call 0: 0, but for MPEG streams."""
     tags: ColourTags
     colour: ColourSpec
@@ -80,12 +80,12 @@ class VideoInfo:
     """None: standard dynamic range."""
     captions: bool = False
     """The first picture carries captions of television."""
-    interlaced: bool
+    interlaced: bool = False
     progressive: bool = False
     """The stream says that it is not interlaced; neither: it says nothing."""
-    streams: tuple[StreamInfo, ...]
-    chapters: int
-    size_bytes: int
+    streams: tuple[StreamInfo, ...] = ()
+    chapters: int = 0
+    size_bytes: int = 0
 
     def shown_seconds(
         self, start: Fraction | None = None, end: Fraction | None = None

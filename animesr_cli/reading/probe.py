@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +18,7 @@ import numpy as np
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 
-from animesr_cli.errors import InputError, UsageError
+from animesr_cli.errors import InputError, UsageError, unreadable
 from animesr_cli.reading.codecs import DECODING_ERRORS, codec_name, decoding_context
 from animesr_cli.reading.ends import Y4M, is_told_as_end, stream_duration
 from animesr_cli.reading.info import ColourTags, StreamInfo, VideoInfo
@@ -36,7 +36,7 @@ from animesr_cli.video.hdr import (
 )
 from animesr_cli.video.part import NO_CROP, Crop
 from animesr_cli.video.pixel_formats import layout_of, native_format
-from animesr_cli.video.side_data import SideData
+from animesr_cli.video.side_data import side_data_of
 from animesr_cli.video.stream_header import read_stream_header
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ def probe(
         try:
             frame, begin = _first_picture(container, stream, path, max_pixels)
         except OSError as error:
-            raise InputError(f"{shown(path)} cannot be read: {error.strerror or error}") from error
+            raise unreadable(shown(path), error) from error
         info = _describe(container, stream, frame, begin, path, matrix)
     return replace(info, max_pixels=max_pixels)
 
@@ -164,16 +164,16 @@ def _describe(
     matrix: str | None,
 ) -> VideoInfo:
     assert stream.time_base  # choose_stream made sure
-    side_data, header = SideData(frame), read_stream_header(stream)
-    transfer = _colour_tags(stream.codec_context, frame).transfer
+    side_data, header = side_data_of(frame), read_stream_header(stream)
+    tags = colour_tags(stream.codec_context, frame, header.siting)
     codec = stream.codec_context.codec.canonical_name
-    hdr = read_hdr(
-        side_data, transfer, header.dolby_vision if codec in DOLBY_VISION_CODECS else None
-    )
-    check_base_layer(hdr, shown(path))
-    tags, spec, note = describe_colour(stream.codec_context, frame, matrix, header.siting)
+    recorded = header.dolby_vision if codec in DOLBY_VISION_CODECS else None
+    hdr = read_hdr(side_data, tags.transfer, recorded)
+    check_base_layer(hdr, shown(path))  # before its matrix, which nobody knows, is refused
+    spec, note = colour_spec(tags, frame.format.name, frame.width, frame.height, matrix)
     crop = _usable_crop(header.crop, frame, spec.layout)
     flags = container.format.flags
+    start = container.start_time if flags & AVFMT_TS_DISCONT else 0
     return VideoInfo(
         path=path,
         container=container.format.name,
@@ -191,12 +191,12 @@ def _describe(
         duration_seconds=_announced_duration(container, stream),
         late_seconds=_late(container, stream, begin, path),
         frame_count=_frame_count(stream),
-        clock_start=_clock_start(container) if flags & AVFMT_TS_DISCONT else Fraction(0),
+        clock_start=(start or 0) * MICROSECOND,
         tags=tags,
         colour=spec,
         colour_note=note,
         hdr=hdr,
-        captions=side_data.get("A53_CC") is not None,
+        captions="A53_CC" in side_data,
         interlaced=frame.interlaced_frame
         or stream.codec_context.field_order in INTERLACED_FIELD_ORDERS,
         progressive=stream.codec_context.field_order == PROGRESSIVE_FIELD_ORDER,
@@ -214,20 +214,12 @@ def _usable_crop(crop: Crop, frame: av.VideoFrame, layout: colour.PixelLayout) -
     return crop if leaves else NO_CROP
 
 
-def describe_colour(
-    context: VideoCodecContext, frame: av.VideoFrame, matrix: str | None, siting: int = 0
-) -> tuple[ColourTags, ColourSpec, str]:
-    """The tags of a picture, what it is taken for, and why.
+def colour_tags(context: VideoCodecContext, frame: av.VideoFrame, siting: int = 0) -> ColourTags:
+    """The picture's own tags, and where it has none, the container's.
 
     Args:
         siting: AVCHROMA_LOC number that the stream has; 0 is that of the codec.
     """
-    tags = _colour_tags(context, frame, siting)
-    return tags, *colour_spec(tags, frame.format.name, frame.width, frame.height, matrix)
-
-
-def _colour_tags(context: VideoCodecContext, frame: av.VideoFrame, siting: int = 0) -> ColourTags:
-    """The picture's own tags, and where it has none, the container's."""
     pairs = {
         "primaries": (frame.color_primaries, context.color_primaries, 2),
         "transfer": (frame.color_trc, context.color_trc, 2),
@@ -267,7 +259,7 @@ def colour_spec(
     return spec, "gray" if layout.family == "gray" else note
 
 
-def _display_matrix(frame: av.VideoFrame, side_data: SideData) -> tuple[int, ...] | None:
+def _display_matrix(frame: av.VideoFrame, side_data: Mapping[str, bytes]) -> tuple[int, ...] | None:
     data = side_data.get("DISPLAYMATRIX")
     if data is None:
         return _turned_by(frame.rotation) if frame.rotation else None
@@ -285,10 +277,6 @@ def _frame_rate(stream: av.VideoStream, format_flags: int) -> Fraction | None:
     if format_flags & AVFMT_NOTIMESTAMPS:
         rates.reverse()  # without timestamps the average is FFmpeg's 25, the guess is the codec's
     return next((Fraction(rate) for rate in rates if rate), None)
-
-
-def _clock_start(container: av.container.InputContainer) -> Fraction:
-    return (container.start_time or 0) * MICROSECOND
 
 
 def _late(

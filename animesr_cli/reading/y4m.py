@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from animesr_cli.errors import InputError, UsageError
+from animesr_cli.errors import InputError, UsageError, unreadable
 from animesr_cli.reading.frame import Frame, FrameReader, Warn
 from animesr_cli.reading.info import ColourTags, VideoInfo
 from animesr_cli.reading.probe import colour_spec
@@ -102,20 +102,12 @@ def parse_header(
         height=height,
         pix_fmt=pix_fmt,
         sample_aspect_ratio=_ratio(given.get("A", "")) or Fraction(1),
-        rotation=0,
-        display_matrix=None,
         time_base=1 / rate,
         frame_rate=rate,
-        duration_seconds=None,
-        frame_count=None,
-        clock_start=Fraction(0),
         tags=tags,
         colour=spec,
         colour_note=note,
         interlaced=given.get("I", "p") in ("t", "b", "m"),
-        streams=(),
-        chapters=0,
-        size_bytes=0,
     )
 
 
@@ -212,8 +204,7 @@ def probe_pipe(
             raise _not_y4m()
         line = magic + _read_line(descriptor, never)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise InputError(f"standard input cannot be read: {reason}") from error
+        raise unreadable("standard input", error) from error
     if not line.endswith(b"\n"):
         raise _not_y4m()
     return parse_header(line, rate=rate, matrix=matrix, max_pixels=max_pixels)

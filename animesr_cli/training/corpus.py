@@ -20,7 +20,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from animesr_cli.errors import InputError, Warn
+from animesr_cli.errors import InputError, Warn, unreadable
 from animesr_cli.file_hash import sha256_of
 from animesr_cli.reading.frame import Frame, FrameReader, with_cuts
 from animesr_cli.reading.image_reader import SequenceReader, probe_sequence
@@ -123,8 +123,7 @@ def find_sources(root: Path) -> list[Path]:
 
 
 def _refuse(error: OSError) -> None:
-    reason = (error.strerror or str(error)).lower()
-    raise InputError(f"the folder {shown(error.filename)} cannot be read: {reason}") from error
+    raise unreadable(f"the folder {shown(error.filename)}", error) from error
 
 
 def _describe(path: Path, root: Path) -> Source:
@@ -194,7 +193,7 @@ def _attempt(
     except InputError as error:
         return error
     except OSError as error:
-        return InputError(f"{shown(path)} cannot be read: {(error.strerror or error)}")
+        return unreadable(shown(path), error)
     return source
 
 

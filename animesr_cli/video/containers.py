@@ -20,7 +20,7 @@ import av
 import av.container
 
 from animesr_cli import crash_watch
-from animesr_cli.errors import InputError, UsageError
+from animesr_cli.errors import InputError, UsageError, unreadable
 from animesr_cli.settings.limits import MAX_PIXELS
 from animesr_cli.text import shown
 
@@ -89,8 +89,7 @@ def check_readable(path: Path | str) -> Path:
             raise UsageError(
                 f"the input name is too long: {len(os.fsencode(path))} bytes"
             ) from None
-        reason = (error.strerror or str(error)).lower()
-        raise InputError(f"{shown(path)} cannot be read: {reason}") from error
+        raise unreadable(shown(path), error) from error
     if stat.S_ISDIR(mode):
         raise InputError(
             f"{shown(path)} is a folder, not a video file", _hint_for_folder(path)
@@ -146,8 +145,7 @@ def open_input(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> av.containe
         )
     except (av.FFmpegError, OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno in _DISK_FAULTS:
-            reason = (error.strerror or str(error)).lower()
-            raise InputError(f"{shown(path)} cannot be read: {reason}") from error
+            raise unreadable(shown(path), error) from error
         what, hint = describe_content(path)
         raise InputError(f"{shown(path)} is not a video that can be read: {what}", hint) from error
     for stream in container.streams.video:

@@ -20,7 +20,6 @@ from fractions import Fraction
 from typing import Final, Literal, TypeAlias
 
 from animesr_cli.errors import InputError, UsageError
-from animesr_cli.video.side_data import SideData
 
 log = logging.getLogger(__name__)
 
@@ -105,11 +104,12 @@ _LIGHT: Final = struct.Struct("=2I")
 
 
 def read_hdr(
-    side_data: SideData, transfer: int, recorded_profile: tuple[int, int] | None = None
+    side_data: Mapping[str, bytes], transfer: int, recorded_profile: tuple[int, int] | None = None
 ) -> HdrMetadata | None:
     """What the first picture of a video and its transfer tag say; None: nothing.
 
     Args:
+        side_data: as ``side_data_of`` gives it.
         recorded_profile: profile and compatibility of the Dolby Vision that its container records.
     """
     dolby_vision = recorded_profile
@@ -124,7 +124,7 @@ def read_hdr(
         light=_light(side_data.get("CONTENT_LIGHT_LEVEL")),
         dolby_vision=dolby_vision[0] if dolby_vision else None,
         base_layer=dolby_vision not in NO_BASE_LAYER,
-        hdr10_plus=side_data.get("DYNAMIC_HDR_PLUS") is not None,
+        hdr10_plus="DYNAMIC_HDR_PLUS" in side_data,
     )
 
 

@@ -199,23 +199,15 @@ def filled_frame(planes: Sequence[Tensor], pix_fmt: str) -> av.VideoFrame:
     """
     height, width = planes[0].shape
     frame = av.VideoFrame(width, height, pix_fmt)
-    _make_opaque(frame)
     views, alpha = planes_of(frame), alpha_of(frame)
     if alpha is not None and len(planes) > len(views):
         views = (*views, alpha)
+    elif alpha is not None:
+        alpha[:] = (1 << max(component.bits for component in frame.format.components)) - 1
     for view, plane in zip(views, planes, strict=True):
         assert view.shape == plane.shape, (view.shape, plane.shape)
         view[:] = plane.numpy()
     return frame
-
-
-def _make_opaque(frame: av.VideoFrame) -> None:
-    """Give the planes that hold alpha its highest value."""
-    for component in frame.format.components:
-        if component.is_alpha:
-            sample_type = np.uint8 if component.bits <= 8 else np.uint16
-            plane = memoryview(frame.planes[component.plane])
-            np.frombuffer(plane, dtype=sample_type)[:] = (1 << component.bits) - 1
 
 
 # Conversion --------------------------------------------------------------------------------------

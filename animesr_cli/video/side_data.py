@@ -24,29 +24,20 @@ CAPTIONED_CODECS: Final = frozenset({"h264", "hevc", "mpeg2video", "av1"})
 
 def captions_of(frame: av.VideoFrame) -> bytes | None:
     """The captions of a picture of one of these codecs, as triplets of ATSC A/53."""
-    return _entry(frame, "A53_CC")
+    return _entries(frame).get("A53_CC")
 
 
-class SideData:
-    """The side data of one picture, by FFmpeg's names such as ``DISPLAYMATRIX``."""
-
-    def __init__(self, frame: av.VideoFrame) -> None:
-        # Kept alive by this object: the entries are views of the picture's memory.
-        self._frame = _without_profile(frame)
-
-    def get(self, name: str) -> bytes | None:
-        """FFmpeg's struct of that name; None: the picture has none."""
-        return _entry(self._frame, name)
+def side_data_of(frame: av.VideoFrame) -> dict[str, bytes]:
+    """FFmpeg's structs beside any picture, by its names such as ``DISPLAYMATRIX``."""
+    return _entries(_without_profile(frame))
 
 
-def _entry(frame: av.VideoFrame, name: str) -> bytes | None:
+def _entries(frame: av.VideoFrame) -> dict[str, bytes]:
     try:
-        return bytes(cast(Any, frame.side_data)[name])
-    except KeyError:
-        return None
+        return {entry.type.name: bytes(entry) for entry in cast(Any, frame.side_data)}
     except ValueError as error:  # PyAV shows none at all where it does not know one of them
         log.info("the side data of a picture cannot be read: %s", error)
-        return None
+        return {}
 
 
 def _without_profile(frame: av.VideoFrame) -> av.VideoFrame:

@@ -298,7 +298,6 @@ class LossTracker:
     """
 
     def __init__(self) -> None:
-        self.errors = 0
         self._expected: list[int] = []  # heap of packet timestamps without a picture so far
         self._latest: int | None = None
         self._horizon: int | None = None  # losses are counted up to here, and to a key frame
@@ -318,7 +317,6 @@ class LossTracker:
 
     def error(self) -> None:
         """The decoder reported an error on some packet submitted so far."""
-        self.errors += 1
         if self._latest is None:
             self._untimed += 1
             self._pending -= 1

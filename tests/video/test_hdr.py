@@ -20,7 +20,7 @@ from animesr_cli.reading.probe import probe
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.video import hdr
 from animesr_cli.video.hdr import ContentLight, HdrMetadata, MasteringDisplay
-from animesr_cli.video.side_data import SideData
+from animesr_cli.video.side_data import side_data_of
 from animesr_cli.writing.encoding import (
     choose_encoding,
 )
@@ -490,7 +490,7 @@ def test_the_pictures_say_it_too(
         packets = [packet for packet in container.demux(stream) if packet.size]
     assert isinstance(bare, av.VideoCodecContext)
     frames = [frame for packet in packets for frame in bare.decode(packet)] + bare.decode(None)
-    read = hdr.read_hdr(SideData(frames[0]), PQ)
+    read = hdr.read_hdr(side_data_of(frames[0]), PQ)
     assert read is not None
     assert near(read.mastering)
     assert read.light == LIGHT

@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import pytest
 
-from animesr_cli.video.side_data import SideData
+from animesr_cli.video.side_data import side_data_of
 from command import animesr, environment, start, warnings_of
 from media import picture, still_picture, write_video
 
@@ -47,8 +47,8 @@ def test_a_profile_is_passed_over_again_and_again() -> None:
     content = png_with_profile()
     (frame,) = [*context.decode(av.Packet(content)), *context.decode(None)]
     for _ in range(20):
-        assert SideData(frame).get("DISPLAYMATRIX") is None
-        assert SideData(frame).get("ICC_PROFILE") is None
+        assert side_data_of(frame).get("DISPLAYMATRIX") is None
+        assert side_data_of(frame).get("ICC_PROFILE") is None
     assert (frame.width, frame.height) == (32, 24)
 
 
@@ -57,17 +57,17 @@ def test_side_data_is_found(tmp_path: Path) -> None:
     path = write_video(tmp_path / "in.mp4", rotation=90, frames=1)
     with av.open(str(path)) as container:
         frame = next(container.decode(video=0))
-    matrix = SideData(frame).get("DISPLAYMATRIX")
+    matrix = side_data_of(frame).get("DISPLAYMATRIX")
     assert matrix is not None
     assert struct.unpack("=9i", matrix)[1] == -(1 << 16)
-    assert SideData(frame).get("A53_CC") is None
+    assert side_data_of(frame).get("A53_CC") is None
 
 
 def test_a_plain_image_has_none() -> None:
     context = av.CodecContext.create("png", "r")
     assert isinstance(context, av.VideoCodecContext)
     (frame,) = [*context.decode(av.Packet(still_picture("png"))), *context.decode(None)]
-    assert SideData(frame).get("MASTERING_DISPLAY_METADATA") is None
+    assert side_data_of(frame).get("MASTERING_DISPLAY_METADATA") is None
 
 
 def test_info_reads_an_image_with_a_profile(folder: Path) -> None:
