@@ -18,13 +18,14 @@ from typing import Any, Final, Self
 
 import av
 
-from animesr_cli.claim import Claim, Warn
+from animesr_cli.claim import Claim
 from animesr_cli.errors import (
     DISK_FULL_ERRORS,
     AnimesrError,
     DiskFullError,
     OutputError,
     UsageError,
+    Warn,
     reason_of,
 )
 from animesr_cli.open_folder import MOVES_OPEN_FILES, flush_file

@@ -16,14 +16,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from animesr_cli.errors import OutputError
+from animesr_cli.errors import OutputError, Warn
 from animesr_cli.file_names import COMPLETE, LOCK, PART, hidden_name, new_token, token_of
 from animesr_cli.open_folder import MOVES_OPEN_FILES, Lock, OpenFolder, lock
 from animesr_cli.text import shown
 
 log = logging.getLogger(__name__)
-
-Warn = Callable[[str], None]
 
 CONTENDERS_PATIENCE: Final = 5
 """Times that runs which begin in the same moment give way to one another."""

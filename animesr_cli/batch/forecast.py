@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from animesr_cli.batch.find import Item, found, out_folder
 from animesr_cli.batch.finished import FinishedOutputs
-from animesr_cli.errors import AnimesrError, UsageError
+from animesr_cli.errors import AnimesrError, UsageError, Warn
 from animesr_cli.reading.y4m import PIPE
 from animesr_cli.settings import UpscaleSettings, check_settings
 from animesr_cli.upscaling.open import open_reader
@@ -20,8 +20,6 @@ from animesr_cli.upscaling.plan import (
     ready_network,
     with_scale,
 )
-
-Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from animesr_cli.compare.frame_choice import Clip
 from animesr_cli.compare.report import Layout
-from animesr_cli.errors import UsageError
+from animesr_cli.errors import UsageError, Warn
 from animesr_cli.metrics.evaluate import is_part
 from animesr_cli.metrics.scoring import MS_SSIM_SIDE_PX, SMALLEST_SIDE_PX
 from animesr_cli.reading.frame import FrameReader
@@ -25,8 +24,6 @@ from animesr_cli.video.colour import ColourSpec, PixelLayout
 from animesr_cli.video.hdr import is_hdr
 from animesr_cli.video.part import Part
 from animesr_cli.writing.encoders import Encoding
-
-Warn = Callable[[str], None]
 
 WIDE_PRIMARIES: Final = frozenset({9, 10, 11, 12})
 """BT.2020, XYZ, DCI-P3 and Display P3: looked at as sRGB, they would be pale."""

@@ -10,14 +10,14 @@ from __future__ import annotations
 import difflib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from animesr_cli.errors import UsageError
+from animesr_cli.errors import UsageError, Warn
 from animesr_cli.model.catalogue import named
 from animesr_cli.model.clip_engine import WINDOWS, lookahead_of, open_engine
 from animesr_cli.model.devices import choose_compute, to_device
@@ -27,8 +27,6 @@ from animesr_cli.reading.info import VideoInfo
 from animesr_cli.settings import NETWORK_SCALE, UpscaleSettings
 from animesr_cli.upscaling.plan import LoadedNetwork, ready_network
 from animesr_cli.video.colour import to_rgb
-
-Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,7 +42,7 @@ from animesr_cli.compare.report import (
     Report,
     ResultRow,
 )
-from animesr_cli.errors import UsageError
+from animesr_cli.errors import UsageError, Warn
 from animesr_cli.metrics.measures import Scores
 from animesr_cli.metrics.scoring import Meter, luma_of
 from animesr_cli.model.devices import choose_compute
@@ -50,8 +50,6 @@ from animesr_cli.settings import CompareSettings, UpscaleSettings, check_setting
 from animesr_cli.text import shown
 from animesr_cli.upscaling.plan import expected_frames
 from animesr_cli.video.colour import ColourSpec, from_rgb, to_rgb
-
-Warn = Callable[[str], None]
 
 
 @dataclass(kw_only=True)

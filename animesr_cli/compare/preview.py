@@ -7,7 +7,6 @@ follows.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -16,13 +15,11 @@ from typing import Final
 from animesr_cli.compare.frame_choice import busiest_part, spread
 from animesr_cli.compare.inputs import open_clip
 from animesr_cli.compare.run import CompareResult, OnProgress, compare, default_page
-from animesr_cli.errors import UsageError
+from animesr_cli.errors import UsageError, Warn
 from animesr_cli.pages.browser import open_in_browser
 from animesr_cli.settings import CompareSettings, PreviewSettings, UpscaleSettings
 
 log = logging.getLogger(__name__)
-
-Warn = Callable[[str], None]
 
 PICTURES: Final = 3
 """How many pictures are shown, evenly spread over these seconds."""

@@ -19,7 +19,7 @@ from animesr_cli.compare.pictures import Comparison
 from animesr_cli.compare.report import Moment, Report
 from animesr_cli.compare.sheet import Row, draw_sheet, row_of, small
 from animesr_cli.compare.split_screen import write_split_screen
-from animesr_cli.errors import UsageError
+from animesr_cli.errors import UsageError, Warn
 from animesr_cli.file_names import check_name
 from animesr_cli.reading.y4m import PIPE
 from animesr_cli.settings import CompareSettings, UpscaleSettings
@@ -30,7 +30,6 @@ from animesr_cli.writing.png import encode_png
 
 log = logging.getLogger(__name__)
 
-Warn = Callable[[str], None]
 OnProgress = Callable[[str, int, int | None], None]
 """A line such as ``pictures: frame 12/96``, and its two numbers."""
 

@@ -10,12 +10,11 @@ import copy
 import hashlib
 import logging
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from animesr_cli.errors import DeviceError, UsageError, WeightsError
+from animesr_cli.errors import DeviceError, UsageError, Warn, WeightsError
 from animesr_cli.model import catalogue
 from animesr_cli.model.catalogue import find, named
 from animesr_cli.model.download import (
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from animesr_cli.model.network import Network
 
 logger = logging.getLogger(__name__)
-Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True)

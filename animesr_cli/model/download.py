@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from errno import EACCES, EDQUOT, EEXIST, EFBIG, ENOSPC, ENOTDIR, EPERM, EROFS
 from http import HTTPStatus
@@ -21,6 +21,7 @@ from animesr_cli.errors import (
     AnimesrError,
     DiskFullError,
     DownloadError,
+    Warn,
     WeightsError,
 )
 from animesr_cli.file_hash import sha256_of
@@ -29,8 +30,6 @@ from animesr_cli.model.catalogue import Checkpoint, find
 from animesr_cli.model.tensor_file import SUFFIXES, why_unreadable
 
 logger = logging.getLogger(__name__)
-Warn = Callable[[str], None]
-
 URL_TIMEOUT_SECONDS = 30.0
 CHUNK_BYTES = 1 << 18
 STORAGE_ERRNOS = frozenset({ENOSPC, EDQUOT, EFBIG, EROFS, EACCES, EPERM, ENOTDIR, EEXIST})

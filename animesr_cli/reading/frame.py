@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Self
 
 from torch import Tensor
 
+from animesr_cli.errors import Warn
 from animesr_cli.reading.info import VideoInfo
 from animesr_cli.video.part import WHOLE, Part
 from animesr_cli.video.scenes import SceneDetector
 
 logger = logging.getLogger(__name__)
-
-Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True)

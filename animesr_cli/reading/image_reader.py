@@ -22,9 +22,9 @@ from av.video.codeccontext import VideoCodecContext
 from torch import Tensor
 
 from animesr_cli import crash_watch
-from animesr_cli.errors import InputError, UsageError, unreadable
+from animesr_cli.errors import InputError, UsageError, Warn, unreadable
 from animesr_cli.reading.codecs import DECODING_ERRORS
-from animesr_cli.reading.frame import Frame, FrameReader, Warn
+from animesr_cli.reading.frame import Frame, FrameReader
 from animesr_cli.reading.icc import remark_on_profile
 from animesr_cli.reading.image_sequence import LISTED, ImageSequence
 from animesr_cli.reading.info import VideoInfo

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import av
 
-from animesr_cli.errors import InputError, UsageError
+from animesr_cli.errors import InputError, UsageError, Warn
 from animesr_cli.reading.changes import Changes
 from animesr_cli.reading.decoder import Decoded, Decoder
 from animesr_cli.reading.deinterlace import Deinterlacer
-from animesr_cli.reading.frame import Frame, FrameReader, Warn
+from animesr_cli.reading.frame import Frame, FrameReader
 from animesr_cli.reading.icc import remark_on_profile
 from animesr_cli.reading.info import VideoInfo
 from animesr_cli.reading.probe import probe

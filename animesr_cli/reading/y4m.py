@@ -27,8 +27,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from animesr_cli.errors import InputError, UsageError, unreadable
-from animesr_cli.reading.frame import Frame, FrameReader, Warn
+from animesr_cli.errors import InputError, UsageError, Warn, unreadable
+from animesr_cli.reading.frame import Frame, FrameReader
 from animesr_cli.reading.info import ColourTags, VideoInfo
 from animesr_cli.reading.probe import colour_spec
 from animesr_cli.reading.y4m_header import (

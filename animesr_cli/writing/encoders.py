@@ -17,7 +17,7 @@ import difflib
 import io
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -34,8 +34,6 @@ from animesr_cli.video.containers import open_output
 from animesr_cli.video.pixel_formats import has_alpha, layout_of, native_format
 
 log = logging.getLogger(__name__)
-
-Warn = Callable[[str], None]
 
 TRIAL_WIDTH_PX: Final = 320
 TRIAL_HEIGHT_PX: Final = 240

@@ -7,14 +7,14 @@ left open follows from the source.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import av
 import av.codec
 from av.codec.codec import UnknownCodecError, find_best_pix_fmt_of_list
 
-from animesr_cli.errors import DeviceError, UsageError
+from animesr_cli.errors import DeviceError, UsageError, Warn
 from animesr_cli.reading.info import ColourTags, VideoInfo
 from animesr_cli.reading.y4m_header import OUTPUT_FORMATS
 from animesr_cli.settings.upscale import UpscaleSettings
@@ -55,8 +55,6 @@ from animesr_cli.writing.encoders import (
 from animesr_cli.writing.hardware import hardware_codec, hardware_quality, wished_bits
 
 log = logging.getLogger(__name__)
-
-Warn = Callable[[str], None]
 
 # ---- pixel formats -------------------------------------------------------------------------------
 

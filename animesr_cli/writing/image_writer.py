@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from typing import Final, Self
@@ -19,7 +19,7 @@ import numpy as np
 from torch import Tensor
 
 from animesr_cli.atomic_files import explained
-from animesr_cli.errors import VerificationError
+from animesr_cli.errors import VerificationError, Warn
 from animesr_cli.reading.codecs import DECODING_ERRORS
 from animesr_cli.reading.image_reader import decode_image
 from animesr_cli.reading.info import VideoInfo
@@ -39,8 +39,6 @@ from animesr_cli.writing.part_folder import PartFolder
 from animesr_cli.writing.png import encoded
 
 log = logging.getLogger(__name__)
-
-Warn = Callable[[str], None]
 
 MAX_WORKERS: Final = 4
 """Images that are encoded and verified at the same time."""

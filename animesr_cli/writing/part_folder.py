@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Final, Self
 
 from animesr_cli.atomic_files import UNFINISHED, explained, unnamed
-from animesr_cli.claim import Claim, Warn
-from animesr_cli.errors import OutputError
+from animesr_cli.claim import Claim
+from animesr_cli.errors import OutputError, Warn
 from animesr_cli.open_folder import OpenFolder, flush_file
 from animesr_cli.text import shown
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +19,7 @@ import numpy as np
 from torch import Tensor
 
 from animesr_cli.atomic_files import explained
-from animesr_cli.errors import UsageError
+from animesr_cli.errors import UsageError, Warn
 from animesr_cli.reading.info import VideoInfo
 from animesr_cli.reading.y4m import FRAME, Stopped, never, ready
 from animesr_cli.reading.y4m_header import MAGIC
@@ -29,8 +29,6 @@ from animesr_cli.video.timestamps import FALLBACK_RATE, Pace, seconds
 from animesr_cli.writing.output import OutputFormat
 
 logger = logging.getLogger(__name__)
-
-Warn = Callable[[str], None]
 
 STDOUT: Final = 1
 STDOUT_NAME: Final = Path("standard output")

@@ -8,7 +8,7 @@ container holds only another form; what it cannot hold at all is named to the us
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from functools import cached_property
 from typing import Any, Final, Self, TypeAlias
@@ -17,7 +17,7 @@ import av
 from av.container import OutputContainer
 from av.stream import AttachmentStream, Discard, Stream
 
-from animesr_cli.errors import OutputError
+from animesr_cli.errors import OutputError, Warn
 from animesr_cli.reading.codecs import codec_name
 from animesr_cli.reading.info import VideoInfo
 from animesr_cli.reading.matroska_facts import matroska_remarks
@@ -51,7 +51,6 @@ from animesr_cli.writing.subtitle_text import TextSurvey, conversion_remarks, su
 
 log = logging.getLogger(__name__)
 
-Warn = Callable[[str], None]
 Packet: TypeAlias = "av.Packet[Any]"
 
 INTERLEAVE: Final = Fraction(10)

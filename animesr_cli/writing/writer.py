@@ -25,7 +25,7 @@ from av.container import OutputContainer
 from torch import Tensor
 
 from animesr_cli.atomic_files import PartFile, check_place, explained
-from animesr_cli.errors import UsageError
+from animesr_cli.errors import UsageError, Warn
 from animesr_cli.file_names import check_name
 from animesr_cli.reading.info import VideoInfo
 from animesr_cli.signals import last_check
@@ -54,7 +54,6 @@ from animesr_cli.writing.verify import read_back, verify_copies, verify_video
 
 log = logging.getLogger(__name__)
 
-Warn = Callable[[str], None]
 Packet: TypeAlias = "av.Packet[Any]"
 
 AVFMT_FLAG_BITEXACT: Final = 0x0400
