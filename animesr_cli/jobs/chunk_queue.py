@@ -1,13 +1,13 @@
-"""Chunks of a clip into the executor's queue, less what the journal has."""
+"""The tasks of a job: a clip's frames -> chunks -> tasks, less what the journal has."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from animesr_cli.jobs.chunk_task import task_of
-from animesr_cli.jobs.chunks import Chunk, Segment
+from animesr_cli.jobs.chunk_task import ChunkTask
+from animesr_cli.jobs.chunks import Chunk, Chunker, Segment
 from animesr_cli.jobs.folder import JobFolder
-from animesr_cli.jobs.frame_index import FrameIndex, digest
+from animesr_cli.jobs.frame_index import FrameIndex
 from animesr_cli.jobs.range_reader import can_be_found
 from animesr_cli.workers.tasks import Task, TaskQueue
 
@@ -19,51 +19,73 @@ IN_ORDER_COST: Final = 1e12
 """Frames that can only be found by reading the input from its beginning are computed in order."""
 
 
-class ChunkQueue:
-    """Puts chunks into the queue, less what is finished; called in one thread."""
+class ChunkQueue(TaskQueue):
+    """Told of each frame whether it begins a shot, it fills itself; one thread tells it.
 
-    def __init__(self, queue: TaskQueue, index: FrameIndex, job: JobFolder, *, alone: bool) -> None:
-        self.chunks: list[Chunk] = []
+    Args:
+        index: has the row of each frame before it is told of.
+        segment_frames: at most so many in one segment.
+        alone: one worker computes all.
+    """
+
+    def __init__(
+        self, index: FrameIndex, job: JobFolder, *, segment_frames: int, alone: bool
+    ) -> None:
+        super().__init__()
+        self.index = index
+        self.segments: list[Segment] = []
         """All of the clip, so far."""
-        self.missing: dict[int, tuple[Segment, ...]] = {}
-        """By task, what was to be computed when it was put."""
-        self._queue = queue
-        self._index = index
+        self.is_complete = False
+        """The clip has ended, and all of its frames are in the index."""
+        self._put: dict[int, Chunk] = {}  # by the keys of their tasks
         self._job = job
+        self._chunker = Chunker(segment_frames)
         self._largest = LARGEST_TASK_SEGMENTS if alone else 1
         self._size = 1
-        self._waiting: Chunk | None = None
+        self._held: Chunk | None = None
 
-    def add(self, chunk: Chunk) -> None:
-        self.chunks.append(chunk)
+    def push(self, is_cut: bool) -> None:
+        for chunk in self._chunker.push(is_cut):
+            self._add(chunk)
+
+    def finish(self) -> None:
+        """The clip has ended."""
+        for chunk in self._chunker.finish():
+            self._add(chunk)
+        self._flush()
+        self.is_complete = True
+        self.close()
+
+    def missing(self, key: int) -> tuple[Segment, ...]:
+        """What of a task is not finished, as far as the journal was looked at."""
+        return self._left(self._put[key])
+
+    def _add(self, chunk: Chunk) -> None:
+        self.segments += chunk.segments
         if not self._left(chunk):
             self._flush()
             return
-        joined = self._waiting is not None and self._waiting.end == chunk.first
-        self._waiting = self._waiting.joined(chunk) if joined and self._waiting else chunk
-        if len(self._waiting.segments) >= self._size:
+        if self._held is not None and self._held.end == chunk.first:
+            chunk = self._held.joined(chunk)
+        self._held = chunk
+        if len(chunk.segments) >= self._size:
             self._flush()
             self._size = min(2 * self._size, self._largest)
-
-    def finish(self) -> None:
-        self._flush()
-        self._queue.close()
 
     def _left(self, chunk: Chunk) -> tuple[Segment, ...]:
         return tuple(segment for segment in chunk.segments if not self._is_finished(segment))
 
     def _is_finished(self, segment: Segment) -> bool:
         record = self._job.records.get(segment.first)
-        rows = self._index.rows(segment.first, segment.end)
-        return record is not None and (record.frames, record.rows) == (len(rows), digest(rows))
+        return record is not None and record.is_of(self.index.rows(segment.first, segment.end))
 
     def _flush(self) -> None:
-        chunk, self._waiting = self._waiting, None
+        chunk, self._held = self._held, None
         if chunk is None:
             return
-        task = task_of(chunk, self._index.rows)
-        self.missing[chunk.first] = self._left(chunk)
-        cost = float(sum(segment.frames for segment in self.missing[chunk.first]))
+        self._put[chunk.first] = chunk
+        task = ChunkTask.of(chunk, self.index.rows)
+        cost = float(sum(segment.frames for segment in self._left(chunk)))
         if not can_be_found(task.rows):
             cost = IN_ORDER_COST - chunk.first
-        self._queue.put(Task(chunk.first, cost, task))
+        self.put(Task(chunk.first, cost, task))

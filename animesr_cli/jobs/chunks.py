@@ -47,6 +47,10 @@ class Chunk:
     def frames(self) -> int:
         return self.end - self.first
 
+    def goes_on(self, segment: Segment) -> bool:
+        """Whether the shot at the end of a segment goes on in the next one."""
+        return any(each.continues for each in self.segments if each.first == segment.end)
+
     def joined(self, following: Chunk) -> Chunk:
         """Both as one, where ``following`` comes directly behind."""
         assert following.first == self.end

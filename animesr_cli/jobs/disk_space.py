@@ -12,9 +12,8 @@ from animesr_cli.upscaling.plan import LIKELY_BITS_PER_PIXEL, LOSSLESS_BITS_PER_
 
 
 def _bytes_per_frame(plan: Plan, job: JobFolder) -> float:
-    records = list(job.records.values())
-    if frames := sum(record.frames for record in records):
-        return sum(record.file.bytes for record in records) / frames
+    if job.frames:
+        return job.stored_bytes / job.frames
     bits = LOSSLESS_BITS_PER_PIXEL if plan.format.encoding.lossless else LIKELY_BITS_PER_PIXEL
     return plan.format.width * plan.format.height * bits / 8
 
@@ -29,8 +28,7 @@ def missing_bytes(plan: Plan, job: JobFolder, frames: int | None) -> int:
         return 0
     folder, place = job.path, plan.output.absolute().parent
     each = _bytes_per_frame(plan, job)
-    finished = sum(record.frames for record in job.records.values())
-    segments, output = (frames - finished) * each, frames * each
+    segments, output = (frames - job.frames) * each, frames * each
     free = shutil.disk_usage(folder).free
     if folder.stat().st_dev == place.stat().st_dev:
         return int(segments + output - free)

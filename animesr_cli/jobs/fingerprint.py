@@ -86,22 +86,18 @@ def adopt_choices(
     segment_frames: bool,
 ) -> None:
     """Take over what was left to chance then: free memory, the number of processors, the speed."""
-    asked = then.get("option", {}).get("--segment-frames")
-    if segment_frames and _is_count(asked, 1, MAX_COUNT):
-        now["option"]["--segment-frames"] = asked
-    before, computing = then.get("computing", {}), now["computing"]
-    if before.get("device") != computing["device"]:
+
+    def adopt(section: str, name: str, allowed: range) -> None:
+        value = then.get(section, {}).get(name)
+        if type(value) is int and value in allowed:  # anybody may have written it
+            now[section][name] = value
+
+    if segment_frames:
+        adopt("option", "--segment-frames", range(1, MAX_COUNT + 1))
+    if then.get("computing", {}).get("device") != now["computing"]["device"]:
         return
-    if (
-        threads
-        and computing["threads"] is not None
-        and _is_count(before.get("threads"), 1, MAX_THREADS)
-    ):
-        computing["threads"] = before["threads"]
-    if tile and (before.get("tile") == 0 or _is_count(before.get("tile"), MIN_TILE, MAX_SIDE)):
-        computing["tile"] = before["tile"]
-
-
-def _is_count(value: object, least: int, most: int) -> bool:
-    """What is taken over was read from a file that anybody may have written."""
-    return type(value) is int and least <= value <= most
+    if threads and now["computing"]["threads"] is not None:
+        adopt("computing", "threads", range(1, MAX_THREADS + 1))
+    if tile:
+        adopt("computing", "tile", range(1))
+        adopt("computing", "tile", range(MIN_TILE, MAX_SIDE + 1))

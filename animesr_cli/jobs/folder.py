@@ -22,7 +22,7 @@ from animesr_cli.atomic_files import explained
 from animesr_cli.bounded import UnfitError, read_bytes
 from animesr_cli.errors import OutputError, UsageError
 from animesr_cli.file_names import is_hidden_name, shortened
-from animesr_cli.jobs.kept_files import StoredFile, operation, remove, write_file
+from animesr_cli.jobs.kept_files import operation, remove, write_file
 from animesr_cli.jobs.manifest import (
     MANIFEST,
     FinishedFile,
@@ -206,22 +206,34 @@ class JobFolder:
     def identity(self) -> str:
         return digest_of(self.manifest.identity)
 
+    @property
+    def frames(self) -> int:
+        """Of all finished segments."""
+        return sum(record.frames for record in self.records.values())
+
+    @property
+    def stored_bytes(self) -> int:
+        """Of the files of all finished segments."""
+        return sum(record.file.bytes for record in self.records.values())
+
     def gather(self) -> None:
         """Take up every record that was written since the last look."""
-        self.records |= {r.first: r for r in self.found_records() if r.identity == self.identity}
+        self._take_up(self.found_records())
 
     def adopt(self, firsts: Iterable[int]) -> list[Record]:
-        """Take up the records of these segments that were finished since; the new ones."""
-        found = [read_record(self.path, first) for first in firsts if first not in self.records]
-        new = [each for each in found if each is not None and each.identity == self.identity]
-        self.records |= {record.first: record for record in new}
-        return new
+        """Take up the records of these segments, which are not finished yet; the new ones."""
+        found = [read_record(self.path, first) for first in firsts]
+        return self._take_up(record for record in found if record is not None)
+
+    def _take_up(self, records: Iterable[Record]) -> list[Record]:
+        ours = [record for record in records if record.identity == self.identity]
+        self.records |= {record.first: record for record in ours}
+        return ours
 
     def save_index(self, data: bytes, warnings: Iterable[str]) -> None:
         """The scan is over."""
         with explained(self.path):
-            write_file(self.path / INDEX, data)
-            self.manifest.frames = StoredFile.of(self.path / INDEX)
+            self.manifest.frames = write_file(self.path / INDEX, data)
             self.manifest.warnings = list(dict.fromkeys(warnings))
             self.manifest.write(self.path)
 
@@ -253,9 +265,8 @@ class JobFolder:
 
     def finished_file(self, path: Path, *, cuts: int) -> None:
         """Remember the complete file ``path``, which gets its name next."""
-        frames = sum(record.frames for record in self.records.values())
         self.manifest.output = FinishedFile.of(
-            path, frames=frames, segments=len(self.records), cuts=cuts
+            path, frames=self.frames, segments=len(self.records), cuts=cuts
         )
         with explained(self.path):
             self.manifest.write(self.path)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
@@ -18,25 +17,19 @@ from functools import partial
 from typing import Final
 
 from animesr_cli.atomic_files import PartFile, explained
-from animesr_cli.errors import (
-    AnimesrError,
-    DiskFullError,
-    InputError,
-    Interrupted,
-    UsageError,
-    WeightsError,
-)
+from animesr_cli.errors import AnimesrError, DiskFullError, Interrupted
 from animesr_cli.jobs.chunk_queue import ChunkQueue
-from animesr_cli.jobs.chunk_worker import Prepare
+from animesr_cli.jobs.chunk_worker import ChunkWorker
 from animesr_cli.jobs.chunks import Segment
 from animesr_cli.jobs.disk_space import missing_bytes
 from animesr_cli.jobs.folder import JobFolder, journal_folder
-from animesr_cli.jobs.frame_index import FrameIndex
-from animesr_cli.jobs.placement import Placement, choose_placement, own_threads
+from animesr_cli.jobs.frame_index import CUT, FrameIndex
+from animesr_cli.jobs.placement import choose_executor, own_threads
 from animesr_cli.jobs.progress import JobProgress
 from animesr_cli.jobs.records import Record
 from animesr_cli.jobs.resume import begin_or_go_on
-from animesr_cli.jobs.scan import Scan, chunks_of
+from animesr_cli.jobs.scan import Scan
+from animesr_cli.jobs.segment_file import JobSpec
 from animesr_cli.reading.reader import origin_of
 from animesr_cli.signals import check_stop
 from animesr_cli.text import counted, format_bytes, shown
@@ -44,7 +37,9 @@ from animesr_cli.upscaling.events import Observer, Progress, SegmentEvent, Upsca
 from animesr_cli.upscaling.open import open_writer
 from animesr_cli.upscaling.plan import Plan
 from animesr_cli.video.timestamps import format_time
+from animesr_cli.workers.inline import InlineExecutor
 from animesr_cli.workers.scheduler import (
+    HOPELESS,
     Advanced,
     Event,
     Executor,
@@ -52,16 +47,12 @@ from animesr_cli.workers.scheduler import (
     Finished,
     Started,
 )
-from animesr_cli.workers.tasks import TaskQueue
 from animesr_cli.writing.concat import Joiner
 
 log = logging.getLogger(__name__)
 
 FAILURES_WITHOUT_SUCCESS: Final = 3
 """Chunks that failed for good before any succeeded, after which the others are not tried."""
-
-STOPPING: Final = (UsageError, InputError, WeightsError, DiskFullError)
-"""Errors of a segment that every other one would meet as well."""
 
 
 # ---- the run -------------------------------------------------------------------------------------
@@ -75,14 +66,14 @@ class Job:
         self.observer = observer
         self.warnings = warnings
         self._folder: JobFolder
-        self._placement: Placement
         self._executor: Executor
-        self._threads: int | None = None
-        self._index: FrameIndex | None = None
-        self._scan: Scan | None = None
-        self._scanned = threading.Event()
+        self._index = FrameIndex()
+        self._is_scanned = False
+        """The index is of the whole clip, and kept."""
         self._chunks: ChunkQueue
-        self._progress = JobProgress()
+        self._progress: JobProgress
+        self._tried: dict[int, int] = {}
+        """By task, frames that were missing when its last try began."""
         self._failures: list[tuple[tuple[Segment, ...], AnimesrError]] = []
         self._room_told = False
         self._worker: str | None = None
@@ -96,10 +87,9 @@ class Job:
     def run(self) -> UpscaleResult:
         settings = self.plan.settings
         folder = journal_folder(self.plan.output, settings.work_dir)
-        self._placement, self.plan = choose_placement(self.plan, self.warn)
+        self._executor, self.plan = choose_executor(self.plan, self.warn)
         with ExitStack() as stack:
-            if self._placement.cluster is not None:
-                stack.callback(self._placement.cluster.close)
+            stack.enter_context(closing(self._executor))
             self._folder = stack.enter_context(JobFolder(folder, self.plan.output))
             notes = self._open()
             with self._resumable():
@@ -110,9 +100,8 @@ class Job:
 
     def _open(self) -> list[str]:
         """Begin or go on; what is to be told of it."""
-        identity = begin_or_go_on(self._folder, self.plan, self._placement, self.warn)
-        self._threads = identity["computing"]["threads"]
-        self._executor = self._placement.executor(self._threads, self.warn)
+        identity = begin_or_go_on(self._folder, self.plan, self._executor.threads, self.warn)
+        self._executor.threads = identity["computing"]["threads"]
         self.plan = replace(
             self.plan,
             tile=identity["computing"]["tile"],
@@ -127,21 +116,22 @@ class Job:
         if manifest.frames is not None:
             try:
                 self._index = FrameIndex.from_bytes(self._folder.read_index())
+                self._is_scanned = True
             except (OSError, ValueError):
                 manifest.frames = None
         records = self._folder.records.values()
         for record in records:
             for message in record.warnings:
                 self.warn(message)
-        self._progress.done = self._progress.before = sum(record.frames for record in records)
+        self._progress = JobProgress(self._folder)
         if not records:
             return []
         if self.plan.estimated_seconds is not None and self._total:
-            left = self.plan.estimated_seconds * (1 - self._progress.done / self._total)
+            left = self.plan.estimated_seconds * (1 - self._folder.frames / self._total)
             self.plan = replace(self.plan, estimated_seconds=max(left, 0.0))
         return [
             f"going on where it stopped: {counted(len(records), 'segment')}, "
-            f"{counted(self._progress.done, 'frame')}, are finished in {shown(self._folder.path)}"
+            f"{counted(self._folder.frames, 'frame')}, are finished in {shown(self._folder.path)}"
         ]
 
     @contextmanager
@@ -167,11 +157,11 @@ class Job:
             raise
 
     def _hint(self) -> str:
-        return self._progress.hint(self._folder, self._total)
+        return self._progress.hint(self._total)
 
     @property
     def _total(self) -> int | None:
-        return len(self._index) if self._index is not None else self.plan.frames
+        return len(self._index) if self._is_scanned else self.plan.frames
 
     # -- computing
 
@@ -192,7 +182,6 @@ class Job:
         with explained(self.plan.output), PartFile(self.plan.output):  # nobody else writes there
             records = self._all_records()
         self._join(records)
-        assert self._index is not None
         pictures = hashlib.sha256("".join(record.pictures for record in records).encode())
         result = UpscaleResult(
             output=self.plan.output,
@@ -218,53 +207,32 @@ class Job:
                 break
             for sentence in self._folder.forget(damaged):
                 self.warn(sentence)
-            self._progress.done -= sum(record.frames for record in damaged)
-        records = self._folder.records
-        wanted = [segment for chunk in self._chunks.chunks for segment in chunk.segments]
-        return [records[segment.first] for segment in wanted]
+        return [self._folder.records[segment.first] for segment in self._chunks.segments]
 
     def _compute(self) -> None:
-        queue = TaskQueue()
+        alone = isinstance(self._executor, InlineExecutor)
         with ExitStack() as stack:
-            if self._placement.is_single:
-                stack.enter_context(own_threads(self._threads))
-            self._feed(queue, stack)
-            events = stack.enter_context(
-                closing(self._executor.run(queue, Prepare.of(self.plan, self._folder)))
+            if alone:
+                stack.enter_context(own_threads(self._executor.threads))
+            self._chunks = ChunkQueue(
+                self._index, self._folder, segment_frames=self.plan.segment_frames, alone=alone
             )
-            for event in events:
+            if self._is_scanned:
+                for flags in self._index.rows()["flags"]:
+                    self._chunks.push(bool(flags & CUT))
+                self._chunks.finish()
+            else:
+                stack.enter_context(Scan(self.plan, self._chunks, self.warn))
+            work = partial(ChunkWorker, JobSpec.of(self.plan, self._folder))
+            for event in stack.enter_context(closing(self._executor.run(self._chunks, work))):
                 self._hear(event)
-                self._take_index()
-            self._take_index()
+                self._keep_index()
+            self._keep_index()
 
-    def _feed(self, queue: TaskQueue, stack: ExitStack) -> None:
-        """Chunks to the queue: from the index of an earlier run, or from the scan beside it."""
-        alone = self._placement.is_single
-        if self._index is not None:
-            self._chunks = ChunkQueue(queue, self._index, self._folder, alone=alone)
-            for chunk in chunks_of(self._index, self.plan.segment_frames):
-                self._chunks.add(chunk)
-            self._chunks.finish()
-            return
-
-        def over() -> None:
-            self._scanned.set()
-            self._chunks.finish()
-
-        self._scan = Scan(
-            self.plan,
-            found=lambda chunk: self._chunks.add(chunk),
-            over=over,
-            failed=queue.fail,
-            warn=self.warn,
-        )
-        self._chunks = ChunkQueue(queue, self._scan.index, self._folder, alone=alone)
-        stack.enter_context(self._scan)
-
-    def _take_index(self) -> None:
-        """The scan is over: the index is kept, so that no later run makes it again."""
-        if self._index is None and self._scan is not None and self._scanned.is_set():
-            self._index = self._scan.index
+    def _keep_index(self) -> None:
+        """Once the scan is over, so that no later run makes it again."""
+        if self._chunks.is_complete and not self._is_scanned:
+            self._is_scanned = True
             self._folder.save_index(self._index.to_bytes(), self.warnings)
 
     # -- what happens meanwhile
@@ -273,12 +241,10 @@ class Job:
         self._worker = event.worker
         match event:
             case Started():
-                self._progress.in_hand[event.key] = 0
+                self._tried[event.key] = self._missing_frames(event.key)
                 self._tell(event, "started")
             case Advanced():
-                self._progress.in_hand[event.key] = event.frames
-                if self._is_border_passed(event):
-                    self._adopt(event.key)
+                self._advance(event)
             case Finished():
                 self._settle(event.key)
                 self._tell(event, "finished")
@@ -288,17 +254,24 @@ class Job:
                 self._failed(event)
         self._report()
 
-    def _is_border_passed(self, event: Advanced) -> bool:
-        """Whether a segment of the task may have been finished since the last look."""
-        missing = self._chunks.missing[event.key]
-        known = self._folder.records
-        left = [segment for segment in missing if segment.first not in known]
-        done = sum(segment.frames for segment in missing) - sum(s.frames for s in left)
-        return bool(left) and event.frames >= done + left[0].frames
+    def _missing_frames(self, key: int) -> int:
+        return sum(segment.frames for segment in self._chunks.missing(key))
+
+    def _advance(self, event: Advanced) -> None:
+        next_one = self._chunks.missing(event.key)[:1]
+        done = event.frames - self._tried[event.key] + self._missing_frames(event.key)
+        if next_one and done >= next_one[0].frames:  # it may have been finished
+            done -= self._adopt(event.key)
+        self._progress.in_hand[event.key] = max(done, 0)
+
+    def _settle(self, key: int) -> None:
+        """A try is over: what counts is what lies in the journal."""
+        self._adopt(key)
+        self._progress.in_hand.pop(key, None)
 
     def _adopt(self, key: int) -> int:
-        """Take up what of a task is finished; its frames."""
-        new = self._folder.adopt(segment.first for segment in self._chunks.missing[key])
+        """Take up what of a task was finished since the last look; its frames."""
+        new = self._folder.adopt(segment.first for segment in self._chunks.missing(key))
         for record in new:
             for message in record.warnings:
                 self.warn(message)
@@ -306,48 +279,36 @@ class Job:
             self._watch_room()
         return sum(record.frames for record in new)
 
-    def _settle(self, key: int) -> None:
-        """A try is over: what counts is what lies in the journal."""
-        self._adopt(key)
-        self._progress.in_hand.pop(key, None)
-        known = self._folder.records
-        missing = self._chunks.missing[key]
-        self._progress.done += sum(segment.frames for segment in missing if segment.first in known)
-        self._chunks.missing[key] = tuple(s for s in missing if s.first not in known)
-
     def _failed(self, event: Failed) -> None:
-        if isinstance(event.error, STOPPING):
+        if isinstance(event.error, HOPELESS):
             raise event.error
         if not event.final:
             log.info("a segment is tried again: %s", event.error.message)
             return
-        self._failures.append((self._chunks.missing[event.key], event.error))
+        self._failures.append((self._chunks.missing(event.key), event.error))
         if not self._progress.gained and len(self._failures) >= FAILURES_WITHOUT_SUCCESS:
             raise event.error
 
     def _tell(self, event: Event, state: str, error: AnimesrError | None = None) -> None:
-        segments = self._chunks.missing[event.key]
         self.observer.on_segment(
             SegmentEvent(
                 state=state,
                 worker=event.worker,
                 first_frame=event.key,
-                frames=sum(segment.frames for segment in segments),
+                frames=self._missing_frames(event.key),
                 error=None if error is None else error.message,
             )
         )
 
     def _report(self) -> None:
-        index = self._index or (self._scan.index if self._scan else FrameIndex())
         frames = self._progress.computed
-        seconds = float(index.seconds(self.plan.source.time_base))
-        records = self._folder.records.values()
+        seconds = float(self._index.seconds(self.plan.source.time_base))
         self.observer.on_progress(
             Progress(
                 frames=frames,
                 total_frames=self._total,
-                media_seconds=seconds * frames / max(len(index), 1),
-                bytes_written=sum(record.file.bytes for record in records),
+                media_seconds=seconds * frames / max(len(self._index), 1),
+                bytes_written=self._folder.stored_bytes,
                 elapsed_seconds=self._progress.seconds,
                 frames_before=self._progress.before,
                 worker=self._worker,
@@ -358,7 +319,6 @@ class Job:
         if not self._failures:
             return
         base = self.plan.source.time_base
-        assert self._index is not None
         rows = self._index.rows()
         named = []
         for segments, _ in self._failures:
@@ -366,7 +326,7 @@ class Job:
             at = format_time(int(rows[first]["pts"]) * base - self.plan.source.clock_start)
             named.append(f"frames {first} to {end - 1} (at {at})")
         error = self._failures[0][1]
-        count = f"{len(named)} segment{'s' if len(named) > 1 else ''}"
+        count = counted(len(named), "segment")
         self._folder.gather()
         failed = type(error)(f"{count} failed three times: {', '.join(named)}: {error.message}")
         failed.hint = f"{error.hint}; {self._hint()}" if error.hint else self._hint()
@@ -376,7 +336,6 @@ class Job:
 
     def _join(self, records: Sequence[Record]) -> None:
         plan, folder = self.plan, self._folder.path
-        assert self._index is not None
         rows = self._index.rows()
         joiner = Joiner(
             plan.output,

@@ -7,6 +7,7 @@ later can tell by its size and hash that it is as it was written. Every change o
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,13 +38,15 @@ def temporary(path: Path, suffix: str) -> Path:
     return path.with_name(hidden_name(path.name, new_token(path.name), suffix))
 
 
-def write_file(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes) -> StoredFile:
     """The whole file under its name, or nothing."""
     operation("write", path)
     with explained(path), PartFile(path, alone=False) as part:
         part.sink.write(data)
         operation("rename", path)
         part.publish(overwrite=True)
+    sha256 = hashlib.sha256(data).hexdigest()
+    return StoredFile(name=path.name, bytes=len(data), sha256=sha256)
 
 
 def rename(part: Path, path: Path) -> None:

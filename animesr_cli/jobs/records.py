@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 from animesr_cli.bounded import MEBIBYTE, SHA256, AtMost, Range, read_json
+from animesr_cli.jobs.frame_index import Rows, digest
 from animesr_cli.jobs.kept_files import StoredFile, write_file
 from animesr_cli.settings.limits import MAX_COUNT, MAX_SIDE
 
@@ -59,6 +60,10 @@ class Record:
             raise ValueError(f"{self.file.name} is not the file of segment {self.first}")
         if self.state and self.state.name != state_name(self.first + self.frames):
             raise ValueError(f"{self.state.name} is not the state behind segment {self.first}")
+
+    def is_of(self, rows: Rows) -> bool:
+        """Whether it is of these very frames."""
+        return (self.frames, self.rows) == (len(rows), digest(rows))
 
 
 _UNREADABLE: Final = frozenset({errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE})

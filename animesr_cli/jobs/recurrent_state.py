@@ -1,42 +1,38 @@
 """What the network carries over the end of a segment, as a file: any number of tensors.
 
-The file is safetensors, whose header also says how each tensor lies in memory: convolutions may go
-by it. It is read as what anybody may have written: only tensors that fit the network are taken.
+The file is safetensors. Each tensor comes back as it lay in memory, since convolutions may go by
+that. What is read may have been written by anybody: only tensors that fit the network are taken.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Final
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
+from torch import Tensor
 
-from animesr_cli.bounded import MEBIBYTE, AtMost, fitted, open_regular, parse_json
+from animesr_cli.bounded import MEBIBYTE, read_bytes
 from animesr_cli.model.network import Carried
 
-LENGTH_BYTES = 8
-"""Of the header's length, at the beginning of a safetensors file."""
-LARGEST_SAMPLE_BYTES = 4
+LAST: Final = " channels last"
+"""Behind the number of a tensor that lies so; in the file its channels are the last dimension."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class _Tensor:
-    """What the header says of one."""
-
-    shape: Annotated[tuple[int, ...], AtMost(8)]
+LARGEST_SAMPLE_BYTES: Final = 4
 
 
 def state_bytes(state: Carried) -> bytes:
     """All tensors under their numbers."""
-    tensors = {str(number): tensor.detach().cpu() for number, tensor in enumerate(state)}
-    layout = {
-        name: str(tensor.is_contiguous(memory_format=torch.channels_last))
-        for name, tensor in tensors.items()
-    }
-    return save({name: tensor.contiguous() for name, tensor in tensors.items()}, layout)
+    return save(dict(_named(number, tensor) for number, tensor in enumerate(state)))
+
+
+def _named(number: int, tensor: Tensor) -> tuple[str, Tensor]:
+    plain = tensor.detach().cpu()
+    if plain.is_contiguous(memory_format=torch.channels_last):
+        return f"{number}{LAST}", plain.permute(0, 2, 3, 1).contiguous()
+    return str(number), plain.contiguous()
 
 
 def read_state(path: Path, like: Carried) -> Carried:
@@ -46,29 +42,24 @@ def read_state(path: Path, like: Carried) -> Carried:
         OSError: it cannot be read.
         ValueError: it is damaged, or of another network or size of frames.
     """
-    with open(open_regular(path), "rb") as file:
-        length = int.from_bytes(file.read(LENGTH_BYTES), "little")
-        if length > MEBIBYTE:
-            raise ValueError("its header is too long")
-        header = file.read(length)
-        values = fitted(dict[str, Any], parse_json(header))
-        layout = fitted(dict[str, Literal["True", "False"]], values.pop("__metadata__", {}))
-        names = [str(number) for number in range(len(like))]
-        if sorted(values) != sorted(names) or sorted(layout) != sorted(names):
-            raise ValueError("it does not hold what this network carries")
-        for name, ours in zip(names, like, strict=True):
-            if fitted(_Tensor, values[name]).shape != tuple(ours.shape):
-                raise ValueError("it is of frames of another size")
-        rest = file.read(sum(tensor.numel() for tensor in like) * LARGEST_SAMPLE_BYTES + 1)
+    most = MEBIBYTE + LARGEST_SAMPLE_BYTES * sum(tensor.numel() for tensor in like)
     try:
-        tensors = load(length.to_bytes(LENGTH_BYTES, "little") + header + rest)
-    except SafetensorError as error:
+        found = load(read_bytes(path, most_bytes=most))
+    except (SafetensorError, KeyError, RuntimeError) as error:
         raise ValueError(f"it is damaged: {error}") from error
-    if not all(tensors[name].is_floating_point() for name in names):
-        raise ValueError("it holds something else than samples")
-    return tuple(
-        tensors[name].to(memory_format=torch.channels_last)
-        if layout[name] == "True"
-        else tensors[name]
-        for name in names
+    state = tuple(
+        tensor.permute(0, 3, 1, 2) if name.endswith(LAST) and tensor.dim() == 4 else tensor
+        for name, tensor in sorted(found.items(), key=lambda item: _number(item[0]))
     )
+    if sorted(map(_number, found)) != list(range(len(like))):
+        raise ValueError("it does not hold what this network carries")
+    if any(tensor.shape != ours.shape for tensor, ours in zip(state, like, strict=True)):
+        raise ValueError("it is of frames of another size")
+    if not all(tensor.is_floating_point() for tensor in state):
+        raise ValueError("it holds something else than samples")
+    return state
+
+
+def _number(name: str) -> int:
+    number = name.removesuffix(LAST)
+    return int(number) if number.isdecimal() else -1

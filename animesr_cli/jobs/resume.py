@@ -10,7 +10,6 @@ from animesr_cli.errors import UsageError
 from animesr_cli.jobs.fingerprint import adopt_choices, identity_of
 from animesr_cli.jobs.folder import JobFolder
 from animesr_cli.jobs.manifest import Identity, Manifest, differences, digest_of
-from animesr_cli.jobs.placement import Placement, threads_of
 from animesr_cli.text import shown
 from animesr_cli.upscaling.plan import Plan
 from animesr_cli.writing.concat import segment_format
@@ -19,9 +18,12 @@ Warn = Callable[[str], None]
 
 
 def begin_or_go_on(
-    folder: JobFolder, plan: Plan, placement: Placement, warn: Warn
+    folder: JobFolder, plan: Plan, threads: int | None, warn: Warn
 ) -> dict[str, dict[str, Any]]:
     """Open the folder for this run.
+
+    Args:
+        threads: of each worker, where they decide how sums are rounded.
 
     Returns:
         The run's identity: what was left to chance is as in the run that it goes on from.
@@ -30,7 +32,7 @@ def begin_or_go_on(
         UsageError: what lies there was made with other settings.
     """
     settings = plan.settings
-    now = identity_of(plan, threads_of(placement, plan))
+    now = identity_of(plan, threads)
     manifest = None if settings.restart else _found(folder, now, warn)
     if manifest is not None and manifest.output and manifest.output.is_at(plan.output):
         manifest = None  # it is finished, and is to be overwritten
@@ -48,7 +50,7 @@ def begin_or_go_on(
         manifest.identity,
         now,
         tile=not settings.tile,
-        threads=placement.cluster is None,  # whose workers have one each
+        threads=settings.cluster is None,  # whose workers have one each
         segment_frames=settings.segment_frames is None,
     )
     if found := differences(manifest.identity, now):

@@ -1,4 +1,4 @@
-"""The scan of a clip: decode only, find the cuts, and hand out chunks as they become known.
+"""The scan of a clip: decode only, find the cuts, and tell the queue of each frame.
 
 It runs in a thread of its own beside the first segments.
 """
@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from animesr_cli.errors import InputError
-from animesr_cli.jobs.chunks import Chunk, Chunker
-from animesr_cli.jobs.frame_index import CUT, FrameIndex
+from animesr_cli.jobs.chunk_queue import ChunkQueue
 from animesr_cli.reading.frame import Frame, with_cuts
 from animesr_cli.upscaling.open import open_reader
 from animesr_cli.upscaling.plan import Plan
@@ -24,35 +23,12 @@ JOIN_SECONDS: Final = 30.0
 """Until the decoder has let go of the frame in hand."""
 
 
-def chunks_of(index: FrameIndex, segment_frames: int) -> Iterator[Chunk]:
-    """Those of a clip whose scan is over."""
-    chunker = Chunker(segment_frames)
-    for flags in index.rows()["flags"]:
-        yield from chunker.push(bool(flags & CUT))
-    yield from chunker.finish()
-
-
 class Scan:
-    """A thread that fills ``index`` and calls ``found`` with each chunk, then ``over``.
+    """A thread that fills the index of ``chunks``, as long as the ``with`` lasts."""
 
-    Args:
-        found: is called in the thread, like the others.
-        over: the clip has ended.
-        failed: it cannot be read; nothing comes behind it.
-    """
-
-    def __init__(
-        self,
-        plan: Plan,
-        *,
-        found: Callable[[Chunk], None],
-        over: Callable[[], None],
-        failed: Callable[[BaseException], None],
-        warn: Callable[[str], None],
-    ) -> None:
-        self.index = FrameIndex()
+    def __init__(self, plan: Plan, chunks: ChunkQueue, warn: Callable[[str], None]) -> None:
         self._plan = plan
-        self._found, self._over, self._failed = found, over, failed
+        self._chunks = chunks
         self._warn = warn
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="animesr-scan", daemon=True)
@@ -69,23 +45,21 @@ class Scan:
         try:
             self._read()
         except BaseException as error:  # whatever it is, nobody must wait for more chunks
-            self._failed(error)
+            self._chunks.fail(error)
 
     def _read(self) -> None:
         started = time.perf_counter()
-        settings = self._plan.settings
+        index = self._chunks.index
         depth = self._plan.source.colour.layout.depth
-        chunker = Chunker(self._plan.segment_frames)
-        for frame, cut in with_cuts(self._frames(), depth, enabled=settings.scenes):
-            self.index.append(frame, cut=cut)
-            for chunk in chunker.push(cut):
-                self._found(chunk)
+        for frame, cut in with_cuts(self._frames(), depth, enabled=self._plan.settings.scenes):
+            index.append(frame, cut=cut)
+            self._chunks.push(cut)
         if self._stopped.is_set():
             return
-        for chunk in chunker.finish():
-            self._found(chunk)
-        log.info("scan: %d frames, %.1f s", len(self.index), time.perf_counter() - started)
-        self._over()
+        if not len(index):
+            raise InputError("no frame lies between --start and --end")
+        log.info("scan: %d frames, %.1f s", len(index), time.perf_counter() - started)
+        self._chunks.finish()
 
     def _frames(self) -> Iterator[Frame]:
         with open_reader(self._plan, self._warn, self._stopped.is_set) as reader:
@@ -93,5 +67,3 @@ class Scan:
                 if self._stopped.is_set():
                     return
                 yield frame
-        if not len(self.index):
-            raise InputError("no frame lies between --start and --end")

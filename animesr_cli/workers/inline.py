@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Final
 
 from animesr_cli.workers.protocol import Message, Prepare, Worker, WorkerSlot
 from animesr_cli.workers.scheduler import Executor
+
+log = logging.getLogger(__name__)
 
 THREAD_STOP_SECONDS: Final = 30.0
 """Given to a thread, which cannot be killed."""
@@ -19,10 +23,19 @@ class InlineExecutor(Executor):
     """One worker, a thread of this process; its events come while it works, as others' do.
 
     A thread that never asks whether it is to stop is left behind when the run is.
+
+    Args:
+        threads: of torch in this process, which is for the caller to set.
     """
 
     replaces = False
     workers = 1
+
+    def __init__(
+        self, *, threads: int | None = None, warn: Callable[[str], None] = log.warning
+    ) -> None:
+        super().__init__(warn=warn)
+        self.threads = threads
 
     def begin(self, prepare: Prepare) -> None:
         self._prepare = prepare

@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -91,6 +92,7 @@ class ProcessExecutor(Executor):
         super().__init__(warn=warn)
         self._slots = {slot.name: slot for slot in slots}
         self.workers = len(slots)
+        self.threads = slots[0].threads
 
     def begin(self, prepare: Prepare) -> None:
         self._prepare = pickle.dumps(prepare)
@@ -101,7 +103,8 @@ class ProcessExecutor(Executor):
         started: list[str] = []
         while self._free and len(started) < most:
             name = self._free[0]
-            hello = self._slots[name], self._prepare, log_level()
+            slot = replace(self._slots[name], threads=self.threads)
+            hello = slot, self._prepare, log_level()
             self._children[name] = Child(f"worker {name}", sys.modules[__name__], hello)
             started.append(self._free.popleft())
         return started

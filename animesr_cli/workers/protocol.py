@@ -16,8 +16,11 @@ import time
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
+from logging import LogRecord
+from logging.handlers import QueueHandler
 from queue import SimpleQueue
-from typing import Final
+from types import SimpleNamespace
+from typing import Any, Final
 
 from animesr_cli.errors import AnimesrError, Interrupted, as_bug
 
@@ -88,15 +91,6 @@ class WorkFailed:
 
 
 @dataclass(frozen=True)
-class LogMessage:
-    """A line for the log of the process that the user sees."""
-
-    logger: str
-    level: int
-    text: str
-
-
-@dataclass(frozen=True)
 class Heartbeat:
     """The worker is there, whatever it is busy with."""
 
@@ -108,7 +102,8 @@ class WorkerLost:
     error: AnimesrError
 
 
-Message = Ready | TaskProgress | TaskResult | WorkFailed | LogMessage | Heartbeat | WorkerLost
+Message = Ready | TaskProgress | TaskResult | WorkFailed | WorkerLost | Heartbeat | LogRecord
+"""A record is a line for the log of the process that the user sees."""
 
 
 # ---- the worker ----------------------------------------------------------------------------------
@@ -196,20 +191,6 @@ def send_heartbeats(post: Callable[[Message], None]) -> None:
     threading.Thread(target=beat, name="animesr-alive", daemon=True).start()
 
 
-class LogSender(logging.Handler):
-    """Sends the lines of a worker's log to the process that the user sees."""
-
-    def __init__(self, post: Callable[[Message], None]) -> None:
-        super().__init__()
-        self._post = post
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            self._post(LogMessage(record.name, record.levelno, record.getMessage()))
-        except Exception:
-            self.handleError(record)
-
-
 def log_level() -> int:
     """Of this process, for its workers."""
     return logging.getLogger("animesr_cli").getEffectiveLevel()
@@ -219,5 +200,6 @@ def send_log(post: Callable[[Message], None], level: int) -> None:
     """From now on this process, a worker's own, logs through its messages."""
     logger = logging.getLogger("animesr_cli")
     logger.setLevel(level)
-    logger.handlers = [LogSender(post)]
+    queue: Any = SimpleNamespace(put_nowait=post)
+    logger.handlers = [QueueHandler(queue)]
     logger.propagate = False

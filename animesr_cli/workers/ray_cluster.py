@@ -77,6 +77,7 @@ class RayExecutor(Executor):
             self.workers, self.device = self._ask(
                 "join", address, kind, workers, seconds=JOIN_SECONDS
             )
+            self.threads = 1 if self.device == "cpu" else None
         except _Silent:
             raise _not_joined(address, f"no answer in {JOIN_SECONDS:.0f} seconds") from None
         except DeviceError as error:

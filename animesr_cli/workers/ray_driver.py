@@ -25,13 +25,14 @@ from animesr_cli.errors import DeviceError, as_bug
 from animesr_cli.workers.child_process import attend
 from animesr_cli.workers.protocol import (
     Heartbeat,
-    LogMessage,
     Message,
     Ready,
     WorkerLost,
 )
 from animesr_cli.workers.ray_worker import RayWorker, versions
 from animesr_cli.workers.scheduler import STOP_SECONDS
+
+log = logging.getLogger(__name__)
 
 INSTALL: Final = "pip install 'animesr-cli[ray]'"
 
@@ -226,7 +227,7 @@ class Driver:
                 answer, timeout=CONNECT_SECONDS
             )
         except self._ray.exceptions.RayError as error:
-            told = LogMessage(__name__, logging.DEBUG, str(error))
+            told = log.makeRecord(log.name, logging.DEBUG, "", 0, str(error), (), None)
             return [told, *self._lost(name, exit_error(actor.name, str(error)))]
         if said is None:
             actor.told = None

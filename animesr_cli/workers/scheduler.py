@@ -20,6 +20,7 @@ from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
+from logging import LogRecord
 from typing import Final
 
 from animesr_cli.errors import (
@@ -34,7 +35,6 @@ from animesr_cli.errors import (
 from animesr_cli.signals import check_stop
 from animesr_cli.workers.protocol import (
     Heartbeat,
-    LogMessage,
     Message,
     Prepare,
     Ready,
@@ -134,6 +134,8 @@ class Executor(ABC):
     """Whether a worker that hangs can be ended; such workers send ``Heartbeat``s."""
     workers: int
     """How many tasks can run at once, as far as is known now."""
+    threads: int | None = None
+    """Of each worker, for computing on the CPU; may be set between two runs."""
 
     def __init__(self, *, warn: Callable[[str], None] = log.warning) -> None:
         self.warn = warn
@@ -257,12 +259,13 @@ class _Dispatch:
         state = self._workers.get(worker)
         if state is not None:
             state.silent = 0.0
-            if not isinstance(message, Heartbeat | LogMessage):
+            if not isinstance(message, Heartbeat | LogRecord):
                 self._longest_wait = max(self._longest_wait, state.stalled)
                 state.stalled = 0.0
         match message:
-            case LogMessage():
-                logging.getLogger(message.logger).log(message.level, message.text)
+            case LogRecord():
+                if (logger := logging.getLogger(message.name)).isEnabledFor(message.levelno):
+                    logger.handle(message)
             case _ if state is None:
                 log.debug("%s was ended and says %s", worker, message)
             case Ready():

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from animesr_cli import load_network, upscale
 from animesr_cli.errors import DiskFullError
-from animesr_cli.jobs import chunk_worker, records
+from animesr_cli.jobs import records, segment_file
 from animesr_cli.jobs.records import Record
 from animesr_cli.model.compact_msrb import CompactMSRB
 from animesr_cli.model.msrb import MSRB
@@ -166,7 +166,7 @@ def test_segments_and_a_resumed_run_give_what_one_piece_gives(
             written.append(record)
             write(folder, record)
 
-        patch.setattr(chunk_worker, "write_record", full)
+        patch.setattr(segment_file, "write_record", full)
         with pytest.raises(DiskFullError):
             run("resumed.mkv")
     resumed = run("resumed.mkv")

@@ -25,7 +25,7 @@ import torch
 import animesr_cli
 import media
 from animesr_cli.errors import Interrupted
-from animesr_cli.jobs import chunk_worker as segments
+from animesr_cli.jobs.chunk_worker import ChunkWorker
 from animesr_cli.jobs.folder import JobFolder
 from animesr_cli.jobs.job import Job
 from animesr_cli.upscaling import chunk_size
@@ -364,7 +364,7 @@ def test_segments_that_are_finished_are_only_joined(
     def started(*arguments: object) -> None:
         raise AssertionError("a worker was started")
 
-    monkeypatch.setattr(segments.Prepare, "__call__", started)
+    monkeypatch.setattr(ChunkWorker, "__init__", started)
     check_finishes(desk, interrupted, whole, f"{SEGMENTS} segments, {sum(SHOTS)} frames")
 
 

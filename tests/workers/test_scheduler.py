@@ -731,7 +731,7 @@ def test_a_node_that_comes_late(nodes: Any, tmp_path: Path) -> None:
         closing(RayExecutor(nodes.address)) as executor,
         closing(executor.run(queue, Toys(tmp_path))) as stream,
     ):
-        assert executor.workers == 1
+        assert (executor.device, executor.workers, executor.threads) == ("cpu", 1, 1)
         for event in stream:
             events.append(event)
             if isinstance(event, Started) and len(events) == 1:
@@ -760,7 +760,7 @@ def test_a_node_with_another_torch(nodes: Any, tmp_path: Path) -> None:
 def test_one_worker_for_each_gpu(tmp_path: Path) -> None:
     """Where a cluster has GPUs there is a worker for each, which sees that one alone."""
     with cluster(cpus=8, gpus=2) as nodes, closing(RayExecutor(nodes.address)) as executor:
-        assert (executor.device, executor.workers) == ("cuda", 2)
+        assert (executor.device, executor.workers, executor.threads) == ("cuda", 2, None)
         found = results(events_of(executor, closed(["a"], ["b"]), Places(tmp_path)))
         assert sorted(found.values()) == [("cuda", None, "0"), ("cuda", None, "1")]  # type: ignore[type-var]
 
