@@ -21,7 +21,6 @@ from animesr_cli.errors import AnimesrError, DiskFullError, Interrupted
 from animesr_cli.jobs.chunk_queue import ChunkQueue
 from animesr_cli.jobs.chunk_worker import ChunkWorker
 from animesr_cli.jobs.chunks import Segment
-from animesr_cli.jobs.disk_space import missing_bytes
 from animesr_cli.jobs.folder import JobFolder, journal_folder
 from animesr_cli.jobs.frame_index import CUT, FrameIndex
 from animesr_cli.jobs.placement import choose_executor, own_threads
@@ -123,11 +122,13 @@ class Job:
         for record in records:
             for message in record.warnings:
                 self.warn(message)
-        self._progress = JobProgress(self._folder)
+        self._progress = JobProgress(self.plan, self._folder)
+        if self._is_scanned:
+            self._progress.total = len(self._index)
         if not records:
             return []
-        if self.plan.estimated_seconds is not None and self._total:
-            left = self.plan.estimated_seconds * (1 - self._folder.frames / self._total)
+        if self.plan.estimated_seconds is not None and self._progress.total:
+            left = self.plan.estimated_seconds * (1 - self._folder.frames / self._progress.total)
             self.plan = replace(self.plan, estimated_seconds=max(left, 0.0))
         return [
             f"going on where it stopped: {counted(len(records), 'segment')}, "
@@ -146,27 +147,20 @@ class Job:
                 is_known = True
             kept = self._folder.records
             if isinstance(error, DiskFullError):
-                missing = missing_bytes(self.plan, self._folder, self._total)
+                missing = self._progress.missing_bytes()
                 room = format_bytes(missing) if missing > 0 else "some room"
-                error.hint = f"free {room} and run again: {self._hint()}"
+                error.hint = f"free {room} and run again: {self._progress.hint()}"
             elif isinstance(error, Interrupted) and kept:
-                error.hint = self._hint()
+                error.hint = self._progress.hint()
             if is_known and not kept:
                 with suppress(AnimesrError, OSError):  # whatever it is, the first error counts
                     self._folder.remove()
             raise
 
-    def _hint(self) -> str:
-        return self._progress.hint(self._total)
-
-    @property
-    def _total(self) -> int | None:
-        return len(self._index) if self._is_scanned else self.plan.frames
-
     # -- computing
 
     def _watch_room(self) -> None:
-        missing = missing_bytes(self.plan, self._folder, self._total)
+        missing = self._progress.missing_bytes()
         if missing > 0 and not self._room_told:
             self._room_told = True
             self.warn(
@@ -233,6 +227,7 @@ class Job:
         """Once the scan is over, so that no later run makes it again."""
         if self._chunks.is_complete and not self._is_scanned:
             self._is_scanned = True
+            self._progress.total = len(self._index)
             self._folder.save_index(self._index.to_bytes(), self.warnings)
 
     # -- what happens meanwhile
@@ -306,7 +301,7 @@ class Job:
         self.observer.on_progress(
             Progress(
                 frames=frames,
-                total_frames=self._total,
+                total_frames=self._progress.total,
                 media_seconds=seconds * frames / max(len(self._index), 1),
                 bytes_written=self._folder.stored_bytes,
                 elapsed_seconds=self._progress.seconds,
@@ -329,7 +324,9 @@ class Job:
         count = counted(len(named), "segment")
         self._folder.gather()
         failed = type(error)(f"{count} failed three times: {', '.join(named)}: {error.message}")
-        failed.hint = f"{error.hint}; {self._hint()}" if error.hint else self._hint()
+        failed.hint = (
+            f"{error.hint}; {self._progress.hint()}" if error.hint else self._progress.hint()
+        )
         raise failed from error
 
     # -- the end
