@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
@@ -64,25 +65,19 @@ class FinishedFile:
     cuts: Count = 0
 
     @classmethod
-    def of(cls, path: Path, *, frames: int, segments: int, cuts: int) -> Self:
-        found = path.stat()
-        return cls(
-            inode=found.st_ino,
-            bytes=found.st_size,
-            modified_ns=found.st_mtime_ns,
-            frames=frames,
-            segments=segments,
-            cuts=cuts,
-        )
+    def of(cls, path: Path, **told: int) -> Self:
+        return cls(**_mark(path), **told)
 
     def is_at(self, path: Path) -> bool:
         """Whether that is the file."""
-        try:
-            found = path.stat()
-        except OSError:
-            return False
-        mark = found.st_ino, found.st_size, found.st_mtime_ns
-        return mark == (self.inode, self.bytes, self.modified_ns)
+        with suppress(OSError):
+            return replace(self, **_mark(path)) == self
+        return False
+
+
+def _mark(path: Path) -> dict[str, int]:
+    found = path.stat()
+    return {"inode": found.st_ino, "bytes": found.st_size, "modified_ns": found.st_mtime_ns}
 
 
 @dataclass(kw_only=True)
@@ -99,7 +94,7 @@ class Manifest:
     """For people: nothing of it is compared."""
 
     def write(self, folder: Path) -> None:
-        write_file(folder / MANIFEST, to_json({"schema": SCHEMA, **asdict(self)}))
+        write_file(folder / MANIFEST, to_json(self))
 
 
 def read_manifest(folder: Path) -> Manifest | None:

@@ -59,12 +59,6 @@ class RangeReader:
         self._whole: tuple[Reader, Iterator[Frame]] | None = None
         self._position = 0  # in the read from the beginning
 
-    def __enter__(self) -> RangeReader:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._close()
-
     def frames(self, rows: Rows, rows_first: int, first: int) -> Iterator[Frame]:
         """Frames ``first`` to the end of ``rows``, of which the first is frame ``rows_first``.
 
@@ -119,12 +113,12 @@ class RangeReader:
 
     def _whole_read(self, first: int) -> tuple[Reader, Iterator[Frame]]:
         if self._whole is None or self._position > first:
-            self._close()
+            self.close()
             reader = self._open()
             self._whole = reader, iter(reader)
         return self._whole
 
-    def _close(self) -> None:
+    def close(self) -> None:
         if self._whole is not None:
             self._whole[0].close()
         self._whole, self._position = None, 0

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -81,7 +80,7 @@ def record_path(folder: Path, first: int) -> Path:
 
 def write_record(folder: Path, record: Record) -> None:
     """From here on the segment is finished."""
-    write_file(record_path(folder, record.first), to_json({"schema": SCHEMA, **asdict(record)}))
+    write_file(record_path(folder, record.first), to_json(record))
 
 
 def read_record(folder: Path, first: int) -> Record | None:
@@ -101,5 +100,6 @@ def read_record(folder: Path, first: int) -> Record | None:
     return record if record.first == first else None
 
 
-def to_json(values: Mapping[str, Any]) -> bytes:
-    return (json.dumps(values, indent=1) + "\n").encode()
+def to_json(content: Any) -> bytes:
+    """A record or a manifest."""
+    return (json.dumps({"schema": SCHEMA, **asdict(content)}, indent=1) + "\n").encode()

@@ -9,7 +9,9 @@ streams, tags, verification, the name) is the writer's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import heappop, heappush
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -43,28 +45,46 @@ def segment_format(encoding: Encoding) -> str | None:
     return None
 
 
-def places(times: Sequence[int]) -> list[int]:
-    """Each packet's place in the order of display."""
-    order = sorted(range(len(times)), key=times.__getitem__)
-    found = [0] * len(times)
-    for place, index in enumerate(order):
-        found[index] = place
-    return found
-
-
 def reorder_depth(times: Sequence[int]) -> int:
     """How many places a packet comes too early at most, by its time, to be decoded in time."""
-    return max((index - place for index, place in enumerate(places(times))), default=0)
+    place = {time: number for number, time in enumerate(sorted(times))}
+    return max((number - place[time] for number, time in enumerate(times)), default=0)
 
 
-def packet_times(path: Path) -> list[int]:
-    """The time of display of each packet of a segment, in the order of the file."""
-    with open_input(path) as container:
-        found = [packet.pts for packet in demux(container, container.streams.video[0])]
-    times = [time for time in found if time is not None]
-    if len(times) != len(found) or len(set(times)) != len(times):
-        raise VerificationError(f"{shown(path)} holds packets that cannot be told by their times")
-    return times
+def placed(packets: Iterable[Packet], depth: int, segment: Path) -> Iterator[tuple[int, Packet]]:
+    """Packets as they come, each with its place in the order of display.
+
+    One is held back until its place is sure: no packet comes more than ``depth``, which is at least
+    the ``reorder_depth`` of all, behind its place.
+
+    Raises:
+        VerificationError: two have one time, or one has none.
+    """
+    held: deque[Packet] = deque()
+    times: list[int] = []  # a heap: those whose places are not sure
+    places: dict[int, int] = {}
+
+    def untold() -> VerificationError:
+        return VerificationError(
+            f"{shown(segment)} holds packets that cannot be told by their times"
+        )
+
+    def settled(unsure: int) -> Iterator[tuple[int, Packet]]:
+        while len(times) > unsure:
+            time = heappop(times)
+            if places and time <= next(reversed(places)):
+                raise untold()
+            places[time] = len(places)
+        while held and held[0].pts in places:
+            yield places[held[0].pts], held.popleft()
+
+    for packet in packets:
+        if packet.pts is None:
+            raise untold()
+        held.append(packet)
+        heappush(times, packet.pts)
+        yield from settled(depth)
+    yield from settled(0)
 
 
 class Joiner(Writer):
@@ -120,17 +140,12 @@ class Joiner(Writer):
         return segment.codec_context.codec_tag if named else NO_TAG
 
     def append(self, segment: Path) -> Iterator[int]:
-        """Copy a segment; each packet's place among the frames, as it is written.
+        """Copy a segment, which is read once; each packet's number, as it is written.
 
         Raises:
             VerificationError: it is not of the same stream as the first.
         """
-        first = self._count
-        order = places(packet_times(segment))
-        self._count += len(order)
-        self._check_count(segment)
-        for place in range(first, self._count):
-            self._announce(self._times[place], self._lengths[place])
+        first = known = self._count
         with open_input(segment) as container:
             stream = container.streams.video[0]
             if stream.codec_context.extradata != self._header:
@@ -138,11 +153,16 @@ class Joiner(Writer):
                     f"{shown(segment)} was encoded in another way than the first segment",
                     "--restart begins anew",
                 )
-            for number, packet in enumerate(demux(container, stream)):
-                self._place(packet, first + number, first + order[number])
+            for place, packet in placed(demux(container, stream), self._depth, segment):
+                while known <= first + place:  # in the order of display
+                    self._check_count(segment, known)
+                    self._announce(self._times[known], self._lengths[known])
+                    known += 1
+                self._place(packet, self._count, first + place)
                 with self._explained():
                     self._mux([packet])
-                yield first + number
+                self._count += 1
+                yield self._count - 1
 
     def _place(self, packet: Packet, number: int, place: int) -> None:
         """Give the packet of that number in the order of decoding its times in the whole."""
@@ -157,8 +177,8 @@ class Joiner(Writer):
         shift = ticks(self._origin, self._source.time_base)
         return self._times[max(place, 0)] + early * step - shift
 
-    def _check_count(self, segment: Path) -> None:
-        if self._count > len(self._times):
+    def _check_count(self, segment: Path, place: int) -> None:
+        if place >= len(self._times):
             raise VerificationError(f"{shown(segment)} holds more frames than were handed in")
 
     def _last_packets(self) -> list[Packet]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def check_ranges(opened: Opened, ranges: list[tuple[int, int]] | None = None) ->
     count = len(frames)
     ranges = ranges or [(n, min(n + 2, count)) for n in (*range(0, count, 2), 0)]
     reader = RangeReader(opened, pytest.fail)
-    with reader:
+    with closing(reader):
         for first, end in ranges:
             run_in = max(first - 4, 0)
             found = list(reader.frames(table.rows(run_in, end), run_in, first))
@@ -129,7 +130,7 @@ def test_an_input_that_changes_is_noticed(tmp_path: Path) -> None:
     info = Reader(source).info
     media.write_video(source, frames=14)
     ranges = RangeReader(lambda: Reader(source, info=info))
-    with ranges, pytest.raises(InputError, match="was changed"):
+    with closing(ranges), pytest.raises(InputError, match="was changed"):
         list(ranges.frames(table.rows(0, 4), 0, 0))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,21 +11,58 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import media
 from animesr_cli.errors import VerificationError
-from animesr_cli.writing.concat import packet_times, places, reorder_depth, segment_format
+from animesr_cli.writing.concat import placed, reorder_depth, segment_format
 from animesr_cli.writing.encoders import Encoding
-from media import patch_block_times
 
 TIMES = st.lists(st.integers(-1000, 1000), unique=True, max_size=12)
 
 
-@given(times=TIMES)
-def test_places_are_the_order_of_display(times: list[int]) -> None:
-    """Sorted by place, times rise; every place is taken once."""
-    found = places(times)
-    assert sorted(found) == list(range(len(times)))
-    assert [time for _, time in sorted(zip(found, times, strict=True))] == sorted(times)
+@dataclass
+class Timed:
+    """Of a packet, what its place goes by."""
+
+    pts: int | None
+
+
+def placed_times(times: Sequence[int | None], depth: int) -> list[tuple[int, int | None]]:
+    found = placed((Timed(time) for time in times), depth, Path("a.mp4"))  # type: ignore[misc]
+    return [(place, packet.pts) for place, packet in found]
+
+
+@given(times=TIMES, more=st.integers(0, 3))
+def test_places_are_the_order_of_display(times: list[int], more: int) -> None:
+    """Packets come as they came, and sorted by place their times rise; every place comes once."""
+    found = placed_times(times, reorder_depth(times) + more)
+    assert [time for _, time in found] == times
+    assert sorted(place for place, _ in found) == list(range(len(times)))
+    assert [time for _, time in sorted(found)] == sorted(times)
+
+
+@given(times=TIMES.filter(reorder_depth))
+def test_a_depth_that_is_too_small_is_noticed(times: list[int]) -> None:
+    """A record that says less than its file has leads to no wrong order."""
+    with pytest.raises(VerificationError, match="told by their times"):
+        placed_times(times, reorder_depth(times) - 1)
+
+
+def test_few_packets_are_held_back() -> None:
+    """Those of a segment are not all in memory: a pyramid of 8 pictures is over after 8 and 3."""
+    times = [0, *(8 * n + time for n in range(99) for time in (8, 4, 2, 1, 3, 6, 5, 7))]
+    taken = 0
+
+    def packets() -> Iterator[Timed]:
+        nonlocal taken
+        for time in times:
+            taken += 1
+            yield Timed(time)
+
+    depth = reorder_depth(times)
+    assert depth == 3
+    most = 0
+    for number, _ in enumerate(placed(packets(), depth, Path("a.mp4"))):  # type: ignore[arg-type]
+        most = max(most, taken - number)
+    assert most <= 8 + depth + 1
 
 
 @given(times=TIMES)
@@ -64,10 +103,8 @@ def test_segments_have_a_container_with_exact_times(
     assert segment_format(encoding) == expected
 
 
-def test_packets_that_share_a_time_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("times", [[0, 1, 1, 2], [3, 0, 0], [0, None, 2]])
+def test_packets_that_share_a_time_are_refused(times: list[int | None]) -> None:
     """They could not be told apart; no segment of ours has any."""
-    path = media.write_video(tmp_path / "in.mkv", frames=6, gop=1)
-    assert packet_times(path) == sorted(packet_times(path))
-    patch_block_times(path, {3: 83})
     with pytest.raises(VerificationError, match="told by their times"):
-        packet_times(path)
+        placed_times(times, 2)
