@@ -58,8 +58,7 @@ class Candidate:
     @property
     def strength(self) -> float | None:
         """How far the network is from its soft partner; None: it has none, or is itself."""
-        blend = None if self.loaded is None else self.loaded.checkpoint.blend
-        return None if blend is None else blend.strength
+        return None if self.loaded is None else self.loaded.checkpoint.strength
 
     def how(self, source: VideoInfo, size: tuple[int, int]) -> str:
         """How its pictures come to their height and width, for people."""

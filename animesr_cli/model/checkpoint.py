@@ -36,15 +36,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Blend:
-    """How a network was made softer before it runs."""
-
-    strength: float
-    """0 is the soft partner, 1 the checkpoint itself."""
-    soft_sha256: str
-
-
 @dataclass(frozen=True, kw_only=True)
 class LoadedCheckpoint:
     """The weights of a network, whole and checked."""
@@ -54,8 +45,9 @@ class LoadedCheckpoint:
     path: Path
     sha256: str
     """Of the file."""
-    blend: Blend | None = None
-    """What was blended into it."""
+    strength: float | None = None
+    """How far from its soft partner, which is 0, to itself it was blended; None: it is itself."""
+    soft_sha256: str = ""
     network: Network
     """Of the right kind and size, on the meta device: it has no weights."""
     state_dict: dict[str, Tensor]
@@ -64,12 +56,12 @@ class LoadedCheckpoint:
     @property
     def identity(self) -> dict[str, str | float]:
         """What tells its pictures from those of every other network."""
-        if self.blend is None:
+        if self.strength is None:
             return {"sha256": self.sha256}
         return {
             "sha256": self.sha256,
-            "strength": self.blend.strength,
-            "sha256 at strength 0": self.blend.soft_sha256,
+            "strength": self.strength,
+            "sha256 at strength 0": self.soft_sha256,
         }
 
     @property
@@ -180,7 +172,8 @@ def _blended(loaded: LoadedCheckpoint, soft: LoadedCheckpoint, strength: float) 
         raise WeightsError(f"{loaded.path} and {soft.path} cannot be blended: they differ in size")
     return replace(
         loaded,
-        blend=Blend(strength, soft.sha256),
+        strength=strength,
+        soft_sha256=soft.sha256,
         state_dict={
             name: torch.lerp(soft.state_dict[name], tensor, strength)
             for name, tensor in loaded.state_dict.items()

@@ -1,17 +1,9 @@
 """Inference of a network that looks into the future: RealBasicVSR, a shot at a time.
 
 A frame's result is made of all frames before it and all behind it, so a shot is read to its end
-before its first frame comes out. A shot that is longer than memory allows is computed in windows,
-counted from its first frame:
-
-- What goes *forward* (features, and the cleaned frame before) is carried from window to window:
-  forwards, a shot is computed as if there were no windows.
-- What goes *backward* begins anew, some frames behind the end of each window (``LOOKAHEAD``), which
-  are read, cleaned and propagated, and computed once more by the window that they belong to.
-- Nothing crosses a cut: a shot's last window sees to its end and no further.
-- How often frames are cleaned is decided for each window with the frames that it sees.
-
-So a run that stops at the end of a window goes on from there with the same bits.
+before its first frame comes out. One that is longer than memory allows is computed in windows,
+counted from its first frame: forwards as if there were none, backwards anew from ``LOOKAHEAD``
+frames behind each (README.md). A run that stops at the end of one goes on with the same bits.
 """
 
 from __future__ import annotations

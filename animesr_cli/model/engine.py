@@ -27,9 +27,8 @@ from animesr_cli.errors import DeviceError
 from animesr_cli.model.devices import Compute, runtime_of, to_host
 from animesr_cli.model.graphs import GraphedStep
 from animesr_cli.model.memory import free_memory, is_out_of_memory
-from animesr_cli.model.network import Carried, Network, Window
+from animesr_cli.model.network import Carried, Network, Window, windows
 from animesr_cli.model.tiles import MIN_TILE, Region, grid
-from animesr_cli.model.windows import windows
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from animesr_cli.model.devices import runtime_of
-from animesr_cli.model.memory import is_out_of_memory
 from animesr_cli.model.network import Carried, Network, Window
 
 log = logging.getLogger(__name__)
@@ -52,10 +51,7 @@ class GraphedStep:
             except RuntimeError as error:
                 self._recordings.clear()  # and the memory that they hold
                 self._is_off = True
-                if is_out_of_memory(error):
-                    log.info("no memory for CUDA graphs")
-                else:
-                    log.info("CUDA graphs are not used: %s", error)
+                log.info("CUDA graphs are not used: %s", error)
                 return self._net.step(window, carried)
         return self._recordings[size].replayed(given)
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped,unused-ignore]
 import torch
 
 from animesr_cli.model.devices import runtime_of
@@ -46,14 +47,8 @@ def free_memory(device: torch.device) -> int | None:
         return int(runtime.mem_get_info(device)[0])
     if device.type == "mps":
         return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
-    return min((*_available(), *_in_cgroups(CGROUPS, OWN_CGROUPS), *_addresses()), default=None)
-
-
-def _available() -> Iterator[int]:
-    """Of the whole machine, by what the system itself estimates."""
-    import psutil  # type: ignore[import-untyped,unused-ignore]
-
-    yield int(psutil.virtual_memory().available)
+    machine = int(psutil.virtual_memory().available)  # by what the system itself estimates
+    return min([machine, *_in_cgroups(CGROUPS, OWN_CGROUPS), *_addresses()])
 
 
 def _in_cgroups(root: Path, own: Path) -> Iterator[int]:
@@ -98,8 +93,6 @@ def _addresses() -> Iterator[int]:
     """What ``ulimit -v`` leaves to this process."""
     if sys.platform != "win32":
         import resource
-
-        import psutil  # type: ignore[import-untyped,unused-ignore]
 
         limit = resource.getrlimit(resource.RLIMIT_AS)[0]
         if limit != resource.RLIM_INFINITY:

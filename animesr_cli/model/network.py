@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,8 @@ from torch.nn import functional
 
 from animesr_cli.errors import WeightsError
 from animesr_cli.model.layout import joined
+
+T = TypeVar("T")
 
 Window = tuple[Tensor, ...]
 """Frames t - radius ... t + radius, each (N, 3, H, W)."""
@@ -129,12 +131,37 @@ class Network(nn.Module, ABC):
         frames = self.padded(clip).unbind(dim=1)
         carried = self.initial(frames[0])
         results = []
-        for t in range(len(frames)):
-            around = range(t - self.radius, t + self.radius + 1)
-            window = tuple(frames[min(max(i, 0), len(frames) - 1)] for i in around)
+        for _, window, _ in windows(((None, frame, False) for frame in frames), self.radius):
             sr, carried = self.step(window, carried)
             results.append(sr[..., : height * self.scale, : width * self.scale])
         return torch.stack(results, dim=1)
+
+
+def windows(
+    frames: Iterable[tuple[T, Tensor, bool]], radius: int, before: Tensor | None = None
+) -> Iterator[tuple[T, tuple[Tensor, ...], bool]]:
+    """(Anything, a frame, whether it begins a shot) -> the same with the frame's window.
+
+    The first and the last frame of a shot stand in for their missing neighbours.
+
+    Args:
+        radius: 0 or 1: frames before and behind that a window holds.
+        before: of the same shot, the frame before the first; None: there is none.
+    """
+    if not radius:
+        yield from ((item, (frame,), cut) for item, frame, cut in frames)
+        return
+    held: tuple[T, Tensor, bool] | None = None  # a frame waits for the one behind it
+    for item, nxt, cut in frames:
+        if held is not None:
+            waiting, cur, begins = held
+            prev = cur if begins or before is None else before
+            yield waiting, (prev, cur, cur if cut else nxt), begins
+            before = cur
+        held = item, nxt, cut
+    if held is not None:
+        waiting, cur, begins = held
+        yield waiting, (cur if begins or before is None else before, cur, cur), begins
 
 
 class ImageNetwork(Network):

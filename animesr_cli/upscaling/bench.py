@@ -15,22 +15,20 @@ import statistics
 import sys
 import tempfile
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeVar, cast
 
 import torch
-from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 from animesr_cli.errors import AnimesrError, as_bug
 from animesr_cli.model.devices import Compute, runtime_of
 from animesr_cli.model.engine import Engine
+from animesr_cli.model.network import windows
 from animesr_cli.model.resample import resample
-from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.reader import Reader
 from animesr_cli.settings.upscale import UpscaleSettings
 from animesr_cli.upscaling.events import Observer
@@ -186,25 +184,6 @@ def measure_parts(source: Path, folder: Path, settings: UpscaleSettings) -> Mapp
     return {part: each / total for part, each in seconds.items()}
 
 
-def _windows(
-    items: Iterable[tuple[Tensor, Frame]], radius: int
-) -> Iterator[tuple[tuple[Tensor, ...], Frame]]:
-    """Each frame with its neighbours; no more of them are kept than a window holds."""
-    window: deque[tuple[Tensor, Frame]] = deque()
-    waiting: deque[Frame] = deque()
-    for item in items:
-        window.extend([item] * (1 if window else radius + 1))
-        waiting.append(item[1])
-        if len(window) == 2 * radius + 1:
-            yield tuple(rgb for rgb, _ in window), waiting.popleft()
-            window.popleft()
-    while waiting:
-        window.append(window[-1])
-        if len(window) == 2 * radius + 1:
-            yield tuple(rgb for rgb, _ in window), waiting.popleft()
-            window.popleft()
-
-
 def _run_plain(plan: Plan) -> tuple[int, Mapping[str, float]]:
     """Decode, compute, encode, one frame after another."""
     device, frames = plan.compute.device, 0
@@ -212,16 +191,17 @@ def _run_plain(plan: Plan) -> tuple[int, Mapping[str, float]]:
     with Reader(plan.source.path, info=plan.source, part=plan.part) as reader:
         pictures = (
             (
-                net.padded(to_rgb([p.to(device) for p in frame.planes], plan.source.colour))[None],
                 frame,
+                net.padded(to_rgb([p.to(device) for p in frame.planes], plan.source.colour))[None],
+                False,
             )
             for frame in reader
         )
-        windows = _windows(pictures, net.radius)
-        first = next(windows)  # with it the origin of the clock is known
+        steps = windows(pictures, net.radius)
+        first = next(steps)  # with it the origin of the clock is known
         with open_writer(plan, reader.origin, log.warning) as writer, torch.inference_mode():
-            carried = net.initial(first[0][0])
-            for window, frame in itertools.chain([first], windows):
+            carried = net.initial(first[1][0])
+            for frame, window, _ in itertools.chain([first], steps):
                 sr, carried = net.step(window, carried)
                 sr = sr[0, :, : net.scale * plan.source.height, : net.scale * plan.source.width]
                 planes = from_rgb(resample(sr, output.height, output.width), output.colour)

@@ -7,15 +7,12 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 import media
 from animesr_cli.errors import DeviceError, InputError
@@ -63,27 +60,6 @@ def test_a_step_is_taken_apart(clip: Path, random_checkpoint: Path, tmp_path: Pa
     shares = measure_parts(clip, tmp_path, UpscaleSettings(model=str(random_checkpoint)))
     assert sum(shares.values()) == pytest.approx(1)
     assert all(shares[part] > 0 for part in ("convolution", "resampling", "copies"))
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 7])
-@pytest.mark.parametrize("radius", [0, 1, 2])
-def test_windows_hold_neighbours_and_no_more(count: int, radius: int) -> None:
-    """The ends stand in for what is missing; nothing is read further ahead than a window needs."""
-    read: list[int] = []
-
-    def items() -> Iterator[tuple[Tensor, Any]]:
-        for number in range(count):
-            read.append(number)
-            yield torch.tensor(number), number
-
-    seen: list[tuple[Any, list[int]]] = []
-    for window, frame in bench._windows(items(), radius):
-        assert read[-1] == min(len(seen) + radius, count - 1)
-        seen.append((frame, [int(each) for each in window]))
-    around = range(-radius, radius + 1)
-    assert seen == [
-        (t, [min(max(t + step, 0), count - 1) for step in around]) for t in range(count)
-    ]
 
 
 def test_what_happens_to_the_child_is_told(tmp_path: Path) -> None:
