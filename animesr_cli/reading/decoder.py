@@ -103,7 +103,9 @@ class Decoder:
 
     def _from(self, start: int | None) -> Iterator[Decoded]:
         """From the last key frame up to ``start`` that can be found, else from the beginning."""
-        if start is not None and self._can_seek():
+        container, _ = self._container()
+        tells_times = not (container.format.flags & AVFMT_NOTIMESTAMPS or self._clock.jumps)
+        if start is not None and tells_times:
             for back in SEEK_BACK_SECONDS:
                 earlier = start - ticks(Fraction(back), self._info.time_base)
                 pictures = self._from_key_frame(earlier)
@@ -114,11 +116,6 @@ class Decoder:
                     return
             self.close()
         yield from self._decode()
-
-    def _can_seek(self) -> bool:
-        """Whether frames can be told by their timestamps alone."""
-        container, _ = self._container()
-        return not (container.format.flags & AVFMT_NOTIMESTAMPS or self._clock.jumps)
 
     def _from_key_frame(self, pts: int) -> Iterator[Decoded]:
         """From some key frame, if possible not later than ``pts``."""

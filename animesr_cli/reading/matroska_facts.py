@@ -54,7 +54,7 @@ def _remarks(file: BinaryIO) -> Iterator[str]:
 
 
 def _links(file: BinaryIO, info: Element) -> Iterator[str]:
-    if any(any(True for _ in find(file, info, link)) for link in _LINKS):
+    if any(_has(file, info, link) for link in _LINKS):
         yield (
             "the file is linked to others that are to be played before or behind it: only this one "
             "is upscaled, and the links are dropped"
@@ -64,7 +64,7 @@ def _links(file: BinaryIO, info: Element) -> Iterator[str]:
 def _chapters(file: BinaryIO, chapters: Element) -> Iterator[str]:
     editions = list(find(file, chapters, _EDITION))
     atoms = [atom for edition in editions for atom in find(file, edition, _ATOM)]
-    linked = sum(any(True for _ in find(file, atom, _SEGMENT_OF_ATOM)) for atom in atoms)
+    linked = sum(_has(file, atom, _SEGMENT_OF_ATOM) for atom in atoms)
     if any(_is_set(file, edition, _ORDERED) for edition in editions):
         elsewhere = f" (parts in other files: {linked})" if linked else ""
         yield (
@@ -76,12 +76,8 @@ def _chapters(file: BinaryIO, chapters: Element) -> Iterator[str]:
         yield f"of the {len(editions)} editions of chapters the output has one"
     nested = sum(1 for atom in atoms for _ in find(file, atom, _ATOM))
     if nested:
-        chapters_are = (
-            "chapter that lies within another is"
-            if nested == 1
-            else ("chapters that lie within others are")
-        )
-        yield f"{nested} {chapters_are} dropped"
+        lying = " that lies within another is" if nested == 1 else "s that lie within others are"
+        yield f"{nested} chapter{lying} dropped"
     if any(len(list(find(file, atom, _DISPLAY))) > 1 for atom in atoms):
         yield "the chapters have titles in several languages: the output has one of each"
     if any(_is_set(file, atom, _HIDDEN_ATOM) for atom in atoms):
@@ -97,6 +93,10 @@ def _tracks(file: BinaryIO, tracks: Element) -> Iterator[str]:
         if "-" in full:  # what has no more than the language is said by the older tag
             short = next((e.text(file) for e in find(file, track, _LANGUAGE)), "eng")
             yield f"the language of stream #{place} is {full}; the output says {short}"
+
+
+def _has(file: BinaryIO, inside: Element, identifier: int) -> bool:
+    return next(find(file, inside, identifier), None) is not None
 
 
 def _is_set(file: BinaryIO, inside: Element, identifier: int) -> bool:

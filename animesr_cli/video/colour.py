@@ -116,8 +116,12 @@ SD_WIDTH_PX = 1024
 def choose_matrix(tag: int, width: int, height: int, override: str | None) -> tuple[Matrix, str]:
     """The matrix of a YUV picture and why, from its AVCOL_SPC tag, its size, or ``--matrix``."""
     if override is not None:
-        matrix = _named_matrix(override)
-        return matrix, f"{MATRIX_TITLES[matrix]} (--matrix)"
+        named = next((matrix for matrix in MATRICES if matrix == override), None)
+        if named is None:
+            raise UsageError(
+                f"no colour matrix is named {override!r}", f"one of {', '.join(MATRICES)}"
+            )
+        return named, f"{MATRIX_TITLES[named]} (--matrix)"
     if tag in TAGGED_MATRICES:
         matrix = TAGGED_MATRICES[tag]
         as_read = ", read as non-constant luminance" if tag == CONSTANT_LUMINANCE_TAG else ""
@@ -130,13 +134,6 @@ def choose_matrix(tag: int, width: int, height: int, override: str | None) -> tu
         )
     matrix = "bt709" if height >= HD_HEIGHT_PX or width > SD_WIDTH_PX else "bt601"
     return matrix, f"{MATRIX_TITLES[matrix]} ({'tagged RGB' if tag == 0 else 'untagged'}, by size)"
-
-
-def _named_matrix(name: str) -> Matrix:
-    for matrix in MATRICES:
-        if matrix == name:
-            return matrix
-    raise UsageError(f"no colour matrix is named {name!r}", hint=f"one of {', '.join(MATRICES)}")
 
 
 def full_range_of(tag: int, pix_fmt: str) -> bool:

@@ -236,23 +236,17 @@ def losses(metadata: HdrMetadata | None) -> list[str]:
 # ---- writing: the encoder ------------------------------------------------------------------------
 
 
-def _units(value: Fraction, per: int) -> int:
-    return round(value * per)
-
-
-def _x26x_display(display: MasteringDisplay) -> str:
-    """``G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min)`` in 0.00002 and 0.0001 cd/m2."""
-    points = (("G", display.green), ("B", display.blue), ("R", display.red), ("WP", display.white))
-    text = "".join(f"{name}({_units(x, 50_000)},{_units(y, 50_000)})" for name, (x, y) in points)
+def _display(display: MasteringDisplay, codec: str) -> str:
+    """``G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min)``, x26x's in 0.00002 and 0.0001 cd/m2."""
     low, high = display.min_luminance, display.max_luminance
-    return f"{text}L({_units(high, 10_000)},{_units(low, 10_000)})"
-
-
-def _svt_display(display: MasteringDisplay) -> str:
-    """The same as decimals."""
-    points = (("G", display.green), ("B", display.blue), ("R", display.red), ("WP", display.white))
-    text = "".join(f"{name}({float(x):.6f},{float(y):.6f})" for name, (x, y) in points)
-    return f"{text}L({float(display.max_luminance):.4f},{float(display.min_luminance):.6f})"
+    points = {"G": display.green, "B": display.blue, "R": display.red, "WP": display.white}
+    if codec == "libsvtav1":
+        text = "".join(f"{name}({float(x):.6f},{float(y):.6f})" for name, (x, y) in points.items())
+        return f"{text}L({float(high):.4f},{float(low):.6f})"
+    text = "".join(
+        f"{name}({round(x * 50_000)},{round(y * 50_000)})" for name, (x, y) in points.items()
+    )
+    return f"{text}L({round(high * 10_000)},{round(low * 10_000)})"
 
 
 _OPTIONS: Final = {
@@ -273,8 +267,7 @@ def with_metadata(
     display, light = metadata.mastering, metadata.light
     own = []
     if display is not None:
-        text = _svt_display(display) if codec == "libsvtav1" else _x26x_display(display)
-        own.append(f"{display_name}={text}")
+        own.append(f"{display_name}={_display(display, codec)}")
     if light is not None:
         own.append(f"{light_name}={light.max_cll},{light.max_fall}")
     if codec == "libx265":
