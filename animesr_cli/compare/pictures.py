@@ -47,6 +47,7 @@ from animesr_cli.metrics.measures import Scores
 from animesr_cli.metrics.scoring import Meter, luma_of
 from animesr_cli.model.devices import choose_compute
 from animesr_cli.settings import CompareSettings, UpscaleSettings, check_settings
+from animesr_cli.signals import check_stop
 from animesr_cli.text import shown
 from animesr_cli.upscaling.plan import expected_frames
 from animesr_cli.video.colour import ColourSpec, from_rgb, to_rgb
@@ -170,6 +171,7 @@ class Comparison:
                 done = (number * len(self.candidates) + place) * steps
                 last_two: deque[Tensor] = deque(maxlen=2)
                 for codes in self._computed(run, place):
+                    check_stop()
                     last_two.append(codes)
                     done += 1
                     on_progress(done, total)
