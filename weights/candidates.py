@@ -16,13 +16,13 @@ from typing import Final
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from animesr_cli.errors import UsageError
 from animesr_cli.model.checkpoint import load_checkpoint
 from animesr_cli.model.clip_engine import open_engine
 from animesr_cli.model.devices import Compute
 from animesr_cli.model.network import Network
+from animesr_cli.model.resample import resample
 from animesr_cli.training.state import MODEL_FILE
 
 logger = logging.getLogger(__name__)
@@ -55,11 +55,9 @@ def candidate_name(model: str | Path) -> str:
 
 
 def enlarge_bicubic(frames: Sequence[Tensor], scale: int = SCALE) -> Iterator[Tensor]:
-    """Keys' cubic, a = -0.5: torch takes it where it antialiases, which changes nothing else."""
+    """Keys' cubic, a = -0.5."""
     for frame in frames:
-        yield functional.interpolate(
-            frame[None], scale_factor=scale, mode="bicubic", antialias=True
-        )[0]
+        yield _resized(frame, *frame.shape[1:], scale)
 
 
 def bicubic_candidate(device: torch.device, scale: int = SCALE) -> Candidate:
@@ -121,5 +119,4 @@ def _by_network(network: Network, compute: Compute, scale: int) -> Enlarge:
 
 
 def _resized(picture: Tensor, height: int, width: int, scale: int) -> Tensor:
-    size = (height * scale, width * scale)
-    return functional.interpolate(picture[None], size, mode="bicubic", antialias=True)[0]
+    return resample(picture, height * scale, width * scale)

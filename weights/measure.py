@@ -47,7 +47,7 @@ from animesr_cli.metrics.scoring import Meter, luma_of
 from animesr_cli.model.devices import Compute, choose_compute
 from animesr_cli.reading.reader import Reader
 from animesr_cli.training.windows import truth_of
-from animesr_cli.video.colour import ColourSpec, PixelLayout, to_rgb
+from animesr_cli.video.colour import ColourSpec, PixelLayout, to_bytes, to_rgb
 from animesr_cli.video.part import Part
 from candidates import SCALE, Candidate, bicubic_candidate, network_candidate
 from sheet import Scene, draw_sheet
@@ -232,7 +232,7 @@ def read_luma(
 
 def rounded(rgb: Tensor) -> Tensor:
     """(3, H, W) RGB as bytes."""
-    return rgb.float().clamp(0, 1).mul(255).round().to(torch.uint8)
+    return to_bytes(rgb.float().clamp(0, 1))
 
 
 def score(pictures: Iterable[Tensor], lumas: Sequence[Tensor]) -> Scores:

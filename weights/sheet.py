@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
-import av
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from animesr_cli.writing.png import encode_png
 
 PART_WIDTH_PX: Final = 256
 PART_HEIGHT_PX: Final = 160
@@ -62,22 +62,9 @@ def row_of(scene: Scene) -> Tensor:
     return torch.cat(pieces[:-1], dim=2)
 
 
-def save_png(picture: Tensor, path: Path) -> None:
-    """Write (3, H, W) bytes."""
-    pixels = picture.permute(1, 2, 0).contiguous().numpy()
-    with av.open(str(path), "w", format="image2pipe") as container:
-        stream = container.add_stream("png", rate=1)
-        stream.height, stream.width = pixels.shape[:2]
-        stream.pix_fmt = "rgb24"
-        frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-        frame.time_base, frame.pts = Fraction(1), 0
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-
-
 def draw_sheet(scenes: Sequence[Scene], path: Path) -> None:
     """Write the sheet as a PNG image."""
     rows = [row_of(scene) for scene in scenes]
     gap = torch.full((3, GAP_PX, rows[0].shape[2]), 255, dtype=torch.uint8)
     pieces = [piece for row in rows for piece in (row, gap)]
-    save_png(torch.cat(pieces[:-1], dim=1), path)
+    path.write_bytes(encode_png(torch.cat(pieces[:-1], dim=1)))

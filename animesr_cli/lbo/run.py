@@ -98,7 +98,7 @@ def measure(make: Callable[[Tensor], Tensor], pairs: Sequence[Pair]) -> float:
 
 
 class Curve:
-    """Means of the losses over equal stretches of iterations, and the PSNR now and then."""
+    """Means of the losses over equal stretches of iterations."""
 
     def __init__(self, iterations: int) -> None:
         self.rows: list[dict[str, Any]] = []
