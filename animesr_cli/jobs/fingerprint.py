@@ -19,6 +19,7 @@ from animesr_cli import __version__
 from animesr_cli.model.tiles import MIN_TILE
 from animesr_cli.settings.limits import MAX_COUNT, MAX_SIDE
 from animesr_cli.settings.option import decisions
+from animesr_cli.settings.upscale import UpscaleSettings
 from animesr_cli.upscaling.plan import Plan
 
 END_BYTES: Final = 1 << 20
@@ -78,12 +79,7 @@ def identity_of(plan: Plan, threads: int | None) -> dict[str, dict[str, Any]]:
 
 
 def adopt_choices(
-    then: Mapping[str, Mapping[str, Any]],
-    now: dict[str, dict[str, Any]],
-    *,
-    tile: bool,
-    threads: bool,
-    segment_frames: bool,
+    then: Mapping[str, Mapping[str, Any]], now: dict[str, dict[str, Any]], settings: UpscaleSettings
 ) -> None:
     """Take over what was left to chance then: free memory, the number of processors, the speed."""
 
@@ -92,12 +88,13 @@ def adopt_choices(
         if type(value) is int and value in allowed:  # anybody may have written it
             now[section][name] = value
 
-    if segment_frames:
+    if settings.segment_frames is None:
         adopt("option", "--segment-frames", range(1, MAX_COUNT + 1))
     if then.get("computing", {}).get("device") != now["computing"]["device"]:
         return
-    if threads and now["computing"]["threads"] is not None:
+    # Workers of a cluster have one each.
+    if settings.cluster is None and now["computing"]["threads"] is not None:
         adopt("computing", "threads", range(1, MAX_THREADS + 1))
-    if tile:
+    if not settings.tile:
         adopt("computing", "tile", range(1))
         adopt("computing", "tile", range(MIN_TILE, MAX_SIDE + 1))

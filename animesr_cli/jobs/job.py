@@ -296,7 +296,7 @@ class Job:
         )
 
     def _report(self) -> None:
-        frames = self._progress.computed
+        frames = self._progress.count()
         seconds = float(self._index.seconds(self.plan.source.time_base))
         self.observer.on_progress(
             Progress(

@@ -19,15 +19,17 @@ class JobProgress:
         """Of the whole clip; None: not known."""
         self.before = folder.frames
         """Finished when it began."""
+        self._computed = self.before
         self.in_hand: dict[int, int] = {}
         """By task, computed and in no finished segment yet."""
         self._plan = plan
         self._folder = folder
         self._started = time.perf_counter()
 
-    @property
-    def computed(self) -> int:
-        return self._folder.frames + sum(self.in_hand.values())
+    def count(self) -> int:
+        """What is computed by now; of what is found finished later, all was in hand."""
+        self._computed = self._folder.frames + sum(self.in_hand.values())
+        return self._computed
 
     @property
     def gained(self) -> int:
@@ -66,13 +68,13 @@ class JobProgress:
         of = f" of {self.total}" if self.total else ""
         return (
             f"{kept}{of} frames are finished and kept in {shown(self._folder.path)}: "
-            f"the same command goes on from there{self._lost()}"
+            f"the same command goes on from there{self._lost(kept)}"
         )
 
-    def _lost(self) -> str:
+    def _lost(self, kept: int) -> str:
         """What was computed and is not part of a finished segment, in words."""
-        lost, new = sum(self.in_hand.values()), self.computed - self.before
-        if not lost:
+        lost, new = self._computed - kept, self._computed - self.before
+        if lost <= 0:
             return ""
         work = format_time(round(self.seconds * lost / max(new, 1)))
         return f", and computes {lost} frames again (about {work} of work)"

@@ -46,13 +46,7 @@ def begin_or_go_on(
         }
         folder.begin(now, information)
         return now
-    adopt_choices(
-        manifest.identity,
-        now,
-        tile=not settings.tile,
-        threads=settings.cluster is None,  # whose workers have one each
-        segment_frames=settings.segment_frames is None,
-    )
+    adopt_choices(manifest.identity, now, settings)
     if found := differences(manifest.identity, now):
         raise UsageError(
             f"{shown(folder.path)} holds a run with other settings: {'; '.join(found)}",

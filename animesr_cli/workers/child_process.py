@@ -1,4 +1,4 @@
-"""A Python process that helps this one, and the pipe between them: both sides. Knows no work.
+"""A Python process that helps this one, and the pipe between them: both sides.
 
 It is started anew, since ``fork`` would copy a CUDA context and the locks of threads. It lives no
 longer than the process that started it, however that ends: the kernel kills it (Linux), and the

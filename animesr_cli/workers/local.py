@@ -1,6 +1,6 @@
 """Workers that are processes of this machine, one for each GPU or share of the cores: both sides.
 
-One that dies is noticed by the end of its pipe or its exit status. Knows nothing of video.
+One that dies is noticed by the end of its pipe or its exit status.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Workers on the machines of a Ray cluster, one for each GPU, or CPU where it has none.
 
 Ray itself is in a child, ``ray_driver.py``, which is asked for everything through a pipe: however
-it ends, here that is one error. Needs the extra ``animesr-cli[ray]``. Knows nothing of video.
+it ends, here that is one error. Needs the extra ``animesr-cli[ray]``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tasks over workers: the longest first, three tries, one stream of events. Knows nothing of video.
+"""Tasks over workers: the longest first, three tries, one stream of events.
 
     queue = TaskQueue()                            # a thread fills it while the workers run
     with closing(executor.run(queue, prepare)) as events:
