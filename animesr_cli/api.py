@@ -23,7 +23,7 @@ from animesr_cli.settings import UpscaleSettings, check_settings
 from animesr_cli.settings.option import declared, read
 from animesr_cli.text import shown
 from animesr_cli.upscaling.events import Observer, Progress, UpscaleResult
-from animesr_cli.upscaling.one_piece import OnePiece
+from animesr_cli.upscaling.one_piece import run_in_one_piece
 from animesr_cli.upscaling.plan import LoadedNetwork, Plan, make_plan, with_scale
 from animesr_cli.upscaling.targets import default_output, images_of
 from animesr_cli.writing.concat import segment_format
@@ -110,7 +110,7 @@ def run(
         return Job(plan, observer, warnings).run()
     _check_one_piece(plan, warn)
     observer.on_plan(plan)
-    return OnePiece(plan, observer, warnings).run()
+    return run_in_one_piece(plan, observer, warnings)
 
 
 def _check_one_piece(plan: Plan, warn: Callable[[str], None]) -> None:

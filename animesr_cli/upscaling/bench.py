@@ -32,7 +32,7 @@ from animesr_cli.model.resample import resample
 from animesr_cli.reading.reader import Reader
 from animesr_cli.settings.upscale import UpscaleSettings
 from animesr_cli.upscaling.events import Observer
-from animesr_cli.upscaling.one_piece import OnePiece
+from animesr_cli.upscaling.one_piece import run_in_one_piece
 from animesr_cli.upscaling.open import open_writer
 from animesr_cli.upscaling.plan import Plan, make_plan
 from animesr_cli.video.colour import from_rgb, to_rgb
@@ -125,6 +125,11 @@ def _plain_steps(plan: Plan) -> float:
     return time.perf_counter() - start
 
 
+def _engine(plan: Plan) -> Engine:
+    source = plan.source
+    return Engine(plan.network, source.height, source.width, plan.compute, tile=plan.tile)
+
+
 def _engine_step(engine: Engine, plan: Plan) -> float:
     frame = torch.rand(3, plan.source.height, plan.source.width, device=plan.compute.device)
     start = time.perf_counter()
@@ -136,9 +141,7 @@ def network_alone(plan: Plan, *, plain: bool) -> float:
     """Median seconds of a step on this size, after one that warms up."""
     if plain:
         return statistics.median([_plain_steps(plan) for _ in range(2)][1:])
-    engine = Engine(
-        plan.network, plan.source.height, plan.source.width, plan.compute, tile=plan.tile
-    )
+    engine = _engine(plan)
     return statistics.median([_engine_step(engine, plan) for _ in range(NETWORK_STEPS + 1)][1:])
 
 
@@ -148,9 +151,7 @@ def measure_network(
     """Median seconds per frame of the plain network and of the engine, taken in turns."""
     plan = make_plan(source, folder / f"x{OUTPUT_SUFFIX}", settings, warn=log.warning)
     plain_plan = make_plan(source, plan.output, plain_settings(settings), warn=log.warning)
-    engine = Engine(
-        plan.network, plan.source.height, plan.source.width, plan.compute, tile=plan.tile
-    )
+    engine = _engine(plan)
     plain, fast = [], []
     for _ in range(repeats + 1):  # the first round warms up
         plain.append(_plain_steps(plain_plan))
@@ -165,9 +166,7 @@ def plain_settings(settings: UpscaleSettings) -> UpscaleSettings:
 def measure_parts(source: Path, folder: Path, settings: UpscaleSettings) -> Mapping[str, float]:
     """Shares of the time of a step by what is done in it, as torch's own profiler counts them."""
     plan = make_plan(source, folder / f"x{OUTPUT_SUFFIX}", settings, warn=log.warning)
-    engine = Engine(
-        plan.network, plan.source.height, plan.source.width, plan.compute, tile=plan.tile
-    )
+    engine = _engine(plan)
     _engine_step(engine, plan)  # prepares the weights
     kind = getattr(ProfilerActivity, plan.compute.device.type.upper(), ProfilerActivity.CPU)
     with profile(activities=[kind]) as found:
@@ -212,7 +211,7 @@ def _run_plain(plan: Plan) -> tuple[int, Mapping[str, float]]:
 
 
 def _run_overlapped(plan: Plan) -> tuple[int, Mapping[str, float]]:
-    result = OnePiece(plan, Observer(), []).run()
+    result = run_in_one_piece(plan, Observer(), [])
     return result.frames, result.stage_seconds
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 
+from animesr_cli.errors import Warn
 from animesr_cli.reading.frame import FrameReader
 from animesr_cli.reading.image_reader import SequenceReader
 from animesr_cli.reading.reader import Reader
@@ -16,9 +17,7 @@ from animesr_cli.writing.pipe_writer import PipeWriter
 from animesr_cli.writing.writer import Writer
 
 
-def open_reader(
-    plan: Plan, warn: Callable[[str], None], stopped: Callable[[], bool] = never
-) -> FrameReader:
+def open_reader(plan: Plan, warn: Warn, stopped: Callable[[], bool] = never) -> FrameReader:
     """The reader of a plan; one that waits for another process gives up once it is ``stopped``."""
     if plan.sequence is not None:
         return SequenceReader(
@@ -29,7 +28,7 @@ def open_reader(
     return open_file(plan, warn)
 
 
-def open_file(plan: Plan, warn: Callable[[str], None]) -> Reader:
+def open_file(plan: Plan, warn: Warn) -> Reader:
     """The reader of a plan whose input is a video file."""
     return Reader(
         plan.source.path,
@@ -43,7 +42,7 @@ def open_file(plan: Plan, warn: Callable[[str], None]) -> Reader:
 def open_writer(
     plan: Plan,
     origin: Fraction,
-    warn: Callable[[str], None],
+    warn: Warn,
     stopped: Callable[[], bool] = never,
 ) -> FrameWriter:
     """The writer of a plan; ``origin`` is known once the first frame is decoded."""

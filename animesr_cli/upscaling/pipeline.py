@@ -16,6 +16,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from animesr_cli.errors import Warn
 from animesr_cli.model.clip_engine import open_engine
 from animesr_cli.model.devices import to_device, to_host
 from animesr_cli.model.network import Carried
@@ -64,7 +65,7 @@ class StageClock:
 class FrameUpscaler:
     """Frames through colour, network and resampling, in order; methods as a frame meets them."""
 
-    def __init__(self, plan: Plan, clock: StageClock, warn: Callable[[str], None]) -> None:
+    def __init__(self, plan: Plan, clock: StageClock, warn: Warn) -> None:
         self.plan = plan
         self.clock = clock
         self.warn = warn

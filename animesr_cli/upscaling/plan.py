@@ -7,13 +7,12 @@ is written.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
-from animesr_cli.errors import DiskFullError, UsageError
+from animesr_cli.errors import DiskFullError, UsageError, Warn
 from animesr_cli.model.checkpoint import LoadedCheckpoint, known_scale, load_checkpoint
 from animesr_cli.model.clip_engine import WINDOWS, choose_window
 from animesr_cli.model.devices import Compute, choose_compute
@@ -70,7 +69,7 @@ class LoadedNetwork:
         return self._trials[side]
 
 
-def ready_network(settings: UpscaleSettings, *, warn: Callable[[str], None]) -> LoadedNetwork:
+def ready_network(settings: UpscaleSettings, *, warn: Warn) -> LoadedNetwork:
     """Choose the device, and find, verify and read the checkpoint."""
     wish = settings.device, settings.precision
     if settings.cluster is not None:
@@ -81,7 +80,7 @@ def ready_network(settings: UpscaleSettings, *, warn: Callable[[str], None]) -> 
 
 
 def with_scale(
-    settings: UpscaleSettings, loaded: LoadedNetwork | None, *, warn: Callable[[str], None]
+    settings: UpscaleSettings, loaded: LoadedNetwork | None, *, warn: Warn
 ) -> tuple[UpscaleSettings, LoadedNetwork | None]:
     """Settings whose scale is the network's own, where no size was asked for.
 
@@ -178,7 +177,7 @@ def likely_bytes(pixels: int, encoding: Encoding) -> int:
     return int(pixels * bits / 8)
 
 
-def _check_disk(pixels: int, encoding: Encoding, free: int, warn: Callable[[str], None]) -> None:
+def _check_disk(pixels: int, encoding: Encoding, free: int, warn: Warn) -> None:
     fewest = int(pixels * FEWEST_BITS_PER_PIXEL / 8)
     likely = likely_bytes(pixels, encoding)
     if free < fewest:
@@ -199,7 +198,7 @@ FILES_ONLY: Final = ("stream", "deinterlace", "hw", "bitrate", "target_size")
 
 
 def choose_deinterlacer(
-    source: VideoInfo, settings: UpscaleSettings, *, is_file: bool, warn: Callable[[str], None]
+    source: VideoInfo, settings: UpscaleSettings, *, is_file: bool, warn: Warn
 ) -> Deinterlacer | None:
     """What was asked for; where it was not, a warning if the pictures are interlaced."""
     verdict = Verdict()
@@ -218,7 +217,7 @@ def choose_deinterlacer(
 
 
 def _fitted(
-    info: VideoInfo, settings: UpscaleSettings, loaded: LoadedNetwork, warn: Callable[[str], None]
+    info: VideoInfo, settings: UpscaleSettings, loaded: LoadedNetwork, warn: Warn
 ) -> tuple[int, int]:
     """The tile, and the frames of a segment, that fit memory.
 
@@ -241,7 +240,7 @@ def make_plan(
     output: Path | None,
     settings: UpscaleSettings,
     *,
-    warn: Callable[[str], None],
+    warn: Warn,
     loaded: LoadedNetwork | None = None,
 ) -> Plan:
     """Check everything and settle every open choice; raises the error of whatever cannot work.

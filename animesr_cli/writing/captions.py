@@ -12,11 +12,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from typing import Final
 
-import av
-
-Packet: TypeAlias = "av.Packet[Any]"
+from animesr_cli.writing.packet_log import Packet, with_content
 
 TRIPLET: Final = 3
 """Bytes of one caption construct."""
@@ -109,15 +107,6 @@ def keeps_captions(codec: str) -> bool:
     return codec in _CARRIERS
 
 
-def with_captions(packet: bytes, captions: bytes, codec: str) -> bytes:
-    """The packet of one coded picture with its captions."""
-    return _CARRIERS[codec](packet, captions)
-
-
 def captioned(packet: Packet, captions: bytes, codec: str) -> Packet:
     """The same packet with the captions of its picture."""
-    made: Packet = av.Packet(with_captions(bytes(packet), captions, codec))
-    made.time_base = packet.time_base
-    made.pts, made.dts, made.duration = packet.pts, packet.dts, packet.duration
-    made.is_keyframe = packet.is_keyframe
-    return made
+    return with_content(packet, _CARRIERS[codec](bytes(packet), captions))

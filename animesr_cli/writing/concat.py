@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import av
 
@@ -24,9 +24,8 @@ from animesr_cli.text import shown
 from animesr_cli.video.containers import open_input
 from animesr_cli.video.timestamps import ticks
 from animesr_cli.writing.encoders import Encoding, holds
+from animesr_cli.writing.packet_log import Packet
 from animesr_cli.writing.writer import Writer
-
-Packet: TypeAlias = "av.Packet[Any]"
 
 SEGMENT_FORMATS: Final = ("mp4", "mov")
 """Containers that keep decoding times, and times of display exactly."""

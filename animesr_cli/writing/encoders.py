@@ -19,7 +19,7 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 import av
 import av.codec
@@ -27,9 +27,7 @@ from av.codec.codec import UnknownCodecError, codecs_available
 from av.video.codeccontext import VideoCodecContext
 
 from animesr_cli.errors import DeviceError, InputError, UsageError
-from animesr_cli.video.colour import (
-    PixelLayout,
-)
+from animesr_cli.video.colour import PixelLayout
 from animesr_cli.video.containers import open_output
 from animesr_cli.video.pixel_formats import has_alpha, layout_of, native_format
 
@@ -298,7 +296,7 @@ def open_encoder(context: VideoCodecContext, encoding: Encoding) -> None:
     if unknown:
         raise UsageError(
             f"the encoder {encoding.codec} has no option {unknown[0]!r}",
-            _near(unknown[0], _option_names(context)),
+            _near(unknown[0], [option.name for option in _own_options(context)]),
         )
 
 
@@ -327,9 +325,8 @@ def _refusal(encoding: Encoding, width: int, height: int) -> DeviceError | Usage
     return UsageError(f"the encoder {codec} refuses these options together: {together}")
 
 
-def _option_names(context: VideoCodecContext) -> list[str]:
-    options = context.supported_options
-    return [option.name for option in (*options.private, *options.generic)]
+def _own_options(context: av.codec.CodecContext) -> list[Any]:
+    return [*context.supported_options.private, *context.supported_options.generic]
 
 
 OTHER_NAMES: Final = {
@@ -364,8 +361,7 @@ def meant_encoder(wish: str) -> str | None:
 
 def _values(codec: str, key: str) -> str | None:
     """What an option takes, as far as FFmpeg lists it."""
-    context = av.codec.CodecContext.create(codec, "w")
-    for option in (*context.supported_options.private, *context.supported_options.generic):
+    for option in _own_options(av.codec.CodecContext.create(codec, "w")):
         if option.name == key and option.choices:
             return f"{key} is one of {', '.join(choice.name for choice in option.choices)}"
         if option.name == key and abs(option.min) < option.max < 1e6:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import av
 from av.audio.codeccontext import AudioCodecContext
@@ -22,11 +22,9 @@ from av.subtitles.codeccontext import SubtitleCodecContext
 from av.subtitles.subtitle import AssSubtitle, SubtitleSet
 
 from animesr_cli.video.timestamps import ticks
-from animesr_cli.writing.packet_log import PacketLog
+from animesr_cli.writing.packet_log import Packet, PacketLog, with_content
 from animesr_cli.writing.stream_support import is_filler
 from animesr_cli.writing.subtitle_text import LARGEST_TEXT_BYTES, LONGEST_LINE
-
-Packet: TypeAlias = "av.Packet[Any]"
 
 PRIMING_SAMPLES: Final = 2112
 """That the encoders of AAC put before the sound, at most."""
@@ -43,7 +41,8 @@ class PacketCopy:
 
     Args:
         origin: seconds that are subtracted from every time.
-        rising: whether the container refuses packets that share a time.
+        rising: whether the container refuses packets that share a time. Those that do not have no
+            edit lists either: what such a list of the source hides is left out there.
     """
 
     def __init__(self, source: Stream, target: Stream, origin: Fraction, *, rising: bool) -> None:
@@ -60,8 +59,7 @@ class PacketCopy:
         """Seconds."""
         self.is_certain = True
         """Whether it is known how many packets are in the file."""
-        self.skips_hidden = False
-        """Whether sound that an edit list hides is left out: the container has no such list."""
+        self._skips_hidden = source.type != "video" and not rising  # which have no edit lists
         self._primes = True  # so far all packets were hidden ones, and few enough for priming
         self.silence = Fraction(0)
         """Seconds that were put into gaps of uncompressed sound."""
@@ -103,7 +101,7 @@ class PacketCopy:
 
     def _is_hidden(self, packet: Packet) -> bool:
         """Whether an edit list hides this packet, and not only because a decoder needs it first."""
-        if not (self.skips_hidden and packet.is_discard):
+        if not (self._skips_hidden and packet.is_discard):
             self._primes = False
             return False
         context = self.source.codec_context
@@ -296,10 +294,7 @@ class TextConversion(PacketCopy):
         except UnicodeDecodeError:
             if self._charset is None:
                 return packet
-        text: Packet = av.Packet(content.decode(self._charset, "replace").encode())
-        text.time_base = packet.time_base
-        text.pts, text.dts, text.duration = packet.pts, packet.dts, packet.duration
-        return text
+        return with_content(packet, content.decode(self._charset, "replace").encode())
 
     def _ended(self, until: int | None) -> Iterator[tuple[Packet, int | None]]:
         """A packet for each time in which the same lines are shown and that ends by ``until``."""

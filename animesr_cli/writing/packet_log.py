@@ -1,4 +1,4 @@
-"""Times and sizes of the packets of one stream: as they should be, or as a file has them."""
+"""Packets: other content at the same times, and a log of their times and sizes in a stream."""
 
 from __future__ import annotations
 
@@ -6,9 +6,22 @@ import itertools
 from array import array
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final, TypeAlias
+
+import av
+
+Packet: TypeAlias = "av.Packet[Any]"
 
 NO_TIME: Final = -(1 << 63)
+
+
+def with_content(packet: Packet, content: bytes) -> Packet:
+    """A packet of other content at the times of this one."""
+    made: Packet = av.Packet(content)
+    made.time_base = packet.time_base
+    made.pts, made.dts, made.duration = packet.pts, packet.dts, packet.duration
+    made.is_keyframe = packet.is_keyframe
+    return made
 
 
 class PacketLog:

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, Final, Self, TypeAlias
+from typing import Final, Self
 
 import av
 from av.container import OutputContainer
@@ -28,7 +28,7 @@ from animesr_cli.video.stream_header import read_stream_header
 from animesr_cli.video.timestamps import ContinuousClock, seconds
 from animesr_cli.writing.encoders import format_named
 from animesr_cli.writing.packet_copy import PacketCopy, PcmConversion, TextConversion
-from animesr_cli.writing.packet_log import PacketLog
+from animesr_cli.writing.packet_log import Packet, PacketLog
 from animesr_cli.writing.stream_support import (
     COVER_FILES,
     STYLED_TEXT,
@@ -50,8 +50,6 @@ from animesr_cli.writing.stream_support import (
 from animesr_cli.writing.subtitle_text import TextSurvey, conversion_remarks, survey_text
 
 log = logging.getLogger(__name__)
-
-Packet: TypeAlias = "av.Packet[Any]"
 
 INTERLEAVE: Final = Fraction(10)
 """Seconds that the packets of one moment lie apart in a file, at most."""
@@ -91,6 +89,7 @@ class StreamCopier:
         self._output = output
         self._format = format_name
         self._container = format_named(format_name)
+        self._rising = format_name in RISING
         self._origin = origin
         # On the source's own clock, as its packets are.
         begin = source.clock_start
@@ -165,12 +164,7 @@ class StreamCopier:
         else:
             self._leave_out(stream)
 
-    @property
-    def _rising(self) -> bool:
-        return self._format in RISING
-
     def _add(self, copy: PacketCopy) -> None:
-        copy.skips_hidden = copy.source.type != "video" and not self._rising
         self._copies[copy.source.index] = copy
 
     def _add_text(self, stream: Stream) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import av
 from av.audio.codeccontext import AudioCodecContext
@@ -25,8 +25,7 @@ from animesr_cli.reading.packets import demux
 from animesr_cli.video.containers import open_input, open_output
 from animesr_cli.video.timestamps import seconds, ticks
 from animesr_cli.writing.mp4_boxes import sample_kinds
-
-Packet: TypeAlias = "av.Packet[Any]"
+from animesr_cli.writing.packet_log import Packet
 
 STYLED_TEXT: Final = frozenset({"ass", "ssa"})
 """Subtitles that lose their styles and places when they are converted."""

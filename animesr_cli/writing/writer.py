@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final, Self, TypeAlias
+from typing import Final, Self
 
 import av
 from av.codec.context import ThreadType
@@ -48,13 +48,11 @@ from animesr_cli.writing.encoders import (
 from animesr_cli.writing.encoding import output_tags
 from animesr_cli.writing.mp4_boxes import movie_timescale, shorten_media
 from animesr_cli.writing.output import OutputFormat
-from animesr_cli.writing.packet_log import PacketLog
+from animesr_cli.writing.packet_log import Packet, PacketLog
 from animesr_cli.writing.stream_copy import StreamCopier
 from animesr_cli.writing.verify import read_back, verify_copies, verify_video
 
 log = logging.getLogger(__name__)
-
-Packet: TypeAlias = "av.Packet[Any]"
 
 AVFMT_FLAG_BITEXACT: Final = 0x0400
 

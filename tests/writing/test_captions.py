@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import av
 import pytest
 
 from animesr_cli.reading.reader import Reader
-from animesr_cli.writing.captions import payload, with_captions
+from animesr_cli.writing.captions import captioned as with_captions
+from animesr_cli.writing.captions import payload
 from command import animesr, warnings_of
 from media import write_video
 
@@ -35,11 +35,8 @@ def captioned(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for unit in annex_b.filter(packet if packet.size else None):
                 assert unit.pts is not None
                 number = round(unit.pts * unit.time_base * 24)
-                made: av.Packet[Any] = av.Packet(
-                    with_captions(bytes(unit), TRIPLETS[number], "h264")
-                )
-                made.pts, made.dts, made.time_base = unit.pts, unit.dts, unit.time_base
-                made.is_keyframe, made.stream = unit.is_keyframe, target
+                made = with_captions(unit, TRIPLETS[number], "h264")
+                made.stream = target
                 output.mux(made)
     return path
 
