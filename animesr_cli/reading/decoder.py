@@ -19,10 +19,16 @@ import av
 from av.video.codeccontext import VideoCodecContext
 
 from animesr_cli.errors import InputError
-from animesr_cli.reading.codecs import DECODING_ERRORS, decoding_context
 from animesr_cli.reading.ends import Ends
 from animesr_cli.reading.info import VideoInfo
-from animesr_cli.reading.packets import AVFMT_NOTIMESTAMPS, AVFMT_TS_DISCONT, continuous, demux
+from animesr_cli.reading.packets import (
+    AVFMT_NOTIMESTAMPS,
+    AVFMT_TS_DISCONT,
+    DECODING_ERRORS,
+    continuous,
+    decoding_context,
+    demux,
+)
 from animesr_cli.reading.ts_joins import is_join
 from animesr_cli.text import shown
 from animesr_cli.video import containers

@@ -23,11 +23,11 @@ from torch import Tensor
 
 from animesr_cli import crash_watch
 from animesr_cli.errors import InputError, UsageError, Warn, unreadable
-from animesr_cli.reading.codecs import DECODING_ERRORS
 from animesr_cli.reading.frame import Frame, FrameReader
 from animesr_cli.reading.icc import remark_on_profile
 from animesr_cli.reading.image_sequence import LISTED, ImageSequence
 from animesr_cli.reading.info import VideoInfo
+from animesr_cli.reading.packets import DECODING_ERRORS
 from animesr_cli.reading.probe import colour_spec, colour_tags, probe
 from animesr_cli.settings.limits import MAX_PIXELS
 from animesr_cli.text import shown

@@ -1,4 +1,4 @@
-"""The packets of a file: past damaged places, and on one clock where that of the file jumps."""
+"""The packets of a file, past damaged places and on one clock, and what decodes them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from fractions import Fraction
 from typing import Any, Final
 
 import av
+from av.codec.codec import UnknownCodecError
+from av.video.codeccontext import VideoCodecContext
 
 from animesr_cli.video.timestamps import ContinuousClock, ticks
 
@@ -19,6 +21,11 @@ AVFMT_NOTIMESTAMPS: Final = 0x0080
 AVFMT_TS_DISCONT: Final = 0x0200
 _MAX_DEMUX_FAILURES: Final = 100
 """Failures to read a packet, one directly after another, that end a file."""
+ALPHA_DECODERS: Final = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+"""Decoders of WebM's transparency, which FFmpeg's own ones pass over."""
+
+DECODING_ERRORS: Final[tuple[type[Exception], ...]] = (av.FFmpegError, ValueError)
+"""What a decoder raises over damaged data."""
 
 
 def demux(
@@ -71,3 +78,26 @@ def continuous(
                 packet.pts = None if packet.pts is None else packet.pts + ticks(offset, base)
                 packet.dts = None if packet.dts is None else packet.dts + ticks(offset, base)
         yield packet
+
+
+def codec_name(stream: av.stream.Stream) -> str:
+    """The codec, not the decoder that was chosen for it: av1, not libdav1d."""
+    context: av.CodecContext | None = stream.codec_context
+    if context is None:
+        return getattr(stream, "name", None) or "unknown"
+    return str(context.codec.canonical_name)
+
+
+def decoding_context(stream: av.VideoStream) -> VideoCodecContext:
+    """What decodes a stream: its own context, or one that knows transparency."""
+    name = ALPHA_DECODERS.get(codec_name(stream))
+    if name is None or stream.metadata.get("alpha_mode") != "1":
+        return stream.codec_context
+    try:
+        context = av.CodecContext.create(name, "r")
+    except UnknownCodecError:
+        logger.info("there is no decoder %s: the pictures are opaque", name)
+        return stream.codec_context
+    assert isinstance(context, VideoCodecContext)
+    context.options = stream.codec_context.options
+    return context

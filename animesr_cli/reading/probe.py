@@ -19,10 +19,17 @@ from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 
 from animesr_cli.errors import InputError, UsageError, unreadable
-from animesr_cli.reading.codecs import DECODING_ERRORS, codec_name, decoding_context
 from animesr_cli.reading.ends import Y4M, is_told_as_end, stream_duration
 from animesr_cli.reading.info import ColourTags, StreamInfo, VideoInfo
-from animesr_cli.reading.packets import AVFMT_NOTIMESTAMPS, AVFMT_TS_DISCONT, MICROSECOND, demux
+from animesr_cli.reading.packets import (
+    AVFMT_NOTIMESTAMPS,
+    AVFMT_TS_DISCONT,
+    DECODING_ERRORS,
+    MICROSECOND,
+    codec_name,
+    decoding_context,
+    demux,
+)
 from animesr_cli.reading.y4m_header import check_file
 from animesr_cli.settings.limits import MAX_PIXELS
 from animesr_cli.text import shown

@@ -18,8 +18,7 @@ from typing import Any, Final
 import av
 
 from animesr_cli.errors import VerificationError
-from animesr_cli.reading.codecs import codec_name
-from animesr_cli.reading.packets import demux
+from animesr_cli.reading.packets import codec_name, demux
 from animesr_cli.text import shown
 from animesr_cli.video.containers import open_input
 from animesr_cli.video.timestamps import ticks

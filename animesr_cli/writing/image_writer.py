@@ -20,9 +20,9 @@ from torch import Tensor
 
 from animesr_cli.atomic_files import explained
 from animesr_cli.errors import VerificationError, Warn
-from animesr_cli.reading.codecs import DECODING_ERRORS
 from animesr_cli.reading.image_reader import decode_image
 from animesr_cli.reading.info import VideoInfo
+from animesr_cli.reading.packets import DECODING_ERRORS
 from animesr_cli.signals import last_check
 from animesr_cli.text import shown
 from animesr_cli.video.pixel_formats import (

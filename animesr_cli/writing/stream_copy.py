@@ -18,10 +18,9 @@ from av.container import OutputContainer
 from av.stream import AttachmentStream, Discard, Stream
 
 from animesr_cli.errors import OutputError, Warn
-from animesr_cli.reading.codecs import codec_name
 from animesr_cli.reading.info import VideoInfo
 from animesr_cli.reading.matroska_facts import matroska_remarks
-from animesr_cli.reading.packets import AVFMT_TS_DISCONT, continuous, demux
+from animesr_cli.reading.packets import AVFMT_TS_DISCONT, codec_name, continuous, demux
 from animesr_cli.video.containers import open_input
 from animesr_cli.video.part import WHOLE, Part
 from animesr_cli.video.stream_header import read_stream_header

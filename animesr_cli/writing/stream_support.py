@@ -20,8 +20,7 @@ from av.container import OutputContainer
 from av.stream import AttachmentStream, Discard, Disposition, Stream
 from av.subtitles.codeccontext import SubtitleCodecContext
 
-from animesr_cli.reading.codecs import codec_name
-from animesr_cli.reading.packets import demux
+from animesr_cli.reading.packets import codec_name, demux
 from animesr_cli.video.containers import open_input, open_output
 from animesr_cli.video.timestamps import seconds, ticks
 from animesr_cli.writing.mp4_boxes import sample_kinds

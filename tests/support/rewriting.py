@@ -17,8 +17,8 @@ import av
 import torch
 from av.stream import Discard
 
-from animesr_cli.reading.codecs import codec_name
 from animesr_cli.reading.info import VideoInfo
+from animesr_cli.reading.packets import codec_name
 from animesr_cli.reading.probe import probe
 from animesr_cli.settings import UpscaleSettings
 from animesr_cli.video.colour import ColourSpec, PixelLayout
