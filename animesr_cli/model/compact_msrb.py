@@ -4,8 +4,7 @@ The trunk is that of SRVGGNetCompact (Real-ESRGAN, https://github.com/xinntao/Re
 convolutions with PReLU between them, and the input itself, enlarged by nearest neighbour, below
 the result. Around it stands what makes AnimeSR's network steady: a window of three frames, the
 super-resolved frame before, a hidden state, and features at half and quarter resolution
-(https://arxiv.org/abs/2206.07038). Fresh from ``from_srvgg`` it computes what the single-frame
-network computes; training starts there.
+(https://arxiv.org/abs/2206.07038). It can begin as such a network (``weights/start_4x.py``).
 
 RGB in [0, 1], red first. Shapes: N batch, F features, S state channels, H x W low-resolution
 pixels, s scale.
@@ -13,7 +12,6 @@ pixels, s scale.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -157,33 +155,6 @@ class CompactMSRB(FeedbackNetwork):
         """Measured as the growth of peak memory over frames of 320x180 and 640x360."""
         full = 1900 if dtype == torch.float32 else 1200
         return full * max(int(self.config["num_feat"]), 64) // 64
-
-    @classmethod
-    def from_srvgg(cls, tensors: Mapping[str, Tensor], num_state: int = 32) -> CompactMSRB:
-        """A network that computes what an SRVGGNetCompact with PReLU does, frame by frame.
-
-        Args:
-            tensors: its weights, ``body.{0,2,...}`` convolutions, ``body.{1,3,...}`` slopes.
-            num_state: channels of the hidden state that is added.
-        """
-        last = max(int(name.split(".")[1]) for name in tensors)
-        num_conv = (last - 2) // 2
-        num_feat = len(tensors["body.0.weight"])
-        scale = round((len(tensors[f"body.{last}.weight"]) / 3) ** 0.5)
-        net = cls(num_feat, num_state, num_conv, scale=scale)
-        own = net.recurrent_cell.state_dict()  # the very memory of its parameters
-        own["first.weight"].zero_()
-        own["first.weight"][:, 3:6] = tensors["body.0.weight"]  # frame t of the window
-        own["first.bias"].copy_(tensors["body.0.bias"])
-        for index in range(num_conv):
-            for name in ("weight", "bias"):
-                own[f"body.{index}.{name}"].copy_(tensors[f"body.{2 * index + 2}.{name}"])
-        for index in range(num_conv + 1):
-            own[f"act.{index}.weight"].copy_(tensors[f"body.{2 * index + 1}.weight"])
-        for name in ("weight", "bias"):
-            # The rows behind these make the state, of which nothing is known yet.
-            own[f"last.{name}"][: 3 * scale**2] = tensors[f"body.{last}.{name}"]
-        return net
 
 
 def _scale_of(out_channels: int) -> int:

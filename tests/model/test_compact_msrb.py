@@ -15,6 +15,7 @@ from animesr_cli.model.compact_msrb import CompactMSRB, joins
 from animesr_cli.model.network import Carried
 from animesr_cli.model.recognise import recognise
 from macs import macs_per_pixel
+from start_4x import from_srvgg
 
 HERE = Path("x.safetensors")
 
@@ -48,7 +49,7 @@ def test_it_begins_as_the_single_frame_network(golden: Path, scale: int) -> None
     """Fresh from an SRVGGNetCompact it gives that network's own output, frame after frame."""
     file = load_file(golden / f"srvgg_x{scale}.safetensors")
     tensors = {key[8:]: value.float() for key, value in file.items() if key.startswith("weights.")}
-    net = CompactMSRB.from_srvgg(tensors, num_state=8).eval().requires_grad_(False)
+    net = from_srvgg(tensors, num_state=8).eval().requires_grad_(False)
     clip = torch.stack((file["input"], torch.rand_like(file["input"]), file["input"]), dim=1)
     result = net(clip)
     torch.testing.assert_close(result[:, 0], file["output"], rtol=0, atol=1e-5)
@@ -66,7 +67,7 @@ def test_it_begins_as_realesr_animevideov3(golden: Path) -> None:
         pytest.skip(f"{found} is not there")
     tensors = torch.load(found, map_location="cpu", weights_only=True)["params"]
     file = load_file(golden / "srvgg_animevideov3.safetensors")
-    net = CompactMSRB.from_srvgg(tensors).eval().requires_grad_(False)
+    net = from_srvgg(tensors).eval().requires_grad_(False)
     assert sum(parameter.numel() for parameter in net.parameters()) == 997_328
     result = net(file["input"][:, None])[:, 0]
     torch.testing.assert_close(result, file["output"], rtol=0, atol=1e-5)
