@@ -57,7 +57,8 @@ def candidate_name(model: str | Path) -> str:
 def enlarge_bicubic(frames: Sequence[Tensor], scale: int = SCALE) -> Iterator[Tensor]:
     """Keys' cubic, a = -0.5."""
     for frame in frames:
-        yield _resized(frame, *frame.shape[1:], scale)
+        height, width = frame.shape[1:]
+        yield _resized(frame, height, width, scale)
 
 
 def bicubic_candidate(device: torch.device, scale: int = SCALE) -> Candidate:

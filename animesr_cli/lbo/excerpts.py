@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from itertools import islice
 from typing import Final
 
@@ -115,13 +116,7 @@ def _by_jumps(
 ) -> Iterator[Excerpt]:
     assert info.duration_seconds is not None
     part = info.duration_seconds / count
-    said: set[str] = set()
-
-    def warn_once(message: str) -> None:
-        if message not in said:
-            said.add(message)
-            warn(message)
-
+    warn_once = cache(warn)
     for number in range(count):
         start = (number + Fraction(1, 2)) * part
         with Reader(info.path, info=info, part=Part(start), warn=warn_once) as reader:

@@ -15,9 +15,8 @@ import torch
 from torch import Tensor
 
 from animesr_cli.atomic_files import check_place, write_file
-from animesr_cli.errors import Warn
 from animesr_cli.file_names import check_name
-from animesr_cli.lbo.factor_sweep import Sweep, TriedPatch, sweep
+from animesr_cli.lbo.factor_sweep import Sweep, TriedPatch
 from animesr_cli.lbo.pseudo_hr import HR_SCALE, resized
 from animesr_cli.lbo.ranking import RANKING_TITLES, factor_text, ranking_row
 from animesr_cli.pages.html import render
@@ -44,11 +43,6 @@ def enlarged(lr: Tensor) -> Tensor:
     return to_bytes(resized(from_bytes(lr[None]), *size)[0])
 
 
-def ranks_of(tried: Sweep) -> dict[float, int]:
-    """Of each factor, 1 for the best."""
-    return {each.factor: rank for rank, each in enumerate(tried.ranking, 1)}
-
-
 # ---- the picture ---------------------------------------------------------------------------------
 
 
@@ -59,7 +53,7 @@ def sheet_png(tried: Sweep) -> bytes:
     size = HEAD_PX + len(rows) * (height + GAP_PX), len(rows[0]) * (width + GAP_PX)
     ground = torch.tensor(BACKGROUND, dtype=torch.uint8)[:, None, None]
     sheet = ground.repeat(1, size[0] - GAP_PX, size[1] - GAP_PX)
-    ranks = ranks_of(tried)
+    ranks = tried.ranks
     titles = [(INPUT, INK)]
     titles += [
         (f"{factor_text(f)}  #{ranks[f]}", BEST if f == tried.best else INK) for f in tried.factors
@@ -98,7 +92,7 @@ def _patch(patch: TriedPatch) -> dict[str, object]:
 
 def sheet_html(tried: Sweep, commands: Mapping[str, str]) -> str:
     """The page; ``commands`` has for each factor, as ``factor_text`` writes it, what to run."""
-    ranks = ranks_of(tried)
+    ranks = tried.ranks
     return render(
         "lbo/factor_sheet.html",
         title=f"Factors for {tried.clip.name}",
@@ -127,34 +121,22 @@ def sheet_paths(output: Path) -> tuple[Path, Path]:
     return output.with_name(f"{stem}.html"), output.with_name(f"{stem}.png")
 
 
-def compare_factors(
-    clip: Path,
-    output: Path,
-    command: Callable[[str], str],
-    *,
-    model: str,
-    device: str,
-    overwrite: bool = False,
-    warn: Warn,
-    listen: Callable[[], None],
-    on_trial: Callable[[int, int], None],
-) -> tuple[Sweep, Path, Path]:
-    """Try the factors on a clip and write the sheet: the sweep, the page and the picture.
-
-    Args:
-        output: the operator's file that the sheet goes with.
-        command: what to run for a factor, which it is given as text.
-
-    Raises:
-        AnimesrError: nothing was written.
-    """
-    page, picture = sheet_paths(output)
-    for path in (page, picture):
+def check_sheet(clip: Path, output: Path, *, overwrite: bool) -> None:
+    """Raise where the sheet of an operator's file must not or cannot be written."""
+    for path in sheet_paths(output):
         check_name(path)
         check_place(path, clip, overwrite=overwrite)
-    tried = sweep(clip, model=model, device=device, warn=warn, listen=listen, on_trial=on_trial)
-    commands = {factor_text(factor): command(factor_text(factor)) for factor in tried.factors}
-    content = sheet_html(tried, commands).encode()
+
+
+def write_sheet(tried: Sweep, output: Path, command: Callable[[str], str]) -> tuple[Path, Path]:
+    """Write the page and the picture, and tell where.
+
+    Args:
+        command: what to run for a factor, which it is given as text.
+    """
+    page, picture = sheet_paths(output)
+    names = map(factor_text, tried.factors)
+    content = sheet_html(tried, {name: command(name) for name in names}).encode()
     write_file(picture, sheet_png(tried))
     write_file(page, content)
-    return tried, page, picture
+    return page, picture

@@ -258,6 +258,11 @@ class Sweep:
     def best(self) -> float:
         return self.ranking[0].factor
 
+    @property
+    def ranks(self) -> dict[float, int]:
+        """Of each factor, 1 for the best."""
+        return {each.factor: rank for rank, each in enumerate(self.ranking, 1)}
+
 
 def sweep(
     clip: Path,

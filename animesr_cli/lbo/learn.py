@@ -24,8 +24,8 @@ from animesr_cli.atomic_files import check_place, part_file
 from animesr_cli.errors import Interrupted, UsageError, Warn, WeightsError
 from animesr_cli.file_hash import sha256_of
 from animesr_cli.file_names import check_name
-from animesr_cli.lbo.factor_sheet import compare_factors
-from animesr_cli.lbo.factor_sweep import Sweep
+from animesr_cli.lbo.factor_sheet import check_sheet, write_sheet
+from animesr_cli.lbo.factor_sweep import Sweep, sweep
 from animesr_cli.lbo.pairs import collect
 from animesr_cli.lbo.pseudo_hr import open_network
 from animesr_cli.lbo.ranking import BEST_RANKED
@@ -153,25 +153,18 @@ def choose_factor(
     replacing = settings.overwrite or can_go_on(output, restart=settings.restart)
     if not settings.sweep_only:
         check_outputs(clip, output, overwrite=replacing)
-    sweep, page, picture = compare_factors(
-        clip,
-        output,
-        command,
-        model=model,
-        device=settings.device,
-        overwrite=replacing,
-        warn=warn,
-        listen=listen,
-        on_trial=on_trial,
+    check_sheet(clip, output, overwrite=replacing)
+    tried = sweep(
+        clip, model=model, device=settings.device, warn=warn, listen=listen, on_trial=on_trial
     )
-    on_sweep(sweep, page, picture)
+    on_sweep(tried, *write_sheet(tried, output, command))
     if settings.sweep_only:
         return None
-    factor = sweep.best if settings.auto else choose(sweep.best)
+    factor = tried.best if settings.auto else choose(tried.best)
     if factor is None:
         return None
     by = BEST_RANKED if settings.auto else "chosen by a person"
-    return factor, {"by": by, "ranking": [asdict(each) for each in sweep.ranking]}
+    return factor, {"by": by, "ranking": [asdict(each) for each in tried.ranking]}
 
 
 # ---- a run ---------------------------------------------------------------------------------------

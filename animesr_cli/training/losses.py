@@ -4,10 +4,8 @@ A picture is (N, 3, H, W) and a clip (N, T, 3, H, W), RGB with [0, 1] as the ful
 device; every loss is a mean, one number of fp32. L1 and L2 are torch's own. The discriminator and
 its losses have a file of their own.
 
-A perceptual loss compares feature maps instead of pixels. The paper takes those of VGG19, which is
-a download of 548 MB. Liu et al. (https://arxiv.org/abs/2103.10571) found that the structure of such
-a network does most of the work, not its weights: so the usual one here is a narrow network of fixed
-random weights, which needs no download and costs a fifteenth of VGG19.
+A perceptual loss compares feature maps instead of pixels: those of VGG19, as in the paper, or of a
+narrow network of fixed random weights (Liu et al. 2021, https://arxiv.org/abs/2103.10571).
 
 Sources: AnimeSR (https://arxiv.org/abs/2206.07038) and its implementation's settings for the mask
 and for VGG19; the rest where it is computed.

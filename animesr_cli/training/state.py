@@ -43,16 +43,22 @@ NETWORK: Final = "network"
 
 
 @dataclass(frozen=True, kw_only=True)
-class SavedState:
+class _Header:
+    """What stands in a state's metadata."""
+
+    iteration: Annotated[int, Range(0, LARGEST_ITERATION)]
+    identity: dict[str, Any]
+    """What must be the same for a run to go on: settings, material, operators, start."""
+    seconds: Annotated[float, Range(0, LARGEST_SECONDS)] = 0.0
+    """Of training so far."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedState(_Header):
     """A state file's content."""
 
     path: Path
     tensors: Mapping[str, Tensor]
-    iteration: int
-    identity: Mapping[str, Any]
-    """What must be the same for a run to go on: settings, material, operators, start."""
-    seconds: float = 0.0
-    """Of training so far."""
 
     def tensor(self, name: str) -> Tensor:
         """One of them.
@@ -75,15 +81,6 @@ class SavedState:
             for (owner, *name), tensor in named
             if owner == NETWORK and name[0] not in (*MOMENTS, STEPS)
         }
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Header:
-    """What stands in a state's metadata."""
-
-    iteration: Annotated[int, Range(0, LARGEST_ITERATION)]
-    identity: dict[str, Any]
-    seconds: Annotated[float, Range(0, LARGEST_SECONDS)] = 0.0
 
 
 # ---- files ---------------------------------------------------------------------------------------

@@ -12,18 +12,19 @@ import torch
 from torch import Tensor
 
 from animesr_cli.errors import OutputError
-from animesr_cli.lbo import factor_sheet as room
+from animesr_cli.lbo import learn
 from animesr_cli.lbo.factor_sheet import (
     GAP_PX,
     HEAD_PX,
-    compare_factors,
     enlarged,
     sheet_html,
     sheet_paths,
     sheet_png,
 )
 from animesr_cli.lbo.factor_sweep import FactorStatistics, Sweep, TriedPatch
+from animesr_cli.lbo.learn import choose_factor
 from animesr_cli.lbo.ranking import factor_text
+from animesr_cli.settings import LearnSettings
 from browser import Browser, Page, chromium
 from command import snapshot
 from looks import assert_looks_well
@@ -105,13 +106,22 @@ def test_factors_are_written_as_people_do(factor: float, text: str) -> None:
     assert factor_text(round(factor, 10)) == text
 
 
-def compared(
+def never_asked(best: float) -> float | None:
+    raise AssertionError(best)
+
+
+def chosen(
     clip: Path, output: Path, command: str, *, overwrite: bool = False
-) -> tuple[Sweep, Path, Path]:
-    return compare_factors(
-        clip, output, command.format, model="base", device="cpu", overwrite=overwrite,
-        warn=pytest.fail, listen=lambda: None, on_trial=lambda done, total: None,
+) -> list[tuple[Path, Path]]:
+    """Where the sheet of ``--sweep-only`` was said to be."""
+    told: list[tuple[Path, Path]] = []
+    found = choose_factor(
+        clip, output, LearnSettings(sweep_only=True, overwrite=overwrite), command.format,
+        model="base", warn=pytest.fail, listen=lambda: None, on_trial=lambda done, total: None,
+        on_sweep=lambda _, page, picture: told.append((page, picture)), choose=never_asked,
     )  # fmt: skip
+    assert found is None
+    return told
 
 
 def test_the_sheet_is_two_files_beside_the_operator(
@@ -124,18 +134,19 @@ def test_the_sheet_is_two_files_beside_the_operator(
         calls.append(clip)
         return tried
 
-    monkeypatch.setattr(room, "sweep", fake)
+    monkeypatch.setattr(learn, "sweep", fake)
     output = tmp_path / "dvd.safetensors"
-    _, page, image = compared(own_clip, output, "run {}")
-    assert (page, image) == sheet_paths(output)
+    assert chosen(own_clip, output, "run {}") == [sheet_paths(output)]
+    page, image = sheet_paths(output)
     assert {path.name for path in tmp_path.iterdir()} == {"dvd_sheet.html", "dvd_sheet.png"}
+    assert (page.name, image.name) == ("dvd_sheet.html", "dvd_sheet.png")
     assert "run 0.5" in page.read_text()
     before = snapshot(tmp_path)
     with pytest.raises(OutputError, match="exists"):
-        compared(own_clip, output, "run {}")
+        chosen(own_clip, output, "run {}")
     assert snapshot(tmp_path) == before
     assert calls == [own_clip]
-    compared(own_clip, output, "again {}", overwrite=True)
+    chosen(own_clip, output, "again {}", overwrite=True)
     assert "again 0.5" in page.read_text()
 
 

@@ -403,13 +403,12 @@ def test_options_that_do_not_fit_are_refused(
 @pytest.fixture
 def quick_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two factors instead of ten."""
-    from animesr_cli.lbo import factor_sheet as contact_sheet
     from animesr_cli.lbo import factor_sweep as rescale
 
     def fewer(clip: Path, **options: Any) -> rescale.Sweep:
         return rescale.sweep(clip, factors=(0.5, 1.0), **options)
 
-    monkeypatch.setattr(contact_sheet, "sweep", fewer)
+    monkeypatch.setattr(room, "sweep", fewer)
 
 
 @pytest.mark.usefixtures("quick_sweep")
