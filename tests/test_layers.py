@@ -95,6 +95,7 @@ ROOMS: dict[str, set[str]] = {
     "metrics": {"errors", "settings", "text", "video", "reading"},
     "api": {"errors", "settings", "text", "video", "reading", "writing", "upscaling", "jobs"},
     "compare": {
+        "signals",
         "file_names",
         "errors",
         "settings",
