@@ -41,7 +41,6 @@ log = logging.getLogger(__name__)
 SUFFIX: Final = ".safetensors"
 SAVE_SECONDS: Final = 300.0
 """Between two states that are kept of a long run."""
-SECONDS_PER_MINUTE: Final = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,20 +81,6 @@ class LboResult:
 def default_output(clip: Path) -> Path:
     """``CLIP_lbo.safetensors`` beside the clip."""
     return clip.with_name(f"{clip.stem}_lbo{SUFFIX}")
-
-
-def can_go_on(output: Path, *, restart: bool = False) -> bool:
-    """Whether a run that was stopped left something to go on from."""
-    return not restart and state_of(output).exists()
-
-
-def check_factor(factor: float) -> None:
-    """Raise ``UsageError`` unless it is above 0 and at most 1."""
-    if not 0 < factor <= 1:
-        raise UsageError(
-            f"the factor {factor:g} is not above 0 and at most 1",
-            "usually about 0.5 is best; without --factor the factors are compared",
-        )
 
 
 def check_outputs(
@@ -150,7 +135,8 @@ def choose_factor(
     Returns:
         The factor, and how it was come by, for the history of what is learned with it.
     """
-    replacing = settings.overwrite or can_go_on(output, restart=settings.restart)
+    goes_on = not settings.restart and state_of(output).exists()
+    replacing = settings.overwrite or goes_on
     if not settings.sweep_only:
         check_outputs(clip, output, overwrite=replacing)
     check_sheet(clip, output, overwrite=replacing)
@@ -244,7 +230,11 @@ def learn_lbo(
     """
     began = time.monotonic()
     output = output or default_output(clip)
-    check_factor(factor)
+    if not 0 < factor <= 1:
+        raise UsageError(
+            f"the factor {factor:g} is not above 0 and at most 1",
+            "usually about 0.5 is best; without --factor the factors are compared",
+        )
     saved = None if restart else read_state(state_of(output))
     written = {} if saved is None else dict(saved.identity.get("written", {}))
     check_outputs(clip, output, overwrite=overwrite, written=written)
@@ -284,7 +274,7 @@ def learn_lbo(
         if saved is not None:
             run.go_on(saved)
             on_note(f"going on from iteration {trainer.iteration}")
-        until = None if minutes is None else began + minutes * SECONDS_PER_MINUTE
+        until = None if minutes is None else began + minutes * 60
         try:
             _learn(run, until, listen, on_progress)
         except (Interrupted, WeightsError) as error:
