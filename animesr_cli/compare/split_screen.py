@@ -110,7 +110,7 @@ def write_split_screen(
         with open_writer(plan, reader.origin, comparison.warn) as writer:
             for frame, picture in _divided(plan, comparison, itertools.chain([first], frames)):
                 planes = [plane.cpu() for plane in from_rgb(picture, plan.format.colour)]
-                writer.write(planes, frame.pts, frame.duration)
+                writer.write(planes, frame)
                 done += 1
                 on_progress(done, plan.frames)
             writer.finish()

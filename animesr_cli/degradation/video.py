@@ -196,7 +196,7 @@ def _write_video(
             clip = torch.stack(hr)[..., :height, :width].clamp_(0, 1)
             for frame, rgb in zip(part, shrunk(clip, frames), strict=True):
                 planes = [plane.cpu() for plane in from_rgb(rgb, output_format.colour)]
-                writer.write(planes, frame.pts, frame.duration, frame.captions)
+                writer.write(planes, frame)
             frames += len(part)
             on_progress(frames, info.frame_count)
         assert writer is not None  # a reader without a frame raises

@@ -100,8 +100,7 @@ class SegmentFile:
     def write(self, picture: Picture) -> None:
         for plane in picture.planes:
             self._hash.update(np.ascontiguousarray(plane.numpy()).data)
-        frame = picture.frame
-        self._writer.write(picture.planes, frame.pts, frame.duration, frame.captions)
+        self._writer.write(picture.planes, picture.frame)
 
     def close(self) -> None:
         self._writer.__exit__(None, None, None)

@@ -204,7 +204,7 @@ def _run_plain(plan: Plan) -> tuple[int, Mapping[str, float]]:
                 sr, carried = net.step(window, carried)
                 sr = sr[0, :, : net.scale * plan.source.height, : net.scale * plan.source.width]
                 planes = from_rgb(resample(sr, output.height, output.width), output.colour)
-                writer.write(tuple(plane.cpu() for plane in planes), frame.pts, frame.duration)
+                writer.write(tuple(plane.cpu() for plane in planes), frame)
                 frames += 1
             writer.finish()
     return frames, {}

@@ -39,8 +39,7 @@ def run_in_one_piece(plan: Plan, observer: Observer, warnings: list[str]) -> Ups
             if isinstance(item, Picture):
                 item.wait()
                 with clock("encode"):
-                    frame = item.frame
-                    writer.write(item.planes, frame.pts, frame.duration, frame.captions)
+                    writer.write(item.planes, item.frame)
 
         upscaler = FrameUpscaler(plan, clock, warn)
         decoded = with_cuts(

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from animesr_cli.atomic_files import explained
 from animesr_cli.errors import VerificationError, Warn
+from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.image_reader import decode_image
 from animesr_cli.reading.info import VideoInfo
 from animesr_cli.reading.packets import DECODING_ERRORS
@@ -85,12 +86,10 @@ class SequenceWriter:
             self._cleanup = cleanup.pop_all()
         return self
 
-    def write(
-        self, planes: Sequence[Tensor], pts: int, duration: int, captions: bytes | None = None
-    ) -> None:
-        """Hand over one picture; ``pts`` is in the source's time base."""
-        index = self._pace.count if self._images.known is None else pts
-        self._pace.add(seconds(pts, self._source.time_base))
+    def write(self, planes: Sequence[Tensor], frame: Frame) -> None:
+        """Hand over one picture."""
+        index = self._pace.count if self._images.known is None else frame.pts
+        self._pace.add(seconds(frame.pts, self._source.time_base))
         while len(self._pending) > self._workers:
             self._settle()
         name = self._images.name(index)

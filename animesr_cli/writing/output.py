@@ -9,6 +9,7 @@ from typing import Protocol, Self
 
 from torch import Tensor
 
+from animesr_cli.reading.frame import Frame
 from animesr_cli.video.colour import ColourSpec
 from animesr_cli.writing.encoders import Encoding
 
@@ -40,12 +41,10 @@ class FrameWriter(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def write(
-        self, planes: Sequence[Tensor], pts: int, duration: int, captions: bytes | None = None
-    ) -> None:
-        """Write one picture; ``pts`` and ``duration`` are in the source's time base.
+    def write(self, planes: Sequence[Tensor], frame: Frame) -> None:
+        """Write the planes that were made of a frame, at its time and with its captions.
 
-        ``captions`` are those of ``Frame``; a writer that has no place for them says so.
+        A writer that has no place for captions says so.
         """
 
     def finish(self) -> None:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from animesr_cli.atomic_files import explained
 from animesr_cli.errors import UsageError, Warn
+from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.info import VideoInfo
 from animesr_cli.reading.y4m import FRAME, Stopped, never, ready
 from animesr_cli.reading.y4m_header import MAGIC
@@ -116,11 +117,9 @@ class PipeWriter:
         self._write(self._header)
         return self
 
-    def write(
-        self, planes: Sequence[Tensor], pts: int, duration: int, captions: bytes | None = None
-    ) -> None:
-        """Write one picture; ``pts`` is in the source's time base."""
-        self._pace.add(seconds(pts, self._time_base))
+    def write(self, planes: Sequence[Tensor], frame: Frame) -> None:
+        """Write one picture."""
+        self._pace.add(seconds(frame.pts, self._time_base))
         self._write(FRAME + b"\n")
         for plane in planes:
             samples = plane.numpy()

@@ -27,6 +27,7 @@ from torch import Tensor
 from animesr_cli.atomic_files import PartFile, check_place, explained
 from animesr_cli.errors import UsageError, Warn
 from animesr_cli.file_names import check_name
+from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.info import VideoInfo
 from animesr_cli.signals import last_check
 from animesr_cli.text import shown
@@ -247,17 +248,15 @@ class Writer:
 
     # -- pictures
 
-    def write(
-        self, planes: Sequence[Tensor], pts: int, duration: int, captions: bytes | None = None
-    ) -> None:
-        """Encode one picture; ``pts`` and ``duration`` are in the source's time base."""
-        frame = self._filled(planes)
-        frame.pts, frame.duration = self._announce(pts, duration)
-        frame.time_base = self._source.time_base
-        if captions is not None:
-            self._note_captions(frame.pts, captions)
+    def write(self, planes: Sequence[Tensor], frame: Frame) -> None:
+        """Encode one picture at the time of its frame, which is in the source's time base."""
+        picture = self._filled(planes)
+        picture.pts, picture.duration = self._announce(frame.pts, frame.duration)
+        picture.time_base = self._source.time_base
+        if frame.captions is not None:
+            self._note_captions(picture.pts, frame.captions)
         with self._explained():
-            self._mux(self._encoder.encode(frame))
+            self._mux(self._encoder.encode(picture))
 
     def _note_captions(self, pts: int, captions: bytes) -> None:
         if keeps_captions(self._codec):

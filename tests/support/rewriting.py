@@ -17,6 +17,7 @@ import av
 import torch
 from av.stream import Discard
 
+from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.info import VideoInfo
 from animesr_cli.reading.packets import codec_name
 from animesr_cli.reading.probe import probe
@@ -133,9 +134,8 @@ def rewrite(
     width, height = writer._size
     with writer:
         for number, (pts, duration) in enumerate(times or video_times(info)):
-            writer.write(
-                flat_picture(encoding.layout, width, height, 16 + number % 200), pts, duration
-            )
+            planes = flat_picture(encoding.layout, width, height, 16 + number % 200)
+            writer.write(planes, Frame((), pts, duration))
         writer.finish()
     return Rewritten(output, info, encoding, warnings)
 

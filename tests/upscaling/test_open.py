@@ -16,7 +16,7 @@ import torch
 
 import media
 from animesr_cli.errors import UsageError
-from animesr_cli.reading.frame import FrameReader
+from animesr_cli.reading.frame import Frame, FrameReader
 from animesr_cli.reading.image_reader import SequenceReader, probe_sequence
 from animesr_cli.reading.image_sequence import find_sequence
 from animesr_cli.reading.probe import probe
@@ -204,7 +204,7 @@ def write(writer: FrameWriter, kind: str, index: int) -> None:
     layout = layout_of("rgb24" if kind == "images" else "yuv420p")
     assert layout is not None
     ticks = (index, 1) if kind == "images" else (index * 1000 // 24, 42)
-    writer.write(flat_picture(layout, 32, 24, 20 + 50 * index), *ticks)
+    writer.write(flat_picture(layout, 32, 24, 20 + 50 * index), Frame((), *ticks))
 
 
 def test_nothing_has_its_name_before_the_end(

@@ -398,7 +398,7 @@ def written(pix_fmt: str, path: Path, frames: int = 3, **arguments: Any) -> byte
             for index in range(frames):
                 views = planes_of(media.picture(index, 23, 15, pix_fmt))
                 planes = [torch.from_numpy(np.ascontiguousarray(view)) for view in views]
-                writer.write(planes, index, 1)
+                writer.write(planes, Frame((), index, 1))
             writer.finish()
     content = path.read_bytes()
     assert writer.bytes_written == len(content)

@@ -69,6 +69,17 @@ def test_captions_are_kept(
     assert warnings_of(outcome) == []
 
 
+def test_captions_are_kept_in_a_comparison(captioned: Path, tmp_path: Path) -> None:
+    """The split-screen clip, which begins at the first moment, has those of its pictures."""
+    output = tmp_path / "split.mkv"
+    outcome = animesr(
+        "compare", captioned, "-n", "bicubic", "-n", "lanczos", "-o", tmp_path / "x.html",
+        "--at", "0.5", "--video", output,
+    )  # fmt: skip
+    assert outcome.exit_code == 0, outcome.stderr
+    assert captions_in(output) == TRIPLETS[12:]
+
+
 def test_captions_are_kept_in_segments(
     captioned: Path, tmp_path: Path, zero_checkpoint: Path
 ) -> None:

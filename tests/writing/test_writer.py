@@ -28,6 +28,7 @@ from animesr_cli.errors import (
     UsageError,
     VerificationError,
 )
+from animesr_cli.reading.frame import Frame
 from animesr_cli.reading.info import ColourTags
 from animesr_cli.reading.probe import probe
 from animesr_cli.settings import UpscaleSettings
@@ -74,7 +75,8 @@ def video_packets(path: Path) -> list[Fraction]:
 def write_all(target: Writer, frames: list[tuple[int, int]]) -> None:
     for number, (pts, duration) in enumerate(frames):
         layout = target._encoding.layout
-        target.write(flat_picture(layout, *target._size, 16 + number % 200), pts, duration)
+        planes = flat_picture(layout, *target._size, 16 + number % 200)
+        target.write(planes, Frame((), pts, duration))
 
 
 # ---- times ---------------------------------------------------------------------------------------
@@ -224,7 +226,7 @@ def test_lossless_encoders_receive_the_planes_and_nothing_else(
     ]
     with target:
         for (pts, duration), planes in zip(video_times(probe(source)), pictures, strict=True):
-            target.write([torch.from_numpy(plane) for plane in planes], pts, duration)
+            target.write([torch.from_numpy(plane) for plane in planes], Frame((), pts, duration))
         target.finish()
     with av.open(str(target.path)) as container:
         decoded = list(container.decode(video=0))
@@ -248,9 +250,9 @@ def test_a_picture_of_another_size_is_a_mistake_of_ours(plain: Path, tmp_path: P
     with make_writer(plain, tmp_path / "out.mp4") as target:
         planes = flat_picture(target._encoding.layout, 64, 48)
         with pytest.raises(AssertionError):
-            target.write((planes[0][:1, :1], *planes[1:]), 0, 512)
+            target.write((planes[0][:1, :1], *planes[1:]), Frame((), 0, 512))
         with pytest.raises(AssertionError):
-            target.write(flat_picture(target._encoding.layout, 128, 96), 0, 512)
+            target.write(flat_picture(target._encoding.layout, 128, 96), Frame((), 0, 512))
     assert listing(tmp_path) == []
 
 
@@ -526,7 +528,8 @@ def test_a_full_disk_at_any_moment(free: int, suffix: str, plain: Path, small_di
         ) as target,
     ):
         for number, (pts, duration) in enumerate(video_times(probe(plain))):
-            target.write(noise(target._encoding.layout, 256, 192, number), pts, duration)
+            planes = noise(target._encoding.layout, 256, 192, number)
+            target.write(planes, Frame((), pts, duration))
         target.finish()
     assert (caught.value.hint or "").startswith("free ")
     assert listing(small_disk) == ["ballast", f"out{suffix}"]
@@ -591,11 +594,11 @@ class Faulty(Writer):
                 continue
             super()._mux([packet])
 
-    def write(self, planes: Any, pts: int, duration: int, captions: bytes | None = None) -> None:
-        super().write(planes, pts, duration)
-        last = pts == 512 * 23
+    def write(self, planes: Any, frame: Frame) -> None:
+        super().write(planes, frame)
+        last = frame.pts == 512 * 23
         if self.fault == "end" and last:
-            self._durations[pts] = duration * 3
+            self._durations[frame.pts] = frame.duration * 3
         if self.fault == "last" and last:
             self._written.times[-1] += round(1 / self._written.tick)
 
