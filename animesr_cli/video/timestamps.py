@@ -51,11 +51,6 @@ def format_speed(frames_per_second: float) -> str:
 # Arithmetic --------------------------------------------------------------------------------------
 
 
-def seconds(pts: int, time_base: Fraction) -> Fraction:
-    """The time of ``pts``, exactly."""
-    return pts * time_base
-
-
 def ticks(time: Fraction, time_base: Fraction) -> int:
     """The tick nearest to ``time`` in seconds; halves away from zero, as FFmpeg rounds."""
     exact = time / time_base

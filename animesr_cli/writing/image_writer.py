@@ -32,7 +32,7 @@ from animesr_cli.video.pixel_formats import (
     native_format,
     planes_of,
 )
-from animesr_cli.video.timestamps import FALLBACK_RATE, Pace, seconds
+from animesr_cli.video.timestamps import FALLBACK_RATE, Pace
 from animesr_cli.writing.encoders import check_opens
 from animesr_cli.writing.image_names import FIRST_NUMBER, ImageNames
 from animesr_cli.writing.output import OutputFormat
@@ -89,7 +89,7 @@ class SequenceWriter:
     def write(self, planes: Sequence[Tensor], frame: Frame) -> None:
         """Hand over one picture."""
         index = self._pace.count if self._images.known is None else frame.pts
-        self._pace.add(seconds(frame.pts, self._source.time_base))
+        self._pace.add(frame.pts * self._source.time_base)
         while len(self._pending) > self._workers:
             self._settle()
         name = self._images.name(index)

@@ -26,7 +26,7 @@ from animesr_cli.reading.y4m import FRAME, Stopped, never, ready
 from animesr_cli.reading.y4m_header import MAGIC
 from animesr_cli.video.colour import ColourSpec
 from animesr_cli.video.pixel_formats import SUBSAMPLING
-from animesr_cli.video.timestamps import FALLBACK_RATE, Pace, seconds
+from animesr_cli.video.timestamps import FALLBACK_RATE, Pace
 from animesr_cli.writing.output import OutputFormat
 
 logger = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ class PipeWriter:
 
     def write(self, planes: Sequence[Tensor], frame: Frame) -> None:
         """Write one picture."""
-        self._pace.add(seconds(frame.pts, self._time_base))
+        self._pace.add(frame.pts * self._time_base)
         self._write(FRAME + b"\n")
         for plane in planes:
             samples = plane.numpy()

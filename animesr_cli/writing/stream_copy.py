@@ -24,7 +24,7 @@ from animesr_cli.reading.packets import AVFMT_TS_DISCONT, codec_name, continuous
 from animesr_cli.video.containers import open_input
 from animesr_cli.video.part import WHOLE, Part
 from animesr_cli.video.stream_header import read_stream_header
-from animesr_cli.video.timestamps import ContinuousClock, seconds
+from animesr_cli.video.timestamps import ContinuousClock
 from animesr_cli.writing.encoders import format_named
 from animesr_cli.writing.packet_copy import PacketCopy, PcmConversion, TextConversion
 from animesr_cli.writing.packet_log import Packet, PacketLog
@@ -324,7 +324,7 @@ class StreamCopier:
 
     def _time(self, packet: Packet) -> Fraction | None:
         ts = packet.dts if packet.dts is not None else packet.pts
-        return None if ts is None else seconds(ts, self._copies[packet.stream_index].time_base)
+        return None if ts is None else ts * self._copies[packet.stream_index].time_base
 
     def _within(self, time: Fraction | None) -> bool:
         if time is None:

@@ -22,7 +22,7 @@ from av.subtitles.codeccontext import SubtitleCodecContext
 
 from animesr_cli.reading.packets import codec_name, demux
 from animesr_cli.video.containers import open_input, open_output
-from animesr_cli.video.timestamps import seconds, ticks
+from animesr_cli.video.timestamps import ticks
 from animesr_cli.writing.mp4_boxes import sample_kinds
 from animesr_cli.writing.packet_log import Packet
 
@@ -94,7 +94,7 @@ def cut_chapters(
     kept = []
     for chapter in chapters:
         time_base = Fraction(chapter["time_base"])
-        first, last = (seconds(chapter[edge], time_base) for edge in ("start", "end"))
+        first, last = (chapter[edge] * time_base for edge in ("start", "end"))
         if (start is not None and last <= start) or (end is not None and first >= end):
             continue
         last = last if end is None else min(last, end)

@@ -36,7 +36,7 @@ from animesr_cli.video.hdr import is_replaced
 from animesr_cli.video.part import WHOLE, Part
 from animesr_cli.video.pixel_formats import filled_frame
 from animesr_cli.video.stream_header import add_described_stream, container_keeps
-from animesr_cli.video.timestamps import FALLBACK_RATE, seconds, ticks
+from animesr_cli.video.timestamps import FALLBACK_RATE, ticks
 from animesr_cli.writing.captions import captioned, keeps_captions
 from animesr_cli.writing.encoders import (
     FORMATS,
@@ -307,9 +307,9 @@ class Writer:
             packet.duration = self._durations.pop(pts)
             time = pts if packet.dts is None else packet.dts
             base = self._source.time_base
-            self._delay = max(self._delay, seconds(pts - time, base))
+            self._delay = max(self._delay, (pts - time) * base)
             if self._copier is not None:
-                self._copier.mux_until(seconds(time, base))
+                self._copier.mux_until(time * base)
             self._output.mux_one(packet)
 
     def _last_packets(self) -> list[Packet]:
