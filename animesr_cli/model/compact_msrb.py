@@ -152,7 +152,6 @@ class CompactMSRB(FeedbackNetwork):
         return with_residual(frame, residual, self.scale)
 
     def bytes_per_pixel(self, dtype: torch.dtype) -> int:
-        """Measured as the growth of peak memory over frames of 320x180 and 640x360."""
         full = 1900 if dtype == torch.float32 else 1200
         return full * max(int(self.config["num_feat"]), 64) // 64
 

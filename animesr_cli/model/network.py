@@ -88,7 +88,10 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def bytes_per_pixel(self, dtype: torch.dtype) -> int:
-        """Peak memory of a step for each input pixel, weights and carried tensors apart."""
+        """Peak memory of a step for each input pixel, weights and carried tensors apart.
+
+        Measured as its growth with the size of frames (README.md has the figures).
+        """
 
     @property
     def dtype(self) -> torch.dtype:

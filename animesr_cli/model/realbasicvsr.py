@@ -216,7 +216,6 @@ class RealBasicVSR(Network):
             yield self.basicvsr.enlarged(frame, features.pop(), feature), before
 
     def forward(self, clip: Tensor) -> Tensor:
-        """(N, T, 3, H, W) -> (N, T, 3, 4H, 4W), not clamped, of any size and length."""
         return torch.stack([sr for sr, _ in self.steps(self.clean(clip))], dim=1)
 
     @property
@@ -225,7 +224,6 @@ class RealBasicVSR(Network):
         return self.basicvsr.fusion.weight.dtype
 
     def bytes_per_pixel(self, dtype: torch.dtype) -> int:
-        """Measured as the growth of peak memory over frames of 320x180 to 960x540."""
         # The layers at the size of the result have 64 features whatever the number of features.
         return 14_500 if dtype == torch.float32 else 6500
 

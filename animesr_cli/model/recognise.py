@@ -79,7 +79,7 @@ LIKENESSES: tuple[tuple[str, str], ...] = (
 
 def _likeness(tensors: Mapping[str, Tensor]) -> str:
     """What unknown tensors look like, where that helps; else what is known."""
-    known = ", ".join(("MSRB", "CompactMSRB", "RealBasicVSR", "RRDBNet", "SRVGGNetCompact"))
+    known = "MSRB, CompactMSRB, RealBasicVSR, RRDBNet, SRVGGNetCompact"
     for pattern, name in LIKENESSES:
         if any(re.match(pattern, tensor) for tensor in tensors):
             return f"it looks like {name}; known are {known}"

@@ -145,7 +145,6 @@ class RRDBNet(ImageNetwork):
         return (15 * int(self.config["num_block"]) + 4) * self.unshuffled
 
     def enlarge(self, picture: Tensor) -> Tensor:
-        """(N, 3, H, W) -> (N, 3, scale H, scale W), fp32; sizes are divisible by ``multiple``."""
         x = picture.to(self.dtype)
         if self.unshuffled > 1:
             x = functional.pixel_unshuffle(x, self.unshuffled)
@@ -158,7 +157,6 @@ class RRDBNet(ImageNetwork):
         return conv_fp32(self.conv_last, _lrelu(self.conv_hr(x)))
 
     def bytes_per_pixel(self, dtype: torch.dtype) -> int:
-        """Measured as the growth of peak memory over frames of 320x180 to 960x540."""
         # Either the dense blocks or the features at the size of the result are the peak.
         in_blocks, in_result = (4200, 850) if dtype == torch.float32 else (2650, 550)
         features, growth = int(self.config["num_feat"]), int(self.config["num_grow_ch"])

@@ -55,12 +55,10 @@ class SRVGGNetCompact(ImageNetwork):
         self.body = nn.Sequential(*layers)
 
     def enlarge(self, picture: Tensor) -> Tensor:
-        """(N, 3, H, W) -> (N, 3, scale H, scale W), fp32 in half precision too."""
         residual = self.body(picture.to(self.dtype))  # (N, 3 scale^2, H, W)
         return with_residual(wide(picture), residual, self.scale)
 
     def bytes_per_pixel(self, dtype: torch.dtype) -> int:
-        """Measured as the growth of peak memory over frames of 320x180 to 960x540."""
         of_features, of_output = (1010, 80) if dtype == torch.float32 else (400, 53)
         features = max(int(self.config["num_feat"]), 8)
         return max(of_features * features // 64, of_output * self.scale**2)
