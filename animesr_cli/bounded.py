@@ -350,10 +350,10 @@ def _hints(kind: Any) -> dict[str, Any]:
 
 
 def _unfit(place: str, complaint: str, value: Any) -> UnfitError:
-    return UnfitError(f"{place or 'the content'} {complaint}, not {_told(value)}")
+    return UnfitError(f"{place or 'the content'} {complaint}, not {_described(value)}")
 
 
-def _told(value: Any) -> str:
+def _described(value: Any) -> str:
     """A value in a message: short, and without anything that steers a terminal."""
     if isinstance(value, (dict, list)):
         return "a table" if isinstance(value, dict) else "a list"

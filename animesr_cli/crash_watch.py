@@ -65,15 +65,15 @@ def begin(*, debug: bool = False) -> None:
 
 def opened(name: str) -> None:
     """A file, as it is shown to people, is read from now on: a crash may be about it."""
-    _told(OPENED, name)
+    _write(OPENED, name)
 
 
 def goes_on(how: str) -> None:
     """What is there and how to go on, should the command end now."""
-    _told(GOES_ON, how)
+    _write(GOES_ON, how)
 
 
-def _told(kind: bytes, text: str) -> None:
+def _write(kind: bytes, text: str) -> None:
     if _watch is not None:
         with suppress(OSError):
             line = text.encode("ascii", "backslashreplace")[:LONGEST_NAME]
@@ -102,7 +102,7 @@ def _attend(pipe: int, debug: bool) -> NoReturn:
             for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
                 signal.signal(each, signal.SIG_IGN)  # they are for the command
         _keep_only(pipe)
-        _tell(*_heard(debug), debug)
+        _report(*_collected(debug), debug)
     finally:
         os._exit(0)
 
@@ -117,27 +117,27 @@ def _keep_only(pipe: int) -> None:
                 os.close(int(name))
 
 
-def _heard(debug: bool) -> tuple[dict[bytes, str], bytes]:
+def _collected(debug: bool) -> tuple[dict[bytes, str], bytes]:
     """The last line of each kind, and what ``faulthandler`` wrote: nothing, or from FATAL on."""
-    told: dict[bytes, str] = {}
+    last: dict[bytes, str] = {}
     text = b""
     while part := os.read(0, READ_BYTES):
         text += part
         while not text.startswith(FATAL) and b"\n" in text:
             line, _, text = text.partition(b"\n")
-            told |= {
+            last |= {
                 k: line.removeprefix(k).decode() for k in (OPENED, GOES_ON) if line.startswith(k)
             }
         if not debug and text.startswith(FATAL) and b"\n" in text:
             break  # what is said at once is said before the shell's prompt
-    return told, text
+    return last, text
 
 
-def _tell(told: dict[bytes, str], crash: bytes, debug: bool) -> None:
-    after = f"; the last file that it opened was {told[OPENED]}" if OPENED in told else ""
-    how = told.get(GOES_ON, OF_ONE_RUN)
+def _report(last: dict[bytes, str], crash: bytes, debug: bool) -> None:
+    after = f"; the last file that it opened was {last[OPENED]}" if OPENED in last else ""
+    how = last.get(GOES_ON, OF_ONE_RUN)
     reason = crash.partition(b"\n")[0].removeprefix(FATAL).decode("ascii", "replace")
-    said = CRASHED.format(reason.lower(), after, how) if crash else KILLED.format(after, how)
+    message = CRASHED.format(reason.lower(), after, how) if crash else KILLED.format(after, how)
     if os.isatty(2):
-        said = f"\n\x1b[?25h{said}"  # below the bar, and with the cursor that it hid
-    os.write(2, said.encode() + (crash if debug else b""))
+        message = f"\n\x1b[?25h{message}"  # below the bar, and with the cursor that it hid
+    os.write(2, message.encode() + (crash if debug else b""))

@@ -121,8 +121,8 @@ def test_a_name_and_a_crash_in_one_read_are_told_apart(
     reads = iter([written[at : at + size] for at in range(0, len(written), size)] + [b""])
     read = os.read  # others in this process may read, too
     monkeypatch.setattr(os, "read", lambda pipe, most: read(pipe, most) if pipe else next(reads))
-    told, text = crash_watch._heard(debug=True)
-    assert (told, text) == ({crash_watch.OPENED: "b.mp4"}, written[26:])
+    last, text = crash_watch._collected(debug=True)
+    assert (last, text) == ({crash_watch.OPENED: "b.mp4"}, written[26:])
 
 
 @pytest.mark.slow

@@ -183,14 +183,14 @@ class JobFolder:
                     remove(self.path / name)
             self.gather()
             known = list(self.records.values())
-            said = self.forget(r for r in known if not r.file.has_its_size_in(self.path))
+            remarks = self.forget(r for r in known if not r.file.has_its_size_in(self.path))
             if manifest.frames is not None and not manifest.frames.is_in(self.path):
-                said.append(
+                remarks.append(
                     "the index of the clip's frames is damaged or missing: it is made again"
                 )
                 manifest.frames = None
             manifest.write(self.path)
-        return said
+        return remarks
 
     def found_records(self) -> Iterator[Record]:
         """Every whole record of the folder, of whatever identity."""
@@ -250,16 +250,16 @@ class JobFolder:
 
     def forget(self, records: Iterable[Record]) -> list[str]:
         """These are to be done again; what is said of it."""
-        said = []
+        remarks = []
         for record in records:
             remove(record_path(self.path, record.first))
             del self.records[record.first]
             path = self.path / record.file.name
-            said.append(
+            remarks.append(
                 f"{shown(path)} is {'damaged' if path.exists() else 'missing'}: "
                 f"its {record.frames} frames are done again"
             )
-        return said
+        return remarks
 
     # -- the end
 

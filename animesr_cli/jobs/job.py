@@ -219,7 +219,7 @@ class Job:
                 stack.enter_context(Scan(self.plan, self._chunks, self.warn))
             work = partial(ChunkWorker, JobSpec.of(self.plan, self._folder))
             for event in stack.enter_context(closing(self._executor.run(self._chunks, work))):
-                self._hear(event)
+                self._on_event(event)
                 self._keep_index()
             self._keep_index()
 
@@ -232,7 +232,7 @@ class Job:
 
     # -- what happens meanwhile
 
-    def _hear(self, event: Event) -> None:
+    def _on_event(self, event: Event) -> None:
         self._worker = event.worker
         match event:
             case Started():

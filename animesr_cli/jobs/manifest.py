@@ -65,8 +65,8 @@ class FinishedFile:
     cuts: Count = 0
 
     @classmethod
-    def of(cls, path: Path, **told: int) -> Self:
-        return cls(**_mark(path), **told)
+    def of(cls, path: Path, **counts: int) -> Self:
+        return cls(**_mark(path), **counts)
 
     def is_at(self, path: Path) -> bool:
         """Whether that is the file."""

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import Any
 
-from animesr_cli.errors import UsageError
+from animesr_cli.errors import UsageError, Warn
 from animesr_cli.jobs.fingerprint import adopt_choices, identity_of
 from animesr_cli.jobs.folder import JobFolder
 from animesr_cli.jobs.manifest import Identity, Manifest, differences, digest_of
 from animesr_cli.text import shown
 from animesr_cli.upscaling.plan import Plan
 from animesr_cli.writing.concat import segment_format
-
-Warn = Callable[[str], None]
 
 
 def begin_or_go_on(

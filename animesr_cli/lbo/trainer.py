@@ -107,10 +107,10 @@ class LboTrainer:
         total = torch.stack(list(losses.values())).sum()
         try:
             values = self.learner.descend({LOSS: total, **losses}, rate)
-            told = {name: values[name] for name in losses}
+            reported = {name: values[name] for name in losses}
             if stage == "gan":
                 loss = self.judge.loss(made, lr)
-                told["discriminator"] = self.judge.descend({LOSS: loss}, rate)[LOSS]
+                reported["discriminator"] = self.judge.descend({LOSS: loss}, rate)[LOSS]
         except DivergedError as error:
             raise WeightsError(
                 f"learning went wrong: the loss is not finite at iteration {self.iteration + 1}, "
@@ -118,7 +118,7 @@ class LboTrainer:
                 "try another --seed, or --stage net",
             ) from error
         self.iteration += 1
-        return told
+        return reported
 
     # -- keeping it --
 

@@ -252,11 +252,11 @@ def load_sources(
             else:
                 sources.append(result)
             on_source(done, len(futures))
-    _tell(failures, sources, warn)
+    _warn_of(failures, sources, warn)
     return sources
 
 
-def _tell(failures: Sequence[InputError], sources: Sequence[Source], warn: Warn) -> None:
+def _warn_of(failures: Sequence[InputError], sources: Sequence[Source], warn: Warn) -> None:
     if failures and not sources:
         raise InputError(f"nothing could be read: {failures[0].message}", failures[0].hint)
     for error in failures[:LISTED]:

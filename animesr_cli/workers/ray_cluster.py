@@ -122,10 +122,10 @@ class RayExecutor(Executor):
         self._ask("assign", worker, payload)
 
     def news(self, patience_seconds: float) -> list[tuple[str, Message]]:
-        said, self.workers, remark = self._ask("news", patience_seconds)
+        messages, self.workers, remark = self._ask("news", patience_seconds)
         if remark:
             self.warn(remark)
-        return list(said)
+        return list(messages)
 
     def end(self, worker: str) -> None:
         self._ask("end", worker)

@@ -147,7 +147,7 @@ class _Actor:
     """Its versions, or news."""
     name: str
     ready: bool = False
-    told: Any = None
+    assigned: Any = None
     """That it has received a task; one that is lost on the way would be waited for for ever."""
 
 
@@ -197,51 +197,51 @@ class Driver:
 
     def assign(self, worker: str, payload: bytes) -> None:
         actor = self._actors[worker]
-        actor.told = actor.handle.assign.remote(payload)
+        actor.assigned = actor.handle.assign.remote(payload)
 
     def news(self, patience_seconds: float) -> tuple[list[tuple[str, Message]], int, str | None]:
         """What was said; how many workers fit; what the user should know of that, once."""
         self._cluster.look()
-        said = self._said(patience_seconds)
-        return said, self._cluster.places, self._remark()
+        messages = self._messages(patience_seconds)
+        return messages, self._cluster.places, self._remark()
 
-    def _said(self, patience_seconds: float) -> list[tuple[str, Message]]:
+    def _messages(self, patience_seconds: float) -> list[tuple[str, Message]]:
         if not self._actors:
             time.sleep(patience_seconds)
             return []
         asked = {actor.asked: name for name, actor in self._actors.items()}
-        asked |= {actor.told: name for name, actor in self._actors.items() if actor.told}
+        asked |= {actor.assigned: name for name, actor in self._actors.items() if actor.assigned}
         self._ray.wait(list(asked), timeout=patience_seconds)
         answered, _ = self._ray.wait(list(asked), num_returns=len(asked), timeout=0)
         return [
             (asked[answer], message)
             for answer in answered
-            for message in self._heard(asked[answer], answer)
+            for message in self._answer(asked[answer], answer)
         ]
 
-    def _heard(self, name: str, answer: Any) -> list[Message]:
+    def _answer(self, name: str, answer: Any) -> list[Message]:
         if (actor := self._actors.get(name)) is None:
             return []  # the other answer was its end
         try:
-            said: dict[str, str] | list[Message] | None = self._ray.get(
+            content: dict[str, str] | list[Message] | None = self._ray.get(
                 answer, timeout=CONNECT_SECONDS
             )
         except self._ray.exceptions.RayError as error:
-            told = log.makeRecord(log.name, logging.DEBUG, "", 0, str(error), (), None)
-            return [told, *self._lost(name, exit_error(actor.name, str(error)))]
-        if said is None:
-            actor.told = None
+            record = log.makeRecord(log.name, logging.DEBUG, "", 0, str(error), (), None)
+            return [record, *self._lost(name, exit_error(actor.name, str(error)))]
+        if content is None:
+            actor.assigned = None
             return []
-        if isinstance(said, dict):
-            if said != versions():
-                return self._lost(name, different(actor.name, said, versions()))
-            said = []
-        said = said or [Heartbeat()]
-        for message in said:
+        if isinstance(content, dict):
+            if content != versions():
+                return self._lost(name, different(actor.name, content, versions()))
+            content = []
+        content = content or [Heartbeat()]
+        for message in content:
             if isinstance(message, Ready):
                 actor.name, actor.ready = message.name, True
         actor.asked = actor.handle.news.remote(NEWS_SECONDS)
-        return said
+        return content
 
     def _lost(self, name: str, error: DeviceError) -> list[Message]:
         self.end(name)

@@ -40,10 +40,10 @@ class RayWorker:
         sys.path += [path for path in paths if path not in sys.path]  # as in a process of our own
         threads = 1 if device == "cpu" else None
         slot = WorkerSlot(f"{socket.gethostname()}/{number}", device, threads)
-        self._said: SimpleQueue[Message] = SimpleQueue()
+        self._messages: SimpleQueue[Message] = SimpleQueue()
         share_threads(slot)
-        send_log(self._said.put, log_level)
-        self._worker = Worker(slot, partial(pickle.loads, prepare), self._said.put)
+        send_log(self._messages.put, log_level)
+        self._worker = Worker(slot, partial(pickle.loads, prepare), self._messages.put)
         self._thread = threading.Thread(target=self._worker.run, daemon=True)
 
     def begin(self) -> dict[str, str]:
@@ -56,13 +56,13 @@ class RayWorker:
 
     def news(self, patience_seconds: float) -> list[Message]:
         try:
-            said = [self._said.get(timeout=patience_seconds)]
+            messages = [self._messages.get(timeout=patience_seconds)]
         except Empty:
             return []
         with suppress(Empty):
             while True:
-                said.append(self._said.get_nowait())
-        return said
+                messages.append(self._messages.get_nowait())
+        return messages
 
     def stop(self) -> None:
         """Ask the work to stop and wait for it, a bounded time."""

@@ -382,7 +382,7 @@ def test_a_run_that_has_finished_nothing_leaves_nothing(
 
     command = ("upscale", own_clip, tmp_path / "out.mkv", "-n", zero_checkpoint)
     with monkeypatch.context() as patch:
-        patch.setattr(Job, "_hear", stop)
+        patch.setattr(Job, "_on_event", stop)
         outcome = animesr(*command, "--segment-frames", "9")
     outcome.refused(130, "stopped by SIGINT")
     assert "the same command" not in outcome.stderr
