@@ -237,7 +237,8 @@ def _fit(kind: Any, value: Any, place: str, exact: bool) -> Any:
     if origin is Annotated:
         inner, *checks = get_args(kind)
         has_range = any(isinstance(check, Range) for check in checks)
-        result = value if has_range and _is_int(inner, value) else _fit(inner, value, place, exact)
+        is_free = has_range and inner is int and type(value) is int  # of the bound on other ints
+        result = value if is_free else _fit(inner, value, place, exact)
         for check in checks:
             if callable(check) and (complaint := check(result)):
                 raise _unfit(place, complaint, value)
@@ -256,10 +257,6 @@ def _fit(kind: Any, value: Any, place: str, exact: bool) -> Any:
     if origin is not None or kind in (dict, list):
         return _fit_container(kind, origin or kind, value, place, exact)
     return _fit_scalar(kind, value, place)
-
-
-def _is_int(kind: Any, value: Any) -> bool:
-    return kind is int and type(value) is int
 
 
 def _fit_scalar(kind: Any, value: Any, place: str) -> Any:

@@ -128,16 +128,11 @@ class Plan:
     @property
     def part(self) -> Part:
         """Of the input."""
-        return part_of(self.settings)
+        return Part(self.settings.start, self.settings.end, self.settings.frames)
 
     @property
     def tiled(self) -> bool:
         return 0 < self.tile < max(self.source.width, self.source.height)
-
-
-def part_of(settings: UpscaleSettings) -> Part:
-    """The part of the input that is asked for."""
-    return Part(settings.start, settings.end, settings.frames)
 
 
 def output_colour(source: VideoInfo, encoding: Encoding) -> ColourSpec:
