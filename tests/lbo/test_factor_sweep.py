@@ -24,9 +24,16 @@ from animesr_cli.lbo.factor_sweep import (
 )
 from animesr_cli.lbo.pseudo_hr import PseudoHr, open_network, pseudo_hr_of, rescaled_size, resized
 from animesr_cli.metrics.scoring import sobel
+from animesr_cli.model.compact_msrb import CompactMSRB
+from animesr_cli.model.devices import compute_on
+from animesr_cli.model.network import Network
+from animesr_cli.model.realbasicvsr import RealBasicVSR
+from animesr_cli.model.rrdb import RRDBNet
+from animesr_cli.model.srvgg import SRVGGNetCompact
 from animesr_cli.model.tiles import Region
 from animesr_cli.reading.probe import probe
 from pictures import drawing, write_rgb
+from pinned import filled
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +66,28 @@ def test_pseudo_hr_is_exactly_twice_as_large(
     assert made.shape == (frames, 3, 2 * height, 2 * width)
     assert float(made.min()) >= 0
     assert float(made.max()) <= 1
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        CompactMSRB(4, 4, 2, (1, 1), 2),
+        RRDBNet(4, 4, 1, 2),
+        RRDBNet(2, 4, 1, 2, 2),
+        SRVGGNetCompact(1, 4, 2),
+        RealBasicVSR(4, 1, 1),
+    ],
+    ids=lambda network: f"{network.architecture} x{network.scale}",
+)
+def test_every_kind_of_network_makes_it(network: Network) -> None:
+    """What the network gives of the whole clip, whatever its scale, at twice the clip's size."""
+    filled(network, gain=1.0)
+    compute = compute_on(torch.device("cpu"), "fp32")
+    clip = torch.rand(3, 3, 26, 34, generator=torch.Generator().manual_seed(2))
+    made = PseudoHr(network=network, compute=compute, warn=pytest.fail)(clip, 0.5)
+    expected = resized(network(resized(clip, 13, 17)[None])[0], 52, 68)
+    torch.testing.assert_close(made, expected, atol=1e-5, rtol=0)
+    assert made.std() > 0.01
 
 
 @pytest.mark.parametrize("factor", FACTORS)
