@@ -111,6 +111,7 @@ ROOMS: dict[str, set[str]] = {
     },
     "__init__": {"model", "reading", "api"},
     "batch": {
+        "signals",
         "crash_watch",
         "file_hash",
         "bounded",

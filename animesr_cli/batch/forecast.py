@@ -11,6 +11,7 @@ from animesr_cli.batch.finished import FinishedOutputs
 from animesr_cli.errors import AnimesrError, UsageError, Warn
 from animesr_cli.reading.y4m import PIPE
 from animesr_cli.settings import UpscaleSettings, check_settings
+from animesr_cli.signals import check_stop
 from animesr_cli.upscaling.open import open_reader
 from animesr_cli.upscaling.plan import (
     LoadedNetwork,
@@ -85,6 +86,7 @@ def forecast_all(
                 plan = _planned(item, settings, loaded, warn)
             except AnimesrError as refused:
                 error = refused
+        check_stop()  # an interruption is no refusal of this file
         yield Forecast(source=item.source, output=item.output, plan=plan, error=error)
 
 

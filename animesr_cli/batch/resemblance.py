@@ -10,6 +10,7 @@ from animesr_cli.model.checkpoint import known_scale
 from animesr_cli.reading.info import VideoInfo
 from animesr_cli.reading.probe import probe
 from animesr_cli.settings.upscale import UpscaleSettings
+from animesr_cli.signals import check_stop
 
 SAME_LENGTH: Final = 0.02
 """Share by which an output's length may differ from its input's."""
@@ -25,6 +26,7 @@ def looks_made(source: Path, output: Path, settings: UpscaleSettings) -> bool | 
         made = probe(output)
         own = probe(source, stream_index=settings.stream)
     except AnimesrError:
+        check_stop()  # an interruption says nothing of the file
         return None
     return _has_wished_size(own, made, settings) and _has_length(own, made, settings)
 

@@ -55,12 +55,8 @@ def _attempt(
             result = run(item.source, item.output, settings, watched, loaded)
     except (Interrupted, BrokenPipeError):  # the user's wish, not the file's failure
         raise
-    except AnimesrError as error:
-        return Outcome(item=item, state=State.FAILED, error=error, begun=begun)
     except Exception as error:
-        bug = as_bug(error)
-        bug.__cause__ = error
-        return Outcome(item=item, state=State.FAILED, error=bug, begun=begun)
+        return Outcome(item=item, state=State.FAILED, error=as_bug(error), begun=begun)
     return Outcome(item=item, state=State.DONE, result=result)
 
 
@@ -117,6 +113,8 @@ class _Work:
             if finished.holds(item, self.settings):
                 finished_before(item.source, item.output, self.settings)  # tidies up
                 return Outcome(item=item, state=State.SKIPPED)
+        except Interrupted:
+            raise
         except AnimesrError as error:
             return Outcome(item=item, state=State.FAILED, error=error)
         return self._made(item, finished)

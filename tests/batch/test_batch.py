@@ -17,7 +17,9 @@ import pytest
 
 import media
 from animesr_cli import probe
+from animesr_cli.batch import forecast
 from animesr_cli.batch.find import BatchInputs, Item, find_batch, is_batch
+from animesr_cli.batch.finished import FinishedOutputs
 from animesr_cli.batch.outcome import WORST_FIRST, BatchObserver, BatchResult, Outcome, State
 from animesr_cli.batch.work import run_batch
 from animesr_cli.errors import (
@@ -32,6 +34,7 @@ from animesr_cli.errors import (
     WeightsError,
 )
 from animesr_cli.settings import UpscaleSettings
+from animesr_cli.signals import stop_wishes, want_stop
 from animesr_cli.upscaling.events import Observer, UpscaleResult
 from animesr_cli.upscaling.plan import ready_network
 from command import animesr, environment, snapshot, start
@@ -481,6 +484,29 @@ def test_an_interrupt_leaves_what_is_done(season: Path, settings: UpscaleSetting
     assert [str(path.relative_to(output)) for path in output.rglob("*")] == ["ep1.mkv"]
     again = run_batch(season, None, settings)
     assert states(again) == {"ep1.mkv": "SKIPPED", "extras/trailer.avi": "DONE"}
+
+
+@pytest.mark.parametrize("where", ["finished", "planned"])
+def test_an_interrupt_is_no_failure_of_a_file(
+    where: str, season: Path, settings: UpscaleSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither where a run looks whether a file is finished, nor where a dry run plans it."""
+    why = Interrupted(signal.SIGTERM)
+
+    def stop(*_: object, **__: object) -> None:
+        want_stop(why)
+        raise why
+
+    if where == "finished":
+        monkeypatch.setattr(FinishedOutputs, "holds", stop)
+    else:
+        monkeypatch.setattr(forecast, "_planned", stop)
+    with stop_wishes():
+        if where == "finished":
+            result = run_batch(season, None, settings)
+            assert states(result) == {"ep1.mkv": "LEFT", "extras/trailer.avi": "LEFT"}
+        with pytest.raises(Interrupted):
+            list(forecast.forecast_all(season, None, settings, warn=print))
 
 
 @pytest.mark.parametrize("error", [Interrupted(signal.SIGTERM), SystemExit(1)])
