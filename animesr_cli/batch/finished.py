@@ -185,7 +185,7 @@ class FinishedOutputs:
 
     def is_begun(self, output: Path) -> bool:
         """Whether a run noted what the output is made from, and was killed before it was there."""
-        return self._key(output) in self._read() and not os.path.lexists(output)
+        return not os.path.lexists(output) and self._key(output) in self._read()
 
     def note(self, output: Path, origin: Origin | None) -> None:
         """Keep what an output is made from; None: it is not made."""
