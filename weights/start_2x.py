@@ -11,19 +11,15 @@ training has to go on from there.
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Final
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
-from animesr_cli.errors import AnimesrError
-from animesr_cli.model.checkpoint import load_checkpoint
 from animesr_cli.model.compact_msrb import RGB_CHANNELS, CompactMSRB
+from animesr_cli.model.network import Network
+from start_4x import write_start
 
 FINE: Final = 4
 COARSE: Final = 2
@@ -52,18 +48,15 @@ def coarser(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return made
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="Make the start of an x2 network of an x4 one.")
-    parser.add_argument("source", help="an x4 CompactMSRB: a name or a file")
-    parser.add_argument("output", type=Path, help="the x2 start, .safetensors")
-    options = parser.parse_args(arguments)
-    try:
-        network = load_checkpoint(options.source).build()
-    except AnimesrError as error:
-        sys.exit(f"{error.message}; {error.hint}" if error.hint else error.message)
+def _started(network: Network) -> Mapping[str, Tensor] | None:
     if not isinstance(network, CompactMSRB) or network.scale != FINE:
-        sys.exit(f"{options.source} is no x{FINE} CompactMSRB")
-    save_file(coarser(network.state_dict()), options.output)
+        return None
+    return coarser(network.state_dict())
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    what = "Make the start of an x2 network of an x4 one."
+    write_start(what, f"x{FINE} CompactMSRB", _started, arguments)
 
 
 if __name__ == "__main__":

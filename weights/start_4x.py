@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from safetensors.torch import save_file
@@ -19,6 +19,7 @@ from torch import Tensor
 from animesr_cli.errors import AnimesrError
 from animesr_cli.model.checkpoint import load_checkpoint
 from animesr_cli.model.compact_msrb import CompactMSRB
+from animesr_cli.model.network import Network
 from animesr_cli.model.srvgg import SRVGGNetCompact
 
 
@@ -48,18 +49,40 @@ def from_srvgg(tensors: Mapping[str, Tensor], num_state: int = 32) -> CompactMSR
     return net
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="Make the start of a CompactMSRB.")
-    parser.add_argument("source", help="an SRVGGNetCompact: a name or a file")
+def write_start(
+    description: str,
+    takes: str,
+    tensors_of: Callable[[Network], Mapping[str, Tensor] | None],
+    arguments: Sequence[str] | None,
+) -> None:
+    """Be the command that makes a start of a network, here and in ``start_2x.py``.
+
+    Args:
+        takes: the kind of network that it begins as.
+        tensors_of: the start's weights; None where the network is of another kind.
+        arguments: of the command line; None takes those of the process.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("source", help=f"an {takes}: a name or a file")
     parser.add_argument("output", type=Path, help="the start, .safetensors")
     options = parser.parse_args(arguments)
     try:
         network = load_checkpoint(options.source).build()
     except AnimesrError as error:
         sys.exit(f"{error.message}; {error.hint}" if error.hint else error.message)
+    if (tensors := tensors_of(network)) is None:
+        sys.exit(f"{options.source} is no {takes}")
+    save_file(dict(tensors), options.output)
+
+
+def _started(network: Network) -> Mapping[str, Tensor] | None:
     if not isinstance(network, SRVGGNetCompact):
-        sys.exit(f"{options.source} is no SRVGGNetCompact")
-    save_file(from_srvgg(network.state_dict()).state_dict(), options.output)
+        return None
+    return from_srvgg(network.state_dict()).state_dict()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    write_start("Make the start of a CompactMSRB.", "SRVGGNetCompact", _started, arguments)
 
 
 if __name__ == "__main__":
